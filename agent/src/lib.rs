@@ -1,0 +1,1 @@
+//! Captures at vantages and streams digests to a collector.

@@ -1,0 +1,1 @@
+//! Joins digests in Postgres and judges resets.

@@ -1,0 +1,174 @@
+//! The digest: the fixed-size record of one TCP segment at one vantage.
+
+use std::fmt;
+
+use crate::flow::FourTuple;
+use crate::seq::TcpSeq;
+use crate::time::CaptureTime;
+
+/// One TCP segment as one vantage saw it. Payload never leaves the vantage, only its length and a
+/// hash of its first octets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Digest {
+    pub time: CaptureTime,
+    pub tuple: FourTuple,
+    pub seq: TcpSeq,
+    /// The acknowledgement field as carried; it means something only with [`TcpFlags::ACK`].
+    pub ack: TcpSeq,
+    pub flags: TcpFlags,
+    /// As carried, not scaled.
+    pub window: u16,
+    /// Payload octets by the IP header's length, whether captured or not.
+    pub payload_len: u32,
+    /// xxh3-64 of the first [`PAYLOAD_HASH_OCTETS`] octets of payload (all of a shorter payload);
+    /// `None` without payload or when the capture cut it before them.
+    pub payload_hash: Option<u64>,
+    pub options: TcpOptions,
+    pub ip: IpFields,
+    pub link: LinkFields,
+}
+
+/// How much of a payload its hash covers: little enough to be whole within the default snaplen.
+pub const PAYLOAD_HASH_OCTETS: usize = 32;
+
+impl Digest {
+    /// Octets of sequence space: payload, and one each for SYN and FIN (RFC 9293, 3.4).
+    pub fn seq_len(&self) -> u32 {
+        self.payload_len
+            .wrapping_add(u32::from(self.flags.has(TcpFlags::SYN)))
+            .wrapping_add(u32::from(self.flags.has(TcpFlags::FIN)))
+    }
+
+    /// The sequence number after this segment.
+    pub fn seq_end(&self) -> TcpSeq {
+        self.seq.plus(self.seq_len())
+    }
+
+    pub fn is_rst(&self) -> bool {
+        self.flags.has(TcpFlags::RST)
+    }
+
+    /// A connection request: SYN without ACK.
+    pub fn is_syn(&self) -> bool {
+        self.flags.has(TcpFlags::SYN) && !self.flags.has(TcpFlags::ACK) && !self.is_rst()
+    }
+
+    /// The answer to a connection request: SYN with ACK.
+    pub fn is_syn_ack(&self) -> bool {
+        self.flags.has(TcpFlags::SYN) && self.flags.has(TcpFlags::ACK) && !self.is_rst()
+    }
+
+    pub fn is_fin(&self) -> bool {
+        self.flags.has(TcpFlags::FIN)
+    }
+
+    /// The acknowledgement number, where the ACK flag says that there is one.
+    pub fn acked(&self) -> Option<TcpSeq> {
+        self.flags.has(TcpFlags::ACK).then_some(self.ack)
+    }
+}
+
+/// The TCP header's flag bits, FIN lowest, the ECN nonce bit (RFC 3540) highest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct TcpFlags(pub u16);
+
+impl TcpFlags {
+    pub const FIN: Self = Self(1);
+    pub const SYN: Self = Self(2);
+    pub const RST: Self = Self(4);
+    pub const PSH: Self = Self(8);
+    pub const ACK: Self = Self(16);
+    pub const URG: Self = Self(32);
+    pub const ECE: Self = Self(64);
+    pub const CWR: Self = Self(128);
+    pub const NS: Self = Self(256);
+
+    pub const fn has(self, flag: Self) -> bool {
+        self.0 & flag.0 != 0
+    }
+
+    #[must_use]
+    pub const fn with(self, flag: Self) -> Self {
+        Self(self.0 | flag.0)
+    }
+}
+
+/// One letter a flag, in the contract's order: `R`, `RA`, `RAP`, `S`, `SA`, `PA`, `FA`, `A`.
+impl fmt::Display for TcpFlags {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut any = false;
+        for (flag, letter) in [
+            (Self::SYN, 'S'),
+            (Self::RST, 'R'),
+            (Self::ACK, 'A'),
+            (Self::PSH, 'P'),
+            (Self::FIN, 'F'),
+            (Self::URG, 'U'),
+            (Self::ECE, 'E'),
+            (Self::CWR, 'W'),
+            (Self::NS, 'N'),
+        ] {
+            if self.has(flag) {
+                fmt::Write::write_char(f, letter)?;
+                any = true;
+            }
+        }
+        if any { Ok(()) } else { f.write_str("-") }
+    }
+}
+
+/// What the TCP options say, and in which order they stand (a fingerprint of the stack).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TcpOptions {
+    pub mss: Option<u16>,
+    pub window_scale: Option<u8>,
+    pub sack_permitted: bool,
+    pub timestamps: Option<Timestamps>,
+    /// The option kinds in order, four bits each, first option lowest, `0` ends the list: kinds 1
+    /// to 8 as themselves, others as 15. Options past the sixteenth are left out.
+    pub order: u64,
+    /// The capture or the header ended within the options: what is missing here may have been sent.
+    pub cut: bool,
+}
+
+/// TCP timestamps (RFC 7323).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timestamps {
+    pub value: u32,
+    pub echo: u32,
+}
+
+/// What the IP header says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct IpFields {
+    /// TTL (IPv4) or hop limit (IPv6).
+    pub ttl: u8,
+    /// IPv4 identification; IPv6 has none outside its fragment header.
+    pub id: Option<u16>,
+    pub dont_fragment: bool,
+    /// TOS octet (IPv4) or traffic class (IPv6): DSCP and ECN.
+    pub traffic_class: u8,
+    /// The packet is the first fragment of a larger one.
+    pub fragment: bool,
+}
+
+/// What the link layer says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LinkFields {
+    pub direction: Direction,
+    /// Source MAC address, where the link type carries one.
+    pub source: Option<[u8; 6]>,
+    /// VLAN ids, outer tag first.
+    pub vlans: [Option<u16>; 2],
+    /// Index of the interface within the agent's run or the pcapng section.
+    pub interface: u8,
+}
+
+/// Whether the capturing machine sent or received the packet. Only cooked link types say it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Direction {
+    #[default]
+    Unknown,
+    In,
+    Out,
+}

@@ -1,0 +1,42 @@
+//! Everything that is known about one flow: the complete, immutable input of join and judge.
+//!
+//! The live service fills it from Postgres, `parallax analyze` from memory. Both must load the same
+//! things, so a value of these types cannot be built with a part left out: "no digests" then means
+//! that the vantage has none, not that nobody asked.
+
+use uuid::Uuid;
+
+use crate::coverage::Coverage;
+use crate::digest::Digest;
+use crate::flow::Flow;
+use crate::vantage::Vantage;
+
+/// One flow at every vantage there is.
+#[derive(Debug, Clone)]
+pub struct FlowEvidence {
+    pub flow: Flow,
+    /// Every vantage known, also those that never saw the flow, in the order in which they were
+    /// named (command line) or first registered (collector): that order breaks ties.
+    pub vantages: Vec<VantageEvidence>,
+    /// The order that somebody configured, client side first, as indices into `vantages`.
+    pub configured_path: Option<Vec<usize>>,
+    /// Ids that resets of this flow already bear, by [`Judged::identity`](crate::judge::Judged).
+    pub known_ids: Vec<(u64, Uuid)>,
+}
+
+/// One flow at one vantage.
+#[derive(Debug, Clone)]
+pub struct VantageEvidence {
+    pub vantage: Vantage,
+    /// In order of time, by this vantage's clock.
+    pub coverage: Vec<Coverage>,
+    /// This vantage's digests of the flow, all lives of the 4-tuple, in order of time.
+    pub segments: Vec<Digest>,
+    /// SYN and SYN+ACK of *other* flows between the flow's two addresses, and SYN+ACK of other
+    /// flows from either of its endpoints (address and port); the [`NEARBY_MAX`] nearest in time
+    /// suffice. They tell the path, that a port accepts, and how a host's packets look here.
+    pub nearby: Vec<Digest>,
+}
+
+/// How many handshake segments of other flows are enough for one vantage of a case.
+pub const NEARBY_MAX: usize = 64;

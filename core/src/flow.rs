@@ -1,0 +1,162 @@
+//! 4-tuples: as a packet carries them, and as both directions share them.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+use serde::{Deserialize, Serialize};
+
+/// An address and a TCP port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Endpoint {
+    pub addr: IpAddr,
+    pub port: u16,
+}
+
+impl Endpoint {
+    pub const fn new(addr: IpAddr, port: u16) -> Self {
+        Self { addr, port }
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        SocketAddr::new(self.addr, self.port).fmt(f)
+    }
+}
+
+/// Source and destination of one packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct FourTuple {
+    pub src: Endpoint,
+    pub dst: Endpoint,
+}
+
+/// Which of a flow's two directions a packet travels, by the order of its endpoints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Way {
+    LowToHigh,
+    HighToLow,
+}
+
+impl Way {
+    #[must_use]
+    pub const fn opposite(self) -> Self {
+        match self {
+            Self::LowToHigh => Self::HighToLow,
+            Self::HighToLow => Self::LowToHigh,
+        }
+    }
+}
+
+impl FourTuple {
+    pub const fn new(src: Endpoint, dst: Endpoint) -> Self {
+        Self { src, dst }
+    }
+
+    #[must_use]
+    pub const fn reversed(self) -> Self {
+        Self {
+            src: self.dst,
+            dst: self.src,
+        }
+    }
+
+    pub fn flow(self) -> Flow {
+        match self.way() {
+            Way::LowToHigh => Flow {
+                low: self.src,
+                high: self.dst,
+            },
+            Way::HighToLow => Flow {
+                low: self.dst,
+                high: self.src,
+            },
+        }
+    }
+
+    pub fn way(self) -> Way {
+        if self.src <= self.dst {
+            Way::LowToHigh
+        } else {
+            Way::HighToLow
+        }
+    }
+}
+
+impl fmt::Display for FourTuple {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} > {}", self.src, self.dst)
+    }
+}
+
+/// A 4-tuple without direction: the same value for both directions of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Flow {
+    low: Endpoint,
+    high: Endpoint,
+}
+
+impl Flow {
+    pub const fn low(self) -> Endpoint {
+        self.low
+    }
+
+    pub const fn high(self) -> Endpoint {
+        self.high
+    }
+
+    pub const fn tuple(self, way: Way) -> FourTuple {
+        match way {
+            Way::LowToHigh => FourTuple::new(self.low, self.high),
+            Way::HighToLow => FourTuple::new(self.high, self.low),
+        }
+    }
+
+    /// xxh3-64 of addresses and ports: the same on every machine and in every version, so that it
+    /// can be stored and sent.
+    pub fn hash(self) -> u64 {
+        let mut bytes = [0_u8; 36];
+        for (half, endpoint) in bytes.chunks_exact_mut(18).zip([self.low, self.high]) {
+            let addr = match endpoint.addr {
+                IpAddr::V4(v4) => v4.to_ipv6_mapped(),
+                IpAddr::V6(v6) => v6,
+            };
+            half[..16].copy_from_slice(&addr.octets());
+            half[16..].copy_from_slice(&endpoint.port.to_be_bytes());
+        }
+        xxhash_rust::xxh3::xxh3_64(&bytes)
+    }
+}
+
+impl fmt::Display for Flow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} - {}", self.low, self.high)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tuple() -> FourTuple {
+        FourTuple::new(
+            Endpoint::new("10.1.0.2".parse().unwrap(), 40000),
+            Endpoint::new("10.2.0.2".parse().unwrap(), 80),
+        )
+    }
+
+    #[test]
+    fn both_directions_share_one_flow() {
+        let (there, back) = (tuple(), tuple().reversed());
+        assert_eq!(there.flow(), back.flow());
+        assert_ne!(there.way(), back.way());
+        assert_eq!(there.flow().tuple(back.way()), back);
+    }
+
+    #[test]
+    fn the_flow_hash_never_changes() {
+        assert_eq!(tuple().flow().hash(), tuple().reversed().flow().hash());
+        // Stored and sent: a change here breaks every database.
+        assert_eq!(tuple().flow().hash(), 4_930_222_067_094_103_970);
+    }
+}

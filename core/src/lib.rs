@@ -1,0 +1,24 @@
+//! What Parallax knows about packets and resets, without clock, socket or database: the digest of
+//! one TCP segment, flow and sequence arithmetic, the case of a reset, and the judge.
+//!
+//! The way of the data: bytes → [`decode`] → [`Digest`] → … → [`evidence`] → [`case`] → [`judge`]
+//! → [`report`].
+
+pub mod coverage;
+pub mod decode;
+pub mod digest;
+pub mod evidence;
+pub mod flow;
+pub mod judge;
+pub mod report;
+pub mod seq;
+pub mod time;
+pub mod vantage;
+
+pub use coverage::Coverage;
+pub use digest::Digest;
+pub use evidence::{FlowEvidence, VantageEvidence};
+pub use flow::{Endpoint, Flow, FourTuple, Way};
+pub use seq::TcpSeq;
+pub use time::CaptureTime;
+pub use vantage::{Vantage, VantageKind};

@@ -1,0 +1,10 @@
+//! The protocol between agents and collector: generated messages, and [`batch`], the one place
+//! where digests become columns and columns become digests again.
+
+pub mod batch;
+
+/// Messages and services of `parallax.v1`.
+#[allow(clippy::all, clippy::pedantic, reason = "generated code")]
+pub mod v1 {
+    tonic::include_proto!("parallax.v1");
+}
