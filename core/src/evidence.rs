@@ -28,6 +28,8 @@ pub struct FlowEvidence {
 #[derive(Debug, Clone)]
 pub struct VantageEvidence {
     pub vantage: Vantage,
+    /// What this vantage ships. It decides what a missing segment means.
+    pub selection: Selection,
     /// In order of time, by this vantage's clock.
     pub coverage: Vec<Coverage>,
     /// This vantage's digests of the flow, all lives of the 4-tuple, in order of time.
@@ -36,6 +38,16 @@ pub struct VantageEvidence {
     /// flows from either of its endpoints (address and port); the [`NEARBY_MAX`] nearest in time
     /// suffice. They tell the path, that a port accepts, and how a host's packets look here.
     pub nearby: Vec<Digest>,
+}
+
+/// Which segments an agent ships (its `--segments`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Selection {
+    /// Every segment, as capture files are read.
+    All,
+    /// SYN, SYN+ACK, FIN and RST always, the rest only as the context of a RST: another segment
+    /// that is not there may well have been seen.
+    Context,
 }
 
 /// How many handshake segments of other flows are enough for one vantage of a case.
