@@ -1,0 +1,306 @@
+//! Columns to digests.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use parallax_core::digest::{Direction, IpFields, LinkFields, TcpFlags, TcpOptions, Timestamps};
+use parallax_core::{CaptureTime, Digest, Endpoint, Flow, FourTuple, TcpSeq, Way};
+
+use super::{BATCH_MAX, BatchError, Column, NUMBER_MAX};
+use crate::v1::{DigestBatch, FlowTuple, Shape};
+
+pub(super) fn decode(batch: &DigestBatch) -> Result<Vec<(u64, Digest)>, BatchError> {
+    let count = batch.flow.len();
+    check_count(batch.first_number, count)?;
+    check_columns(batch, count)?;
+    let flows = flows(&batch.flows)?;
+    let shapes = shapes(&batch.shapes)?;
+    let mut stamps = batch.timestamps.chunks_exact(2);
+    let mut time = 0_i64;
+    let mut digests = Vec::with_capacity(count);
+    for entry in 0..count {
+        time = time.wrapping_add(batch.time_delta[entry]);
+        let tuple = tuple_at(batch, entry, &flows)?;
+        let shape = shape_at(batch, entry, &shapes)?;
+        let digest = digest_at(batch, entry, time, tuple, shape, &mut stamps)?;
+        digests.push((batch.first_number + entry as u64, digest));
+    }
+    check_timestamps(batch, &shapes)?;
+    Ok(digests)
+}
+
+fn check_count(first: u64, count: usize) -> Result<(), BatchError> {
+    if count > BATCH_MAX {
+        return Err(BatchError::TooMany { found: count });
+    }
+    match first.checked_add(count as u64) {
+        Some(end) if end <= NUMBER_MAX => Ok(()),
+        _ => Err(BatchError::NumberOverflow { first, count }),
+    }
+}
+
+/// Every column as long as `flow`, no table longer.
+fn check_columns(batch: &DigestBatch, count: usize) -> Result<(), BatchError> {
+    let columns = [
+        (Column::TimeDelta, batch.time_delta.len()),
+        (Column::Seq, batch.seq.len()),
+        (Column::Ack, batch.ack.len()),
+        (Column::Flags, batch.flags.len()),
+        (Column::Window, batch.window.len()),
+        (Column::PayloadLen, batch.payload_len.len()),
+        (Column::PayloadHash, batch.payload_hash.len()),
+        (Column::Ttl, batch.ttl.len()),
+        (Column::IpId, batch.ip_id.len()),
+        (Column::TrafficClass, batch.traffic_class.len()),
+        (Column::Marks, batch.marks.len()),
+        (Column::Interface, batch.interface.len()),
+        (Column::Shape, batch.shape.len()),
+    ];
+    for (column, found) in columns {
+        if found != count {
+            return Err(BatchError::ColumnLength {
+                column,
+                found,
+                expected: count,
+            });
+        }
+    }
+    for (column, found) in [
+        (Column::Flows, batch.flows.len()),
+        (Column::Shapes, batch.shapes.len()),
+    ] {
+        if found > count {
+            return Err(BatchError::TableTooLong {
+                column,
+                found,
+                digests: count,
+            });
+        }
+    }
+    Ok(())
+}
+
+fn flows(table: &[FlowTuple]) -> Result<Vec<Flow>, BatchError> {
+    table
+        .iter()
+        .enumerate()
+        .map(|(index, row)| flow(index, row))
+        .collect()
+}
+
+fn flow(index: usize, row: &FlowTuple) -> Result<Flow, BatchError> {
+    let low = endpoint(index, &row.low_addr, row.low_port)?;
+    let high = endpoint(index, &row.high_addr, row.high_port)?;
+    if low.addr.is_ipv4() != high.addr.is_ipv4() {
+        return Err(BatchError::MixedFamilies { index });
+    }
+    if low > high {
+        return Err(BatchError::FlowOrder { index });
+    }
+    Ok(FourTuple::new(low, high).flow())
+}
+
+fn endpoint(index: usize, octets: &[u8], port: u32) -> Result<Endpoint, BatchError> {
+    let addr = if let Ok(v4) = <[u8; 4]>::try_from(octets) {
+        IpAddr::V4(Ipv4Addr::from(v4))
+    } else if let Ok(v6) = <[u8; 16]>::try_from(octets) {
+        IpAddr::V6(Ipv6Addr::from(v6))
+    } else {
+        let found = octets.len();
+        return Err(BatchError::AddressLength { index, found });
+    };
+    let port = u16::try_from(port).map_err(|_| BatchError::Port { index, found: port })?;
+    Ok(Endpoint::new(addr, port))
+}
+
+/// A shape's fields as the digest keeps them; SACK permitted, cut and the stamps come per digest.
+#[derive(Clone, Copy)]
+struct Shaped {
+    options: TcpOptions,
+    has_timestamps: bool,
+    source: Option<[u8; 6]>,
+    vlans: [Option<u16>; 2],
+}
+
+fn shapes(table: &[Shape]) -> Result<Vec<Shaped>, BatchError> {
+    table
+        .iter()
+        .enumerate()
+        .map(|(index, row)| shaped(index, row))
+        .collect()
+}
+
+fn shaped(index: usize, row: &Shape) -> Result<Shaped, BatchError> {
+    let value = |field, found: u32, max: u32| {
+        if found > max {
+            Err(BatchError::ShapeValue {
+                index,
+                field,
+                found,
+                max,
+            })
+        } else {
+            Ok(found as u16)
+        }
+    };
+    let mut vlans = [None; 2];
+    if row.vlans.len() > vlans.len() {
+        let found = row.vlans.len();
+        return Err(BatchError::TooManyVlans { index, found });
+    }
+    for (vlan, found) in vlans.iter_mut().zip(&row.vlans) {
+        *vlan = Some(value("vlans", *found, u32::from(u16::MAX))?);
+    }
+    let mss = row.mss.map(|mss| value("mss", mss, u32::from(u16::MAX)));
+    let scale = row
+        .window_scale
+        .map(|scale| value("window_scale", scale, u32::from(u8::MAX)));
+    Ok(Shaped {
+        options: TcpOptions {
+            mss: mss.transpose()?,
+            window_scale: scale.transpose()?.map(|scale| scale as u8),
+            order: row.option_order,
+            ..TcpOptions::default()
+        },
+        has_timestamps: row.timestamps,
+        source: link_source(index, row.link_source.as_deref())?,
+        vlans,
+    })
+}
+
+fn link_source(index: usize, octets: Option<&[u8]>) -> Result<Option<[u8; 6]>, BatchError> {
+    octets
+        .map(|octets| {
+            <[u8; 6]>::try_from(octets).map_err(|_| BatchError::LinkSourceLength {
+                index,
+                found: octets.len(),
+            })
+        })
+        .transpose()
+}
+
+fn tuple_at(batch: &DigestBatch, entry: usize, flows: &[Flow]) -> Result<FourTuple, BatchError> {
+    let found = batch.flow[entry];
+    let flow = flows
+        .get(found as usize / 2)
+        .ok_or(BatchError::IndexOutOfRange {
+            column: Column::Flow,
+            entry,
+            found,
+            len: flows.len() * 2,
+        })?;
+    let way = if found.is_multiple_of(2) {
+        Way::LowToHigh
+    } else {
+        Way::HighToLow
+    };
+    Ok(flow.tuple(way))
+}
+
+fn shape_at<'a>(
+    batch: &DigestBatch,
+    entry: usize,
+    shapes: &'a [Shaped],
+) -> Result<&'a Shaped, BatchError> {
+    let found = batch.shape[entry];
+    shapes
+        .get(found as usize)
+        .ok_or(BatchError::IndexOutOfRange {
+            column: Column::Shape,
+            entry,
+            found,
+            len: shapes.len(),
+        })
+}
+
+fn digest_at<'a>(
+    batch: &DigestBatch,
+    entry: usize,
+    time: i64,
+    tuple: FourTuple,
+    shape: &Shaped,
+    stamps: &mut impl Iterator<Item = &'a [u32]>,
+) -> Result<Digest, BatchError> {
+    let at_most = |column, found: u32, max: u32| {
+        if found > max {
+            Err(BatchError::ValueTooLarge {
+                column,
+                entry,
+                found,
+                max,
+            })
+        } else {
+            Ok(found)
+        }
+    };
+    let marks = batch.marks[entry];
+    let hash = batch.payload_hash[entry];
+    let id = at_most(Column::IpId, batch.ip_id[entry], 1 << 16)?;
+    let timestamps = if shape.has_timestamps {
+        stamps.next().map(|pair| Timestamps {
+            value: pair[0],
+            echo: pair[1],
+        })
+    } else {
+        None
+    };
+    Ok(Digest {
+        time: CaptureTime::from_nanos(time),
+        tuple,
+        seq: TcpSeq(batch.seq[entry]),
+        ack: TcpSeq(batch.ack[entry]),
+        flags: TcpFlags(at_most(Column::Flags, batch.flags[entry], 0x1ff)? as u16),
+        window: at_most(Column::Window, batch.window[entry], u32::from(u16::MAX))? as u16,
+        payload_len: batch.payload_len[entry],
+        payload_hash: (hash != 0).then_some(hash),
+        options: TcpOptions {
+            sack_permitted: marks & 8 != 0,
+            cut: marks & 4 != 0,
+            timestamps,
+            ..shape.options
+        },
+        ip: IpFields {
+            ttl: batch.ttl[entry],
+            id: id.checked_sub(1).map(|id| id as u16),
+            dont_fragment: marks & 1 != 0,
+            traffic_class: batch.traffic_class[entry],
+            fragment: marks & 2 != 0,
+        },
+        link: LinkFields {
+            direction: direction(entry, marks)?,
+            source: shape.source,
+            vlans: shape.vlans,
+            interface: batch.interface[entry],
+        },
+    })
+}
+
+fn direction(entry: usize, marks: u8) -> Result<Direction, BatchError> {
+    match marks >> 4 {
+        0 => Ok(Direction::Unknown),
+        1 => Ok(Direction::In),
+        2 => Ok(Direction::Out),
+        _ => Err(BatchError::UnknownMarks {
+            entry,
+            found: marks,
+        }),
+    }
+}
+
+/// Two stamps for each digest whose shape has them, and none left over.
+fn check_timestamps(batch: &DigestBatch, shapes: &[Shaped]) -> Result<(), BatchError> {
+    let stamped = batch
+        .shape
+        .iter()
+        .filter_map(|index| shapes.get(*index as usize))
+        .filter(|shape| shape.has_timestamps)
+        .count();
+    let found = batch.timestamps.len();
+    if found == 2 * stamped {
+        return Ok(());
+    }
+    Err(BatchError::ColumnLength {
+        column: Column::Timestamps,
+        found,
+        expected: 2 * stamped,
+    })
+}

@@ -1,0 +1,158 @@
+//! Digests to columns.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use parallax_core::digest::{Digest, Direction, LinkFields, TcpOptions};
+use parallax_core::{Endpoint, Flow, Way};
+
+use crate::v1::{DigestBatch, FlowTuple, Shape};
+
+/// The nine flag bits that a TCP header has.
+const FLAG_BITS: u16 = 0x1ff;
+
+pub(super) fn encode(first_number: u64, digests: &[Digest]) -> DigestBatch {
+    let mut batch = with_room(digests.len());
+    batch.first_number = first_number;
+    let mut flows = HashMap::new();
+    let mut shapes = HashMap::new();
+    let mut before = 0_i64;
+    for digest in digests {
+        batch
+            .flow
+            .push(flow_index(&mut batch.flows, &mut flows, digest));
+        batch
+            .shape
+            .push(shape_index(&mut batch.shapes, &mut shapes, digest));
+        let time = digest.time.nanos();
+        batch.time_delta.push(time.wrapping_sub(before));
+        before = time;
+        push_fields(&mut batch, digest);
+    }
+    batch
+}
+
+fn with_room(count: usize) -> DigestBatch {
+    DigestBatch {
+        flow: Vec::with_capacity(count),
+        time_delta: Vec::with_capacity(count),
+        seq: Vec::with_capacity(count),
+        ack: Vec::with_capacity(count),
+        flags: Vec::with_capacity(count),
+        window: Vec::with_capacity(count),
+        payload_len: Vec::with_capacity(count),
+        payload_hash: Vec::with_capacity(count),
+        ttl: Vec::with_capacity(count),
+        ip_id: Vec::with_capacity(count),
+        traffic_class: Vec::with_capacity(count),
+        marks: Vec::with_capacity(count),
+        interface: Vec::with_capacity(count),
+        shape: Vec::with_capacity(count),
+        timestamps: Vec::with_capacity(2 * count),
+        ..DigestBatch::default()
+    }
+}
+
+fn push_fields(batch: &mut DigestBatch, digest: &Digest) {
+    batch.seq.push(digest.seq.0);
+    batch.ack.push(digest.ack.0);
+    batch.flags.push(u32::from(digest.flags.0 & FLAG_BITS));
+    batch.window.push(u32::from(digest.window));
+    batch.payload_len.push(digest.payload_len);
+    batch.payload_hash.push(digest.payload_hash.unwrap_or(0));
+    batch.ttl.push(digest.ip.ttl);
+    batch
+        .ip_id
+        .push(digest.ip.id.map_or(0, |id| u32::from(id) + 1));
+    batch.traffic_class.push(digest.ip.traffic_class);
+    batch.marks.push(marks(digest));
+    batch.interface.push(digest.link.interface);
+    if let Some(stamps) = digest.options.timestamps {
+        batch.timestamps.extend([stamps.value, stamps.echo]);
+    }
+}
+
+fn marks(digest: &Digest) -> u8 {
+    let (ip, options) = (&digest.ip, &digest.options);
+    let direction = match digest.link.direction {
+        Direction::Unknown => 0,
+        Direction::In => 1,
+        Direction::Out => 2,
+    };
+    u8::from(ip.dont_fragment)
+        | u8::from(ip.fragment) << 1
+        | u8::from(options.cut) << 2
+        | u8::from(options.sack_permitted) << 3
+        | direction << 4
+}
+
+/// The digest's place in the table of flows, times two, plus its direction; a new flow is added.
+fn flow_index(table: &mut Vec<FlowTuple>, known: &mut HashMap<Flow, u32>, digest: &Digest) -> u32 {
+    let flow = digest.tuple.flow();
+    let index = *known.entry(flow).or_insert_with(|| {
+        table.push(FlowTuple {
+            low_addr: octets(flow.low()),
+            low_port: u32::from(flow.low().port),
+            high_addr: octets(flow.high()),
+            high_port: u32::from(flow.high().port),
+        });
+        table.len() as u32 - 1
+    });
+    index * 2 + u32::from(digest.tuple.way() == Way::HighToLow)
+}
+
+fn octets(endpoint: Endpoint) -> Vec<u8> {
+    match endpoint.addr {
+        IpAddr::V4(v4) => v4.octets().to_vec(),
+        IpAddr::V6(v6) => v6.octets().to_vec(),
+    }
+}
+
+/// What makes two digests share a shape.
+#[derive(PartialEq, Eq, Hash)]
+struct ShapeKey {
+    order: u64,
+    source: Option<[u8; 6]>,
+    vlans: [Option<u16>; 2],
+    mss: Option<u16>,
+    window_scale: Option<u8>,
+    timestamps: bool,
+}
+
+impl ShapeKey {
+    fn new(options: &TcpOptions, link: &LinkFields) -> Self {
+        Self {
+            order: options.order,
+            source: link.source,
+            vlans: link.vlans,
+            mss: options.mss,
+            window_scale: options.window_scale,
+            timestamps: options.timestamps.is_some(),
+        }
+    }
+
+    fn shape(&self) -> Shape {
+        let [outer, inner] = self.vlans;
+        Shape {
+            option_order: self.order,
+            link_source: self.source.map(|mac| mac.to_vec()),
+            vlans: outer
+                .into_iter()
+                .chain(inner.filter(|_| outer.is_some()))
+                .map(u32::from)
+                .collect(),
+            mss: self.mss.map(u32::from),
+            window_scale: self.window_scale.map(u32::from),
+            timestamps: self.timestamps,
+        }
+    }
+}
+
+fn shape_index(table: &mut Vec<Shape>, known: &mut HashMap<ShapeKey, u32>, digest: &Digest) -> u32 {
+    *known
+        .entry(ShapeKey::new(&digest.options, &digest.link))
+        .or_insert_with_key(|key| {
+            table.push(key.shape());
+            table.len() as u32 - 1
+        })
+}

@@ -1,0 +1,355 @@
+//! Round trip, every refusal, and no panic on any message.
+
+use std::net::IpAddr;
+
+use parallax_core::digest::{Direction, IpFields, LinkFields, TcpFlags, TcpOptions, Timestamps};
+use parallax_core::{CaptureTime, Digest, Endpoint, FourTuple, TcpSeq};
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use prost::Message;
+
+use super::*;
+use crate::v1::{FlowTuple, Shape};
+
+fn addresses() -> impl Strategy<Value = (IpAddr, IpAddr)> {
+    prop_oneof![
+        any::<([u8; 4], [u8; 4])>().prop_map(|(a, b)| (a.into(), b.into())),
+        any::<([u8; 16], [u8; 16])>().prop_map(|(a, b)| (a.into(), b.into())),
+    ]
+}
+
+fn tuples() -> impl Strategy<Value = FourTuple> {
+    (addresses(), any::<(u16, u16)>())
+        .prop_map(|((a, b), (p, q))| FourTuple::new(Endpoint::new(a, p), Endpoint::new(b, q)))
+}
+
+fn options() -> impl Strategy<Value = TcpOptions> {
+    let stamps = option::of(any::<(u32, u32)>());
+    (any::<(Option<u16>, Option<u8>, bool, u64, bool)>(), stamps).prop_map(
+        |((mss, window_scale, sack_permitted, order, cut), stamps)| TcpOptions {
+            mss,
+            window_scale,
+            sack_permitted,
+            timestamps: stamps.map(|(value, echo)| Timestamps { value, echo }),
+            order,
+            cut,
+        },
+    )
+}
+
+fn ips() -> impl Strategy<Value = IpFields> {
+    any::<(u8, Option<u16>, bool, u8, bool)>().prop_map(
+        |(ttl, id, dont_fragment, traffic_class, fragment)| IpFields {
+            ttl,
+            id,
+            dont_fragment,
+            traffic_class,
+            fragment,
+        },
+    )
+}
+
+fn links() -> impl Strategy<Value = LinkFields> {
+    let directions = prop_oneof![
+        Just(Direction::Unknown),
+        Just(Direction::In),
+        Just(Direction::Out)
+    ];
+    let vlans = prop_oneof![
+        Just([None, None]),
+        any::<u16>().prop_map(|a| [Some(a), None]),
+        any::<(u16, u16)>().prop_map(|(a, b)| [Some(a), Some(b)]),
+    ];
+    (directions, any::<Option<[u8; 6]>>(), vlans, any::<u8>()).prop_map(
+        |(direction, source, vlans, interface)| LinkFields {
+            direction,
+            source,
+            vlans,
+            interface,
+        },
+    )
+}
+
+fn digests() -> impl Strategy<Value = Digest> {
+    let segment = (
+        any::<(i64, u32, u32)>(),
+        0_u16..512,
+        any::<(u16, u32)>(),
+        option::of(1_u64..),
+    );
+    (segment, tuples(), options(), ips(), links()).prop_map(
+        |(((time, seq, ack), flags, (window, payload_len), hash), tuple, options, ip, link)| {
+            Digest {
+                time: CaptureTime::from_nanos(time),
+                tuple,
+                seq: TcpSeq(seq),
+                ack: TcpSeq(ack),
+                flags: TcpFlags(flags),
+                window,
+                payload_len,
+                payload_hash: hash,
+                options,
+                ip,
+                link,
+            }
+        },
+    )
+}
+
+fn digest() -> Digest {
+    Digest {
+        time: CaptureTime::from_nanos(1_767_323_045_000_000_000),
+        tuple: FourTuple::new(
+            Endpoint::new("192.0.2.1".parse().unwrap(), 40_000),
+            Endpoint::new("198.51.100.1".parse().unwrap(), 443),
+        ),
+        seq: TcpSeq(1),
+        ack: TcpSeq(2),
+        flags: TcpFlags::RST,
+        window: 0,
+        payload_len: 0,
+        payload_hash: None,
+        options: TcpOptions {
+            timestamps: Some(Timestamps { value: 1, echo: 2 }),
+            ..TcpOptions::default()
+        },
+        ip: IpFields::default(),
+        link: LinkFields::default(),
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_was_encoded_is_decoded_again(
+        first in 0..NUMBER_MAX - 64,
+        sent in vec(digests(), 0..64),
+        repeat in 1_usize..4,
+    ) {
+        let sent: Vec<Digest> = sent.iter().copied().cycle().take(sent.len() * repeat).collect();
+        let wire = encode(first, &sent).encode_to_vec();
+        let received = decode(DigestBatch::decode(wire.as_slice()).unwrap()).unwrap();
+        let expected: Vec<(u64, Digest)> = (first..).zip(sent).collect();
+        prop_assert_eq!(received, expected);
+    }
+
+    #[test]
+    fn no_message_makes_it_panic(bytes in vec(any::<u8>(), 0..512)) {
+        if let Ok(batch) = DigestBatch::decode(bytes.as_slice()) {
+            let _ = decode(batch);
+        }
+    }
+
+    /// Starts from a good batch, so that the damage reaches the later checks too.
+    #[test]
+    fn no_damage_to_a_good_batch_makes_it_panic(
+        sent in vec(digests(), 1..8),
+        column in 0..22_usize,
+        at in 0..8_usize,
+        value: u32,
+        octets in vec(any::<u8>(), 0..20),
+    ) {
+        let mut batch = encode(7, &sent);
+        damage(&mut batch, column, at, value, octets);
+        let count = batch.flow.len();
+        if let Ok(received) = decode(batch) {
+            prop_assert_eq!(received.len(), count);
+        }
+    }
+}
+
+fn damage(batch: &mut DigestBatch, column: usize, at: usize, value: u32, octets: Vec<u8>) {
+    let at = at % batch.flow.len();
+    let (flow, shape) = (at % batch.flows.len(), at % batch.shapes.len());
+    match column {
+        0 => batch.flow[at] = value,
+        1 => batch.flags[at] = value,
+        2 => batch.window[at] = value,
+        3 => batch.ip_id[at] = value,
+        4 => batch.shape[at] = value,
+        5 => batch.marks = octets,
+        6 => batch.ttl = octets,
+        7 => batch.traffic_class = octets,
+        8 => batch.interface = octets,
+        9 => batch.timestamps.push(value),
+        10 => batch.timestamps.truncate(at),
+        11 => batch.flows[flow].low_addr = octets,
+        12 => batch.flows[flow].high_addr = octets,
+        13 => batch.flows[flow].low_port = value,
+        14 => batch.flows[flow].high_port = value,
+        15 => batch.shapes[shape].link_source = Some(octets),
+        16 => batch.shapes[shape].vlans.push(value),
+        17 => batch.shapes[shape].mss = Some(value),
+        18 => batch.shapes[shape].window_scale = Some(value),
+        19 => batch.flows.clear(),
+        20 => batch.shapes.push(Shape::default()),
+        _ => batch.first_number = u64::MAX - u64::from(value),
+    }
+}
+
+fn refusal(change: impl FnOnce(&mut DigestBatch)) -> BatchError {
+    let mut batch = encode(0, &[digest(), digest()]);
+    change(&mut batch);
+    decode(batch).unwrap_err()
+}
+
+#[test]
+fn an_empty_batch_is_no_digests() {
+    assert_eq!(decode(encode(5, &[])), Ok(vec![]));
+}
+
+#[test]
+fn columns_that_disagree_in_length_are_refused() {
+    let error = refusal(|batch| batch.seq.push(1));
+    assert_eq!(
+        error.to_string(),
+        "column `seq` has 3 entries, not 2",
+        "{error:?}"
+    );
+    for change in [
+        (|batch| batch.time_delta.clear()) as fn(&mut DigestBatch),
+        |batch| batch.ack.clear(),
+        |batch| batch.flags.clear(),
+        |batch| batch.window.clear(),
+        |batch| batch.payload_len.clear(),
+        |batch| batch.payload_hash.clear(),
+        |batch| batch.ttl.clear(),
+        |batch| batch.ip_id.clear(),
+        |batch| batch.traffic_class.clear(),
+        |batch| batch.marks.clear(),
+        |batch| batch.interface.clear(),
+        |batch| batch.shape.clear(),
+        |batch| batch.timestamps.clear(),
+    ] {
+        assert!(matches!(
+            refusal(change),
+            BatchError::ColumnLength { found: 0, .. }
+        ));
+    }
+}
+
+#[test]
+fn an_index_past_its_table_is_refused() {
+    for (column, error) in [
+        (Column::Flow, refusal(|batch| batch.flow[1] = 2)),
+        (Column::Shape, refusal(|batch| batch.shape[1] = 1)),
+    ] {
+        assert!(matches!(
+            error,
+            BatchError::IndexOutOfRange { column: found, entry: 1, .. } if found == column
+        ));
+    }
+}
+
+#[test]
+fn values_that_no_header_holds_are_refused() {
+    for (column, error) in [
+        (Column::Flags, refusal(|batch| batch.flags[1] = 512)),
+        (Column::Window, refusal(|batch| batch.window[1] = 65_536)),
+        (Column::IpId, refusal(|batch| batch.ip_id[1] = 65_537)),
+    ] {
+        assert!(matches!(
+            error,
+            BatchError::ValueTooLarge { column: found, entry: 1, .. } if found == column
+        ));
+    }
+    assert_eq!(
+        refusal(|batch| batch.marks = vec![0, 0x30]),
+        BatchError::UnknownMarks {
+            entry: 1,
+            found: 0x30
+        }
+    );
+}
+
+#[test]
+fn a_flow_with_a_wrong_port_address_family_or_order_is_refused() {
+    let flow = |change: fn(&mut FlowTuple)| refusal(|batch| change(&mut batch.flows[0]));
+    assert_eq!(
+        flow(|row| row.low_port = 65_536),
+        BatchError::Port {
+            index: 0,
+            found: 65_536
+        }
+    );
+    assert_eq!(
+        flow(|row| row.high_addr = vec![1; 5]),
+        BatchError::AddressLength { index: 0, found: 5 }
+    );
+    assert_eq!(
+        flow(|row| row.high_addr = vec![1; 16]),
+        BatchError::MixedFamilies { index: 0 }
+    );
+    assert_eq!(
+        flow(|row| row.low_addr = vec![255; 4]),
+        BatchError::FlowOrder { index: 0 }
+    );
+}
+
+#[test]
+fn a_shape_with_a_wrong_mac_vlan_or_option_is_refused() {
+    let shape = |change: fn(&mut Shape)| refusal(|batch| change(&mut batch.shapes[0]));
+    assert_eq!(
+        shape(|row| row.link_source = Some(vec![0; 8])),
+        BatchError::LinkSourceLength { index: 0, found: 8 }
+    );
+    assert_eq!(
+        shape(|row| row.vlans = vec![1, 2, 3]),
+        BatchError::TooManyVlans { index: 0, found: 3 }
+    );
+    for (name, change) in [
+        ("vlans", (|row| row.vlans = vec![65_536]) as fn(&mut Shape)),
+        ("mss", |row| row.mss = Some(65_536)),
+        ("window_scale", |row| row.window_scale = Some(256)),
+    ] {
+        let error = shape(change);
+        assert!(
+            matches!(error, BatchError::ShapeValue { field, .. } if field == name),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn numbers_past_the_signed_range_are_refused() {
+    assert_eq!(
+        refusal(|batch| batch.first_number = NUMBER_MAX - 1),
+        BatchError::NumberOverflow {
+            first: NUMBER_MAX - 1,
+            count: 2
+        }
+    );
+    assert!(matches!(
+        refusal(|batch| batch.first_number = u64::MAX),
+        BatchError::NumberOverflow { .. }
+    ));
+}
+
+#[test]
+fn a_batch_or_a_table_that_is_too_long_is_refused() {
+    assert_eq!(
+        refusal(|batch| batch.flow.resize(BATCH_MAX + 1, 0)),
+        BatchError::TooMany {
+            found: BATCH_MAX + 1
+        }
+    );
+    assert!(matches!(
+        refusal(|batch| batch.flows.resize(3, FlowTuple::default())),
+        BatchError::TableTooLong {
+            column: Column::Flows,
+            ..
+        }
+    ));
+}
+
+#[test]
+fn a_batch_of_one_flow_costs_few_octets_a_digest() {
+    let sent: Vec<Digest> = (0..1000)
+        .map(|i| Digest {
+            time: digest().time.plus(i * 12_345),
+            ..digest()
+        })
+        .collect();
+    let octets = encode(0, &sent).encoded_len();
+    assert!(octets < 42_000, "{octets} octets for 1000 digests");
+}
