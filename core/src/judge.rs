@@ -1,11 +1,26 @@
-//! Evidence to verdicts.
+//! Evidence to verdicts: a pure function, the same for the live service and for capture files.
+
+mod cause;
+mod chain;
+mod effect;
+mod fingerprint;
+mod ladder;
+mod position;
+mod sentence;
+mod wording;
 
 use uuid::Uuid;
 
+use crate::case::{self, Case, Sight};
 use crate::evidence::FlowEvidence;
-use crate::report::{Explanation, ResetReport};
+use crate::loss;
+use crate::report::{
+    AbsenceReport, ClockOffset, Explanation, Origin, ResetReport, SCHEMA,
+};
+use crate::scene::Scene;
+use chain::Placed;
 
-/// A verdict on every reset of one flow.
+/// A verdict on one reset of a flow.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Judged {
     /// What makes this reset the same one when it is judged again: a hash over direction, sequence
@@ -14,12 +29,151 @@ pub struct Judged {
     pub report: ResetReport,
 }
 
-/// Joins the sightings of each reset of a flow and judges them.
-pub fn judge_flow(_evidence: &FlowEvidence) -> Vec<Judged> {
-    Vec::new()
+/// Joins the sightings of each reset of a flow and judges them, in order of time.
+pub fn judge_flow(evidence: &FlowEvidence) -> Vec<Judged> {
+    let scene = Scene::new(evidence);
+    let all = place(&scene);
+    report_all(&scene, &all)
 }
 
 /// Tells one reset of a flow in full; `None` when the evidence holds no such reset.
-pub fn explain(_evidence: &FlowEvidence, _id: Uuid) -> Option<Explanation> {
-    None
+pub fn explain(evidence: &FlowEvidence, id: Uuid) -> Option<Explanation> {
+    let scene = Scene::new(evidence);
+    let all = place(&scene);
+    let index = all.iter().position(|placed| placed.case.id == id)?;
+    let mut reports: Vec<ResetReport> = report_all(&scene, &all)
+        .into_iter()
+        .map(|judged| judged.report)
+        .collect();
+    let root_sentence = reports[index].root.and_then(|root| {
+        let root = reports.iter().find(|report| report.id == root)?;
+        Some(sentence::tell(root))
+    });
+    let ladder = ladder::draw(&scene, &all, index);
+    let reset = reports.swap_remove(index);
+    Some(Explanation {
+        schema: SCHEMA,
+        sentence: sentence::tell(&reset),
+        root_sentence,
+        ladder,
+        reset,
+    })
+}
+
+fn place<'a>(scene: &Scene<'a>) -> Vec<Placed<'a>> {
+    let passed = loss::count(scene);
+    case::all(scene, &passed)
+        .into_iter()
+        .map(|case| Placed {
+            position: position::judge(scene, &case),
+            case,
+        })
+        .collect()
+}
+
+fn report_all(scene: &Scene<'_>, all: &[Placed<'_>]) -> Vec<Judged> {
+    (0..all.len())
+        .map(|index| Judged {
+            identity: all[index].case.identity,
+            report: report(scene, all, index),
+        })
+        .collect()
+}
+
+fn report(scene: &Scene<'_>, all: &[Placed<'_>], index: usize) -> ResetReport {
+    let Placed { case, position } = &all[index];
+    let finding = cause::find(scene, all, index);
+    let digest = case.digest();
+    let name = |place: usize| scene.name(case.views[place].vantage).to_owned();
+    let endpoint = position.origin == Origin::Endpoint;
+    ResetReport {
+        id: case.id,
+        time: digest.time,
+        src: digest.tuple.src.addr,
+        sport: digest.tuple.src.port,
+        dst: digest.tuple.dst.addr,
+        dport: digest.tuple.dst.port,
+        seq: digest.seq.0,
+        ack: digest.acked().map(|ack| ack.0),
+        flags: digest.flags.to_string(),
+        count: case.count,
+        origin: position.origin,
+        emitter: endpoint.then_some(case.sender),
+        between: position
+            .between
+            .map(|(from, to)| between(case, from, to).map(|place| place.map(name))),
+        at: endpoint.then(|| name(case.first)),
+        lost_between: position
+            .lost
+            .map(|(last, absent)| [Some(name(last)), Some(name(absent))]),
+        seen_at: (0..case.views.len())
+            .filter(|&place| case.seen_at(place).is_some())
+            .map(name)
+            .collect(),
+        absent_at: absences(scene, case),
+        cause: finding.cause,
+        root: finding.root.map(|root| all[root].case.id),
+        confidence: rounded(position.confidence),
+        effective: effect::effective(scene, case),
+        trigger: finding.trigger.map(wording::segment),
+        decide: position.decide.clone(),
+        evidence: position
+            .evidence
+            .iter()
+            .cloned()
+            .chain([finding.evidence(name(case.first))])
+            .collect(),
+        path: scene
+            .path
+            .order
+            .iter()
+            .map(|&vantage| scene.name(vantage).to_owned())
+            .collect(),
+        clocks: clocks(scene),
+    }
+}
+
+/// A forged RST that only its claimed sender's own tap saw, coming in, came from beyond it.
+fn between(case: &Case<'_>, from: Option<usize>, to: usize) -> [Option<usize>; 2] {
+    if from == Some(to) || case.views.len() <= to {
+        [from, None]
+    } else {
+        [from, Some(to)]
+    }
+}
+
+fn rounded(confidence: f64) -> f64 {
+    (confidence * 1000.0).round() / 1000.0
+}
+
+fn absences(scene: &Scene<'_>, case: &Case<'_>) -> Vec<AbsenceReport> {
+    case.views
+        .iter()
+        .filter_map(|view| {
+            let (attested, why) = match &view.sight {
+                Sight::Seen(_) => return None,
+                Sight::Absent(_) => (true, None),
+                Sight::Blind(why) => (false, Some(wording::blindness(*why))),
+            };
+            Some(AbsenceReport {
+                vantage: scene.name(view.vantage).to_owned(),
+                attested,
+                why,
+            })
+        })
+        .collect()
+}
+
+fn clocks(scene: &Scene<'_>) -> Vec<ClockOffset> {
+    scene
+        .path
+        .order
+        .iter()
+        .filter_map(|&vantage| {
+            Some(ClockOffset {
+                vantage: scene.name(vantage).to_owned(),
+                offset_ns: scene.path.offsets[vantage]?,
+            })
+        })
+        .collect()
 }

@@ -1,16 +1,21 @@
 //! What Parallax knows about packets and resets, without clock, socket or database: the digest of
 //! one TCP segment, flow and sequence arithmetic, the case of a reset, and the judge.
 //!
-//! The way of the data: bytes → [`decode`] → [`Digest`] → … → [`evidence`] → [`case`] → [`judge`]
+//! The way of the data: bytes → [`decode`] → [`Digest`] → … → [`evidence`] → case → [`judge`]
 //! → [`report`].
 
+mod case;
 pub mod coverage;
 pub mod decode;
 pub mod digest;
 pub mod evidence;
 pub mod flow;
 pub mod judge;
+mod loss;
+mod matching;
+mod path;
 pub mod report;
+mod scene;
 pub mod seq;
 pub mod time;
 pub mod vantage;

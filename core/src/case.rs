@@ -1,0 +1,316 @@
+//! The case of one reset: its sightings, and for every other vantage on the way whether its silence
+//! counts.
+
+use uuid::Uuid;
+
+use crate::coverage::Coverage;
+use crate::digest::Digest;
+use crate::loss::Passed;
+use crate::report::Side;
+use crate::scene::{Scene, Seen};
+use crate::time::CaptureTime;
+
+/// One reset as the vantages on its way know it.
+pub(crate) struct Case<'a> {
+    pub(crate) identity: u64,
+    pub(crate) id: Uuid,
+    /// Who the packet says that it comes from.
+    pub(crate) sender: Side,
+    pub(crate) life: usize,
+    /// Equal packets at the vantage that saw most of them.
+    pub(crate) count: u32,
+    /// Every vantage of the path, from the claimed sender on.
+    pub(crate) views: Vec<View<'a>>,
+    /// Index into `views` of the first sighting.
+    pub(crate) first: usize,
+}
+
+/// What one vantage says of a reset.
+pub(crate) struct View<'a> {
+    /// Index into the evidence's vantages.
+    pub(crate) vantage: usize,
+    pub(crate) sight: Sight<'a>,
+}
+
+pub(crate) enum Sight<'a> {
+    Seen(Seen<'a>),
+    /// It did not see it, and would have.
+    Absent(Attestation),
+    /// It did not see it, which says nothing.
+    Blind(Blindness),
+}
+
+/// Why an absence counts.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Attestation {
+    pub(crate) on_path: OnPath,
+    /// Probability that this vantage would have missed the packet.
+    pub(crate) miss_rate: f64,
+}
+
+/// How it is known that the sender's packets pass a vantage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OnPath {
+    /// It recorded this connection in this direction.
+    SawConnection,
+    /// It runs on the host that the packet claims to come from, or goes to.
+    Host,
+    /// It recorded other connections between the two hosts in this direction.
+    SawHosts,
+    /// Somebody configured the path.
+    Configured,
+}
+
+/// Why an absence says nothing.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Blindness {
+    NoCoverage,
+    StartedAfter,
+    /// Its coverage ends before the reset, by this many nanoseconds.
+    EndedBefore(i64),
+    Gap,
+    /// Packets dropped while the reset passed.
+    Dropping(u64),
+    /// It misses packets that must have passed it.
+    Lossy(Passed),
+    /// It shows the other direction of this connection only.
+    OneWay,
+    /// Nothing says that the sender's packets come past.
+    NotOnPath,
+}
+
+impl<'a> Case<'a> {
+    pub(crate) fn first_seen(&self) -> &Seen<'a> {
+        self.seen_at(self.first)
+            .expect("`first` is the index of a sighting by construction")
+    }
+
+    pub(crate) fn seen_at(&self, place: usize) -> Option<&Seen<'a>> {
+        match &self.views.get(place)?.sight {
+            Sight::Seen(seen) => Some(seen),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn last(&self) -> usize {
+        (0..self.views.len())
+            .rev()
+            .find(|&place| self.seen_at(place).is_some())
+            .unwrap_or(self.first)
+    }
+
+    pub(crate) fn digest(&self) -> &'a Digest {
+        self.first_seen().digest
+    }
+}
+
+/// All resets of a flow, in order of time.
+pub(crate) fn all<'a>(scene: &Scene<'a>, passed: &[Passed]) -> Vec<Case<'a>> {
+    let mut cases: Vec<Case<'a>> = groups(scene)
+        .into_iter()
+        .filter_map(|group| build(scene, passed, &group))
+        .collect();
+    cases.sort_by_key(|case| (case.first_seen().at, case.identity));
+    cases
+}
+
+/// Sightings that are one reset: equal direction, numbers, flags and window, in one life.
+struct Group<'a> {
+    identity: u64,
+    sender: Side,
+    life: usize,
+    sightings: Vec<(usize, Seen<'a>)>,
+}
+
+fn groups<'a>(scene: &Scene<'a>) -> Vec<Group<'a>> {
+    let mut groups: Vec<Group<'a>> = Vec::new();
+    let mut index = std::collections::HashMap::new();
+    for (vantage, segments) in scene.seen.iter().enumerate() {
+        for seen in segments.iter().filter(|seen| seen.digest.is_rst()) {
+            let identity = identity(seen.digest);
+            let place = *index.entry((identity, seen.life)).or_insert_with(|| {
+                groups.push(Group {
+                    identity,
+                    sender: seen.sender,
+                    life: seen.life,
+                    sightings: Vec::new(),
+                });
+                groups.len() - 1
+            });
+            groups[place].sightings.push((vantage, *seen));
+        }
+    }
+    groups
+}
+
+/// A hash over what makes two RSTs of one flow the same reset.
+fn identity(digest: &Digest) -> u64 {
+    let mut bytes = [0_u8; 13];
+    bytes[0] = u8::from(digest.tuple.way() == crate::flow::Way::LowToHigh);
+    bytes[1..5].copy_from_slice(&digest.seq.0.to_be_bytes());
+    bytes[5..9].copy_from_slice(&digest.acked().map_or(0, |ack| ack.0).to_be_bytes());
+    bytes[9..11].copy_from_slice(&digest.flags.0.to_be_bytes());
+    bytes[11..13].copy_from_slice(&digest.window.to_be_bytes());
+    xxhash_rust::xxh3::xxh3_64(&bytes)
+}
+
+fn build<'a>(scene: &Scene<'a>, passed: &[Passed], group: &Group<'a>) -> Option<Case<'a>> {
+    let travel = scene.travel(group.sender);
+    let at = |vantage: usize| {
+        group
+            .sightings
+            .iter()
+            .filter(move |(where_, _)| *where_ == vantage)
+            .map(|(_, seen)| *seen)
+    };
+    let first = travel.iter().position(|&vantage| at(vantage).next().is_some())?;
+    let first_seen = at(travel[first]).next()?;
+    let count = travel.iter().map(|&vantage| copies(at(vantage))).max()?;
+    let views = travel
+        .iter()
+        .map(|&vantage| View {
+            vantage,
+            sight: at(vantage).next().map_or_else(
+                || silence(scene, passed[vantage], vantage, group, &first_seen),
+                Sight::Seen,
+            ),
+        })
+        .collect();
+    let known = scene
+        .evidence
+        .known_ids
+        .iter()
+        .find(|(identity, _)| *identity == group.identity);
+    let id = known.map_or_else(
+        || new_id(scene, group.identity, first_seen.digest.time),
+        |(_, id)| *id,
+    );
+    Some(Case {
+        identity: group.identity,
+        id,
+        sender: group.sender,
+        life: group.life,
+        count,
+        views,
+        first,
+    })
+}
+
+/// Copies of a packet at one vantage, less those that the capture itself doubled: the same packet
+/// recorded on two interfaces, or twice on one ("any" devices, mirror ports).
+fn copies<'a>(sightings: impl Iterator<Item = Seen<'a>>) -> u32 {
+    let mut packets: Vec<&Digest> = Vec::new();
+    for seen in sightings {
+        let doubled = packets.iter().any(|known| {
+            known.ip.id.is_some_and(|id| id != 0) && known.ip.id == seen.digest.ip.id
+                || known.link.interface != seen.digest.link.interface
+                    && seen.digest.time.since(known.time).abs() < crate::time::MILLISECOND
+        });
+        if !doubled {
+            packets.push(seen.digest);
+        }
+    }
+    packets.len() as u32
+}
+
+/// A UUID v7 of the reset's time, whose random part is a hash: the same input gives the same id.
+fn new_id(scene: &Scene<'_>, identity: u64, time: CaptureTime) -> Uuid {
+    let millis = (time.nanos().max(0) / crate::time::MILLISECOND).cast_unsigned();
+    let mut seed = [0_u8; 24];
+    seed[..8].copy_from_slice(&scene.evidence.flow.hash().to_be_bytes());
+    seed[8..16].copy_from_slice(&identity.to_be_bytes());
+    seed[16..].copy_from_slice(&millis.to_be_bytes());
+    let random = xxhash_rust::xxh3::xxh3_128(&seed).to_be_bytes();
+    let mut ten = [0_u8; 10];
+    ten.copy_from_slice(&random[..10]);
+    uuid::Builder::from_unix_timestamp_millis(millis, &ten).into_uuid()
+}
+
+/// What the silence of a vantage about a reset says.
+fn silence<'a>(
+    scene: &Scene<'a>,
+    passed: Passed,
+    vantage: usize,
+    group: &Group<'a>,
+    first_seen: &Seen<'a>,
+) -> Sight<'a> {
+    let on_path = match on_path(scene, vantage, group) {
+        Ok(on_path) => on_path,
+        Err(blindness) => return Sight::Blind(blindness),
+    };
+    let offset = scene.path.offsets[vantage].unwrap_or(0);
+    let moment = CaptureTime::from_nanos(first_seen.at.saturating_add(offset));
+    if let Err(blindness) = watched(&scene.evidence.vantages[vantage].coverage, moment) {
+        return Sight::Blind(blindness);
+    }
+    if passed.is_lossy() {
+        return Sight::Blind(Blindness::Lossy(passed));
+    }
+    Sight::Absent(Attestation {
+        on_path,
+        miss_rate: passed.miss_rate(),
+    })
+}
+
+fn on_path(scene: &Scene<'_>, vantage: usize, group: &Group<'_>) -> Result<OnPath, Blindness> {
+    if scene.host_side(vantage).is_some() {
+        return Ok(OnPath::Host);
+    }
+    let mut other_way = false;
+    for segment in scene.life(vantage, group.life) {
+        if segment.sender == group.sender {
+            return Ok(OnPath::SawConnection);
+        }
+        other_way = true;
+    }
+    let hosts = scene
+        .ends
+        .between_hosts(scene.evidence, vantage)
+        .any(|(_, sender)| sender == group.sender);
+    if hosts {
+        return Ok(OnPath::SawHosts);
+    }
+    let configured = scene.evidence.configured_path.as_ref();
+    let sender_was_heard = scene.path.order.iter().any(|&other| {
+        scene
+            .life(other, group.life)
+            .any(|segment| segment.sender == group.sender && !segment.digest.is_rst())
+    });
+    match configured {
+        Some(path) if path.contains(&vantage) && !(other_way && sender_was_heard) => {
+            Ok(OnPath::Configured)
+        }
+        _ if other_way => Err(Blindness::OneWay),
+        _ => Err(Blindness::NotOnPath),
+    }
+}
+
+/// How far around a reset a drop makes the silence doubtful: a beat's span and the clocks' error.
+const DOUBT: i64 = 50 * crate::time::MILLISECOND;
+
+fn watched(coverage: &[Coverage], moment: CaptureTime) -> Result<(), Blindness> {
+    let (Some(first), Some(last)) = (
+        coverage.iter().map(|span| span.from).min(),
+        coverage.iter().map(|span| span.until).max(),
+    ) else {
+        return Err(Blindness::NoCoverage);
+    };
+    if moment < first {
+        return Err(Blindness::StartedAfter);
+    }
+    if moment > last {
+        return Err(Blindness::EndedBefore(moment.since(last)));
+    }
+    if !coverage.iter().any(|span| span.covers(moment)) {
+        return Err(Blindness::Gap);
+    }
+    let dropped: u64 = coverage
+        .iter()
+        .filter(|span| span.from <= moment.plus(DOUBT) && moment.plus(-DOUBT) <= span.until)
+        .map(|span| span.dropped)
+        .sum();
+    if dropped > 0 {
+        return Err(Blindness::Dropping(dropped));
+    }
+    Ok(())
+}

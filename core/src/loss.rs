@@ -1,0 +1,206 @@
+//! How many packets a vantage missed that must have passed it, told by the other vantages and by
+//! TCP itself: what was seen further on, or was acknowledged, came past.
+
+use std::collections::HashSet;
+
+use crate::digest::{Digest, TcpFlags};
+use crate::evidence::Selection;
+use crate::flow::FourTuple;
+use crate::report::Side;
+use crate::scene::{Scene, Seen};
+use crate::seq::TcpSeq;
+use crate::time::{CaptureTime, MILLISECOND};
+
+/// Segments that must have passed a vantage: recorded there, and not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Passed {
+    pub(crate) recorded: u32,
+    pub(crate) missed: u32,
+}
+
+impl Passed {
+    /// Probability that the vantage fails to record a packet that passes it: the mean of a Beta
+    /// distribution whose prior is a sound capture (0.05 of 10 missed).
+    pub(crate) fn miss_rate(self) -> f64 {
+        let total = f64::from(self.recorded) + f64::from(self.missed);
+        (f64::from(self.missed) + 0.05) / (total + 10.0)
+    }
+
+    /// More missed than a sound capture explains: above one in fifty.
+    pub(crate) fn is_lossy(self) -> bool {
+        self.missed > 0 && u64::from(self.missed) * 50 > u64::from(self.missed + self.recorded)
+    }
+}
+
+/// Octets of sequence space that one vantage recorded of one sender in one life, as sorted ranges of
+/// distances from an anchor.
+struct Ranges {
+    anchor: TcpSeq,
+    sorted: Vec<(i64, i64)>,
+}
+
+impl Ranges {
+    fn of<'a>(segments: impl Iterator<Item = &'a Digest>) -> Option<Self> {
+        let mut segments = segments.peekable();
+        let anchor = segments.peek()?.seq;
+        let mut sorted: Vec<(i64, i64)> = segments.map(|digest| span(digest, anchor)).collect();
+        sorted.sort_unstable();
+        sorted.dedup_by(|next, last| {
+            let joins = next.0 <= last.1;
+            if joins {
+                last.1 = last.1.max(next.1);
+            }
+            joins
+        });
+        Some(Self { anchor, sorted })
+    }
+
+    fn holds(&self, digest: &Digest) -> bool {
+        let (start, end) = span(digest, self.anchor);
+        let after = self.sorted.partition_point(|range| range.0 <= start);
+        after > 0 && self.sorted[after - 1].1 >= end
+    }
+}
+
+fn span(digest: &Digest, anchor: TcpSeq) -> (i64, i64) {
+    let start = i64::from(digest.seq.since(anchor));
+    (start, start + i64::from(digest.seq_len()))
+}
+
+/// A pure acknowledgement, recognised where offload has merged or split its neighbours.
+type AckKey = (FourTuple, u32, u32);
+
+fn ack_key(digest: &Digest) -> AckKey {
+    (digest.tuple, digest.seq.0, digest.ack.0)
+}
+
+/// Counts for every vantage what must have passed it in both directions of the flow.
+pub(crate) fn count(scene: &Scene<'_>) -> Vec<Passed> {
+    let mut passed = vec![Passed::default(); scene.evidence.vantages.len()];
+    let lives = scene.seen.iter().flatten().map(|segment| segment.life).max().unwrap_or(0);
+    for sender in [Side::Client, Side::Server] {
+        let travel = scene.travel(sender);
+        for life in 0..=lives {
+            count_way(scene, &travel, sender, life, &mut passed);
+        }
+        count_handshakes(scene, &travel, sender, &mut passed);
+    }
+    passed
+}
+
+fn count_way(
+    scene: &Scene<'_>,
+    travel: &[usize],
+    sender: Side,
+    life: usize,
+    passed: &mut [Passed],
+) {
+    let acked = highest_ack(scene, sender.other(), life);
+    for (place, &vantage) in travel.iter().enumerate() {
+        let own = || {
+            scene
+                .life(vantage, life)
+                .filter(|segment| segment.sender == sender && !segment.digest.is_rst())
+        };
+        let Some(ranges) = Ranges::of(own().map(|segment| segment.digest)) else {
+            continue;
+        };
+        let acks: HashSet<AckKey> = own().map(|segment| ack_key(segment.digest)).collect();
+        let mut counted: HashSet<(u32, u32, u32)> = HashSet::new();
+        for (other_place, &other) in travel.iter().enumerate() {
+            if other == vantage {
+                continue;
+            }
+            let must_pass = |segment: &&Seen<'_>| {
+                let digest = segment.digest;
+                segment.sender == sender
+                    && !digest.is_rst()
+                    && watched(scene, vantage, segment.at)
+                    && ships(scene, vantage, digest)
+                    && (other_place > place
+                        || (digest.seq_len() > 0
+                            && acked.is_some_and(|ack| !ack.before(digest.seq_end()))))
+            };
+            for segment in scene.life(other, life).filter(must_pass) {
+                let digest = segment.digest;
+                if !counted.insert((digest.seq.0, digest.seq_len(), digest.ack.0)) {
+                    continue;
+                }
+                let recorded = if digest.seq_len() > 0 {
+                    ranges.holds(digest)
+                } else {
+                    acks.contains(&ack_key(digest))
+                };
+                let tally = &mut passed[vantage];
+                *(if recorded { &mut tally.recorded } else { &mut tally.missed }) += 1;
+            }
+        }
+    }
+}
+
+/// The highest number that the receiver acknowledged, by anything but a RST.
+fn highest_ack(scene: &Scene<'_>, receiver: Side, life: usize) -> Option<TcpSeq> {
+    scene
+        .path
+        .order
+        .iter()
+        .flat_map(|&vantage| scene.life(vantage, life))
+        .filter(|segment| segment.sender == receiver && !segment.digest.is_rst())
+        .filter_map(|segment| segment.digest.acked())
+        .reduce(|high, ack| if ack.after(high) { ack } else { high })
+}
+
+/// Handshake segments of other flows between the two hosts, seen further on but not here.
+fn count_handshakes(scene: &Scene<'_>, travel: &[usize], sender: Side, passed: &mut [Passed]) {
+    let nearby = |vantage: usize| {
+        scene
+            .ends
+            .between_hosts(scene.evidence, vantage)
+            .filter(move |(digest, from)| {
+                *from == sender && digest.flags.has(TcpFlags::SYN) && !digest.is_rst()
+            })
+            .filter(|(digest, _)| digest.tuple.flow() != scene.evidence.flow)
+            .map(|(digest, _)| digest)
+    };
+    for (place, &vantage) in travel.iter().enumerate() {
+        let here: HashSet<AckKey> = nearby(vantage).map(ack_key).collect();
+        if here.is_empty() {
+            continue;
+        }
+        let mut counted = HashSet::new();
+        for &further in &travel[place + 1..] {
+            for digest in nearby(further) {
+                let key = ack_key(digest);
+                let at = digest.time.nanos() - scene.path.offsets[further].unwrap_or(0);
+                if !counted.insert(key) || !watched(scene, vantage, at) {
+                    continue;
+                }
+                let tally = &mut passed[vantage];
+                *(if here.contains(&key) { &mut tally.recorded } else { &mut tally.missed }) += 1;
+            }
+        }
+    }
+}
+
+/// Whether the vantage would have shipped this segment, had it seen it.
+fn ships(scene: &Scene<'_>, vantage: usize, digest: &Digest) -> bool {
+    match scene.evidence.vantages[vantage].selection {
+        Selection::All => true,
+        Selection::Context => {
+            digest.flags.has(TcpFlags::SYN) || digest.flags.has(TcpFlags::FIN)
+        }
+    }
+}
+
+/// Clock offsets are known no better than this; at a span's edge a packet may have been outside.
+const EDGE: i64 = MILLISECOND;
+
+/// Whether a vantage's coverage surely holds a moment of the corrected clock.
+fn watched(scene: &Scene<'_>, vantage: usize, at: i64) -> bool {
+    let own = at.saturating_add(scene.path.offsets[vantage].unwrap_or(0));
+    let time = CaptureTime::from_nanos(own);
+    scene.evidence.vantages[vantage]
+        .coverage
+        .iter()
+        .any(|span| span.from.plus(EDGE) <= time && time <= span.until.plus(-EDGE))
+}
