@@ -1,0 +1,203 @@
+//! Flow memory: what a vantage remembers of each flow, and which segments it ships at once.
+//!
+//! With [`Selection::Context`] these leave at once: SYN, SYN+ACK, FIN, RST, and the first segment of
+//! each direction of a flow. Everything else is remembered: the ACK that completes a handshake, and
+//! the last [`LAST_SEGMENTS`] of each direction. A RST sends what its flow remembers ahead of itself,
+//! and what follows in the flow within the [grace](Grace) leaves at once too. No digest leaves
+//! twice.
+//!
+//! All of it is allocated once and bounded. Under pressure the longest idle flow among a bounded
+//! number of candidates gives way, and is counted. The memory has no clock: time is the packets'.
+
+use parallax_core::{Digest, Flow, Selection, Way};
+
+mod flows;
+mod segments;
+#[cfg(test)]
+mod tests;
+
+use flows::{Chain, Flows, Remembered, Slot};
+use segments::Segments;
+
+/// Segments remembered of each direction of a flow.
+pub const LAST_SEGMENTS: u8 = 16;
+
+/// The least memory that does its work, in octets.
+pub const LEAST_OCTETS: usize = 1 << 20;
+
+/// How long, and for how many segments, everything in a flow is shipped after a RST.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Grace {
+    /// Nanoseconds of packet time.
+    pub nanos: i64,
+    pub segments: u8,
+}
+
+impl Default for Grace {
+    fn default() -> Self {
+        Self {
+            nanos: 2 * parallax_core::time::SECOND,
+            segments: 64,
+        }
+    }
+}
+
+/// What gave way to something newer, since the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Evicted {
+    /// Flows forgotten for other flows: met again, they count as met in mid-stream.
+    pub flows: u64,
+    /// Flows that lost their remembered segments, but are known still.
+    pub contexts: u64,
+    /// Segments that found no place.
+    pub segments: u64,
+}
+
+/// Decides for each segment whether it leaves the vantage, and remembers those that don't.
+#[derive(Debug)]
+pub struct Memory {
+    selection: Selection,
+    grace: Grace,
+    flows: Flows,
+    segments: Segments,
+    evicted: Evicted,
+}
+
+impl Memory {
+    /// A memory of at most `octets` (no less than [`LEAST_OCTETS`] are used). Pages are touched as
+    /// they are needed; with [`Selection::All`] none are.
+    pub fn new(octets: usize, selection: Selection, grace: Grace) -> Self {
+        let octets = match selection {
+            Selection::Context => octets.max(LEAST_OCTETS),
+            Selection::All => LEAST_OCTETS,
+        };
+        let for_flows = octets / 4;
+        Self {
+            selection,
+            grace,
+            flows: Flows::within(for_flows),
+            segments: Segments::within(octets - for_flows),
+            evicted: Evicted::default(),
+        }
+    }
+
+    pub fn evicted(&self) -> Evicted {
+        self.evicted
+    }
+
+    /// Octets in use, at most what was given to [`Memory::new`].
+    pub fn octets(&self) -> usize {
+        self.flows.octets() + self.segments.octets()
+    }
+
+    #[cfg(test)]
+    fn reserved(&self) -> [usize; 3] {
+        let [cells, known] = self.flows.reserved();
+        [cells, known, self.segments.reserved()]
+    }
+
+    /// Takes notice of one segment and appends to `out` what is to be shipped because of it, oldest
+    /// first.
+    pub fn observe(&mut self, digest: &Digest, out: &mut Vec<Digest>) {
+        if self.selection == Selection::All {
+            out.push(*digest);
+            return;
+        }
+        let index = self.flow_of(digest);
+        let way = digest.tuple.way();
+        let first_of_its_way = self.flows[index].meet(way, digest.time);
+        if digest.is_rst() {
+            self.ship_context(index, out);
+            self.flows[index].begin_grace(digest.time, self.grace);
+            out.push(*digest);
+        } else if self.leaves_at_once(index, digest, first_of_its_way) {
+            out.push(*digest);
+        } else {
+            self.remember(index, way, digest);
+        }
+    }
+
+    fn leaves_at_once(&mut self, index: usize, digest: &Digest, first_of_its_way: bool) -> bool {
+        let flow = &mut self.flows[index];
+        if digest.is_syn() {
+            flow.await_handshake_ack(digest.tuple.way());
+            return true;
+        }
+        let in_grace = flow.spend_grace(digest.time, self.grace);
+        digest.is_syn_ack() || digest.is_fin() || first_of_its_way || in_grace
+    }
+
+    /// The flow's place, after making one if need be.
+    fn flow_of(&mut self, digest: &Digest) -> usize {
+        let flow: Flow = digest.tuple.flow();
+        let hash = flow.hash();
+        if let Some(index) = self.flows.find(flow, hash) {
+            return index;
+        }
+        let (index, given_way) = self.flows.place(flow, hash, digest.time);
+        if let Some(gone) = given_way {
+            self.evicted.flows += 1;
+            self.release(gone);
+        }
+        index
+    }
+
+    fn release(&mut self, gone: Remembered) {
+        for chain in gone.chains {
+            self.segments.release(chain);
+        }
+        if let Some(slot) = gone.handshake_ack {
+            self.segments.release(Chain::of_one(slot));
+        }
+    }
+
+    /// Appends what the flow remembers to `out`, in order of time, and forgets it.
+    fn ship_context(&mut self, index: usize, out: &mut Vec<Digest>) {
+        let context = self.flows[index].take_remembered();
+        if let Some(slot) = context.handshake_ack {
+            out.push(*self.segments.get(slot));
+        }
+        self.segments.append(context.chains, out);
+        self.release(context);
+    }
+
+    fn remember(&mut self, index: usize, way: Way, digest: &Digest) {
+        if self.flows[index].takes_handshake_ack(way, digest) {
+            if let Some(old) = self.flows[index].take_handshake_ack() {
+                self.segments.release(Chain::of_one(old));
+            }
+            let slot = self.free_slot(index);
+            self.flows[index].set_handshake_ack(slot);
+            self.write(slot, digest);
+            return;
+        }
+        let chain = self.flows[index].chain(way);
+        if chain.len() == LAST_SEGMENTS {
+            self.segments.turn(self.flows[index].chain_mut(way), digest);
+        } else if let Some(slot) = self.free_slot(index) {
+            self.segments.write(slot, digest);
+            self.segments.push(self.flows[index].chain_mut(way), slot);
+        } else {
+            self.evicted.segments += 1;
+        }
+    }
+
+    fn write(&mut self, slot: Option<Slot>, digest: &Digest) {
+        match slot {
+            Some(slot) => self.segments.write(slot, digest),
+            None => self.evicted.segments += 1,
+        }
+    }
+
+    /// A free slot, if need be taken from the longest idle of a few flows other than `index`.
+    fn free_slot(&mut self, index: usize) -> Option<Slot> {
+        if let Some(slot) = self.segments.take_free() {
+            return Some(slot);
+        }
+        let idle = self.flows.idle_with_segments(index)?;
+        let context = self.flows[idle].take_remembered();
+        self.evicted.contexts += 1;
+        self.release(context);
+        self.segments.take_free()
+    }
+}
