@@ -1,6 +1,8 @@
 //! The case of one reset: its sightings, and for every other vantage on the way whether its silence
 //! counts.
 
+use std::collections::HashMap;
+
 use uuid::Uuid;
 
 use crate::coverage::Coverage;
@@ -77,6 +79,8 @@ pub(crate) enum Blindness {
     OneWay,
     /// Nothing says that the sender's packets come past.
     NotOnPath,
+    /// It was seen before and after this vantage, which missed it.
+    Missed,
 }
 
 impl<'a> Case<'a> {
@@ -124,7 +128,7 @@ struct Group<'a> {
 
 fn groups<'a>(scene: &Scene<'a>) -> Vec<Group<'a>> {
     let mut groups: Vec<Group<'a>> = Vec::new();
-    let mut index = std::collections::HashMap::new();
+    let mut index = HashMap::new();
     for (vantage, segments) in scene.seen.iter().enumerate() {
         for seen in segments.iter().filter(|seen| seen.digest.is_rst()) {
             let identity = identity(seen.digest);
@@ -141,6 +145,47 @@ fn groups<'a>(scene: &Scene<'a>) -> Vec<Group<'a>> {
         }
     }
     groups
+        .into_iter()
+        .flat_map(|group| by_origin(scene, group))
+        .collect()
+}
+
+/// Parts equal packets that show at one vantage that they have come different numbers of hops: they
+/// were sent in different places.
+fn by_origin<'a>(scene: &Scene<'a>, group: Group<'a>) -> Vec<Group<'a>> {
+    let mut usual: HashMap<usize, Option<u8>> = HashMap::new();
+    let mut at_vantage: HashMap<usize, i16> = HashMap::new();
+    let mut differ = false;
+    let mut hops = Vec::with_capacity(group.sightings.len());
+    for (vantage, seen) in &group.sightings {
+        let ttl = seen.digest.ip.ttl;
+        let usual = usual
+            .entry(*vantage)
+            .or_insert_with(|| scene.usual_ttl(*vantage, group.life, group.sender))
+            .unwrap_or(ttl);
+        let hop = i16::from(ttl) - i16::from(usual);
+        differ |= *at_vantage.entry(*vantage).or_insert(hop) != hop;
+        hops.push(hop);
+    }
+    if !differ {
+        return vec![group];
+    }
+    let mut parts: Vec<(i16, Group<'a>)> = Vec::new();
+    for (sighting, hop) in group.sightings.into_iter().zip(hops) {
+        match parts.iter_mut().find(|(known, _)| *known == hop) {
+            Some((_, part)) => part.sightings.push(sighting),
+            None => parts.push((
+                hop,
+                Group {
+                    identity: group.identity ^ (u64::from(hop.cast_unsigned()) << 32),
+                    sender: group.sender,
+                    life: group.life,
+                    sightings: vec![sighting],
+                },
+            )),
+        }
+    }
+    parts.into_iter().map(|(_, part)| part).collect()
 }
 
 /// A hash over what makes two RSTs of one flow the same reset.
@@ -163,7 +208,9 @@ fn build<'a>(scene: &Scene<'a>, passed: &[Passed], group: &Group<'a>) -> Option<
             .filter(move |(where_, _)| *where_ == vantage)
             .map(|(_, seen)| *seen)
     };
-    let first = travel.iter().position(|&vantage| at(vantage).next().is_some())?;
+    let first = travel
+        .iter()
+        .position(|&vantage| at(vantage).next().is_some())?;
     let first_seen = at(travel[first]).next()?;
     let count = travel.iter().map(|&vantage| copies(at(vantage))).max()?;
     let views = travel
@@ -176,6 +223,7 @@ fn build<'a>(scene: &Scene<'a>, passed: &[Passed], group: &Group<'a>) -> Option<
             ),
         })
         .collect();
+    let views = without_misses(views, first);
     let known = scene
         .evidence
         .known_ids
@@ -194,6 +242,18 @@ fn build<'a>(scene: &Scene<'a>, passed: &[Passed], group: &Group<'a>) -> Option<
         views,
         first,
     })
+}
+
+/// A silence between two sightings is a miss of that vantage.
+fn without_misses(mut views: Vec<View<'_>>, first: usize) -> Vec<View<'_>> {
+    let seen = |view: &View<'_>| matches!(view.sight, Sight::Seen(_));
+    let last = views.iter().rposition(seen).unwrap_or(first);
+    for view in &mut views[first..last] {
+        if !seen(view) {
+            view.sight = Sight::Blind(Blindness::Missed);
+        }
+    }
+    views
 }
 
 /// Copies of a packet at one vantage, less those that the capture itself doubled: the same packet

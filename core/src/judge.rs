@@ -14,9 +14,7 @@ use uuid::Uuid;
 use crate::case::{self, Case, Sight};
 use crate::evidence::FlowEvidence;
 use crate::loss;
-use crate::report::{
-    AbsenceReport, ClockOffset, Explanation, Origin, ResetReport, SCHEMA,
-};
+use crate::report::{AbsenceReport, ClockOffset, Explanation, Origin, ResetReport, SCHEMA};
 use crate::scene::Scene;
 use chain::Placed;
 
@@ -66,6 +64,7 @@ fn place<'a>(scene: &Scene<'a>) -> Vec<Placed<'a>> {
         .into_iter()
         .map(|case| Placed {
             position: position::judge(scene, &case),
+            exact: cause::is_exact(scene, &case),
             case,
         })
         .collect()
@@ -81,7 +80,7 @@ fn report_all(scene: &Scene<'_>, all: &[Placed<'_>]) -> Vec<Judged> {
 }
 
 fn report(scene: &Scene<'_>, all: &[Placed<'_>], index: usize) -> ResetReport {
-    let Placed { case, position } = &all[index];
+    let Placed { case, position, .. } = &all[index];
     let finding = cause::find(scene, all, index);
     let digest = case.digest();
     let name = |place: usize| scene.name(case.views[place].vantage).to_owned();

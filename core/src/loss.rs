@@ -7,7 +7,7 @@ use crate::digest::{Digest, TcpFlags};
 use crate::evidence::Selection;
 use crate::flow::FourTuple;
 use crate::report::Side;
-use crate::scene::{Scene, Seen};
+use crate::scene::{Scene, Seen, corrected};
 use crate::seq::TcpSeq;
 use crate::time::{CaptureTime, MILLISECOND};
 
@@ -77,7 +77,13 @@ fn ack_key(digest: &Digest) -> AckKey {
 /// Counts for every vantage what must have passed it in both directions of the flow.
 pub(crate) fn count(scene: &Scene<'_>) -> Vec<Passed> {
     let mut passed = vec![Passed::default(); scene.evidence.vantages.len()];
-    let lives = scene.seen.iter().flatten().map(|segment| segment.life).max().unwrap_or(0);
+    let lives = scene
+        .seen
+        .iter()
+        .flatten()
+        .map(|segment| segment.life)
+        .max()
+        .unwrap_or(0);
     for sender in [Side::Client, Side::Server] {
         let travel = scene.travel(sender);
         for life in 0..=lives {
@@ -132,7 +138,11 @@ fn count_way(
                     acks.contains(&ack_key(digest))
                 };
                 let tally = &mut passed[vantage];
-                *(if recorded { &mut tally.recorded } else { &mut tally.missed }) += 1;
+                *(if recorded {
+                    &mut tally.recorded
+                } else {
+                    &mut tally.missed
+                }) += 1;
             }
         }
     }
@@ -171,12 +181,16 @@ fn count_handshakes(scene: &Scene<'_>, travel: &[usize], sender: Side, passed: &
         for &further in &travel[place + 1..] {
             for digest in nearby(further) {
                 let key = ack_key(digest);
-                let at = digest.time.nanos() - scene.path.offsets[further].unwrap_or(0);
+                let at = corrected(digest, scene.path.offsets[further].unwrap_or(0));
                 if !counted.insert(key) || !watched(scene, vantage, at) {
                     continue;
                 }
                 let tally = &mut passed[vantage];
-                *(if here.contains(&key) { &mut tally.recorded } else { &mut tally.missed }) += 1;
+                *(if here.contains(&key) {
+                    &mut tally.recorded
+                } else {
+                    &mut tally.missed
+                }) += 1;
             }
         }
     }
@@ -186,9 +200,7 @@ fn count_handshakes(scene: &Scene<'_>, travel: &[usize], sender: Side, passed: &
 fn ships(scene: &Scene<'_>, vantage: usize, digest: &Digest) -> bool {
     match scene.evidence.vantages[vantage].selection {
         Selection::All => true,
-        Selection::Context => {
-            digest.flags.has(TcpFlags::SYN) || digest.flags.has(TcpFlags::FIN)
-        }
+        Selection::Context => digest.flags.has(TcpFlags::SYN) || digest.flags.has(TcpFlags::FIN),
     }
 }
 

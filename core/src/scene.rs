@@ -41,7 +41,7 @@ impl<'a> Scene<'a> {
                     .segments
                     .iter()
                     .map(|digest| {
-                        let at = digest.time.nanos().saturating_sub(offset);
+                        let at = corrected(digest, offset);
                         let sender = ends.sender(digest);
                         let life = lives.of(digest, sender, at);
                         Seen {
@@ -81,12 +81,34 @@ impl<'a> Scene<'a> {
         path::host_side(self.evidence, &self.ends, vantage)
     }
 
+    /// The median TTL of a sender's packets at a vantage, RSTs left out.
+    pub(crate) fn usual_ttl(&self, vantage: usize, life: usize, sender: Side) -> Option<u8> {
+        let mut ttls: Vec<u8> = self
+            .life(vantage, life)
+            .filter(|seen| seen.sender == sender && !seen.digest.is_rst())
+            .map(|seen| seen.digest.ip.ttl)
+            .collect();
+        ttls.sort_unstable();
+        ttls.get(ttls.len() / 2).copied()
+    }
+
     /// A vantage's segments of one life.
-    pub(crate) fn life(&self, vantage: usize, life: usize) -> impl Iterator<Item = &Seen<'a>> + Clone {
+    pub(crate) fn life(
+        &self,
+        vantage: usize,
+        life: usize,
+    ) -> impl Iterator<Item = &Seen<'a>> + Clone {
         self.seen[vantage]
             .iter()
             .filter(move |segment| segment.life == life)
     }
+}
+
+/// A segment's time on the path's clock. What is absurdly far off is held at ±73 years from 1970, so
+/// that differences never overflow, whatever an agent says.
+pub(crate) fn corrected(digest: &Digest, offset: i64) -> i64 {
+    const FAR: i64 = 1 << 61;
+    digest.time.nanos().saturating_sub(offset).clamp(-FAR, FAR)
 }
 
 /// The SYNs that began new lives of the 4-tuple, in order of time.
@@ -107,7 +129,7 @@ impl Lives {
             let offset = path.offsets[index].unwrap_or(0);
             for syn in vantage.segments.iter().filter(|digest| digest.is_syn()) {
                 let (opener, isn) = (ends.sender(syn), syn.seq);
-                let at = syn.time.nanos().saturating_sub(offset);
+                let at = corrected(syn, offset);
                 match starts
                     .iter_mut()
                     .find(|start| start.opener == opener && start.isn == isn)

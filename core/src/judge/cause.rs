@@ -4,6 +4,7 @@ mod endpoint;
 mod middlebox;
 
 use super::chain::Placed;
+use crate::case::Case;
 use crate::digest::Digest;
 use crate::report::{Cause, Evidence, Origin};
 use crate::scene::{Scene, Seen};
@@ -48,8 +49,7 @@ pub(crate) struct Transcript<'a> {
 }
 
 impl<'a> Transcript<'a> {
-    pub(crate) fn of(scene: &Scene<'a>, placed: &Placed<'a>) -> Self {
-        let case = &placed.case;
+    pub(crate) fn of(scene: &Scene<'a>, case: &Case<'a>) -> Self {
         let reset = *case.first_seen();
         let vantage = case.views[case.first].vantage;
         let mut transcript = Self {
@@ -91,7 +91,10 @@ impl<'a> Transcript<'a> {
 
     /// The connection was asked for and answered.
     fn handshake_answered(&self) -> bool {
-        self.own.iter().chain(&self.peer).any(|segment| segment.digest.is_syn_ack())
+        self.own
+            .iter()
+            .chain(&self.peer)
+            .any(|segment| segment.digest.is_syn_ack())
     }
 
     /// The receiver's segment that the reset mirrors: a bare RST carries its acknowledgement number,
@@ -120,9 +123,24 @@ impl<'a> Transcript<'a> {
     }
 }
 
+/// Whether a RST carries a number that its claimed sender would have used: its next one, one that it
+/// used before, or one that the receiver acknowledged. `None` where too little was heard.
+pub(crate) fn is_exact(scene: &Scene<'_>, case: &Case<'_>) -> Option<bool> {
+    let transcript = Transcript::of(scene, case);
+    let seq = transcript.reset.digest.seq;
+    let used = transcript.own.iter().any(|seen| seen.digest.seq == seq);
+    let mut acks = transcript
+        .peer
+        .iter()
+        .filter_map(|seen| seen.digest.acked())
+        .peekable();
+    let heard = acks.peek().is_some() || !transcript.own.is_empty();
+    heard.then(|| used || transcript.own_end() == Some(seq) || acks.any(|ack| ack == seq))
+}
+
 /// Finds the cause of one placed reset.
 pub(crate) fn find<'a>(scene: &Scene<'a>, all: &[Placed<'a>], index: usize) -> Finding<'a> {
-    let transcript = Transcript::of(scene, &all[index]);
+    let transcript = Transcript::of(scene, &all[index].case);
     match all[index].position.origin {
         Origin::Endpoint => endpoint::find(scene, all, index, &transcript),
         Origin::Middlebox => middlebox::find(scene, all, index, &transcript),

@@ -8,6 +8,9 @@ use crate::report::{Origin, Side};
 pub(crate) struct Placed<'a> {
     pub(crate) case: Case<'a>,
     pub(crate) position: Position,
+    /// Whether its sequence number is one that the claimed sender would have used; `None` where too
+    /// little was heard of it.
+    pub(crate) exact: Option<bool>,
 }
 
 impl Placed<'_> {

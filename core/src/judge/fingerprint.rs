@@ -77,7 +77,9 @@ fn hops(scene: &Scene<'_>, case: &Case<'_>) -> Option<(f64, String)> {
         .collect();
     let ttl = case.digest().ip.ttl;
     let example = *others.first()?;
-    let agree = others.iter().any(|&other| hop_count(other) == hop_count(ttl));
+    let agree = others
+        .iter()
+        .any(|&other| hop_count(other) == hop_count(ttl));
     let sender = case.sender.as_str();
     let here = quoted(scene, vantage);
     Some(if agree {
@@ -186,7 +188,9 @@ pub(crate) fn sender_goes_on(scene: &Scene<'_>, case: &Case<'_>) -> Option<Strin
     let vantage = case.views[case.first].vantage;
     let reset = case.first_seen();
     let more = scene.life(vantage, case.life).find(|segment| {
-        segment.sender == case.sender && goes_on(segment.digest) && segment.at > reset.at + GOES_ON_AFTER
+        segment.sender == case.sender
+            && goes_on(segment.digest)
+            && segment.at > reset.at + GOES_ON_AFTER
     })?;
     Some(format!(
         "{} after the RST the {} sent more of the same connection ({}), as if it knew of no RST",

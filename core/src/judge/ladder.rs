@@ -15,7 +15,7 @@ const AFTER: usize = 8;
 
 pub(crate) fn draw(scene: &Scene<'_>, all: &[Placed<'_>], index: usize) -> Ladder {
     let placed = &all[index];
-    let mut packets = packets(scene, placed.case.life);
+    let mut packets = packets(scene, &placed.case);
     packets.sort_by_key(|packet| packet.at);
     let this = packets
         .iter()
@@ -82,8 +82,25 @@ impl Packet<'_> {
 /// How far apart the sightings of one packet can lie on the corrected clock.
 const SAME_PACKET: i64 = 500 * crate::time::MILLISECOND;
 
-/// All packets of one life, each with its sightings. Copies of a packet are matched in order.
-fn packets<'a>(scene: &Scene<'a>, life: usize) -> Vec<Packet<'a>> {
+/// The segments of a vantage nearest to the reset.
+fn around<'s, 'a>(
+    scene: &'s Scene<'a>,
+    vantage: usize,
+    case: &Case<'_>,
+) -> impl Iterator<Item = &'s Seen<'a>> {
+    let at = case.first_seen().at;
+    let before = scene
+        .life(vantage, case.life)
+        .filter(|seen| seen.at < at)
+        .count();
+    scene
+        .life(vantage, case.life)
+        .skip(before.saturating_sub(4 * BEFORE))
+        .take(4 * (BEFORE + AFTER))
+}
+
+/// The packets around a reset, each with its sightings. Copies of a packet are matched in order.
+fn packets<'a>(scene: &Scene<'a>, case: &Case<'_>) -> Vec<Packet<'a>> {
     let mut packets: Vec<Packet<'a>> = Vec::new();
     let columns = scene.path.order.len();
     for sender in [Side::Client, Side::Server] {
@@ -94,7 +111,7 @@ fn packets<'a>(scene: &Scene<'a>, life: usize) -> Vec<Packet<'a>> {
                 .iter()
                 .position(|&other| other == vantage)
                 .unwrap_or(0);
-            for seen in scene.life(vantage, life).filter(|seen| seen.sender == sender) {
+            for seen in around(scene, vantage, case).filter(|seen| seen.sender == sender) {
                 let known = packets.iter_mut().find(|packet| {
                     packet.sightings[column].is_none()
                         && packet.sender == sender
@@ -170,7 +187,9 @@ fn unseen(scene: &Scene<'_>, case: Option<&Case<'_>>, vantage: usize, packet: &P
     let ships = at.selection == Selection::All
         || packet.digest.flags.has(TcpFlags::SYN)
         || packet.digest.is_fin();
-    let own = packet.at + scene.path.offsets[vantage].unwrap_or(0);
+    let own = packet
+        .at
+        .saturating_add(scene.path.offsets[vantage].unwrap_or(0));
     let watching = at
         .coverage
         .iter()

@@ -147,10 +147,7 @@ fn next_place(case: &Case<'_>) -> usize {
 /// The first sighting is at a hop with nothing before it that could attest: only what the packet
 /// looks like is left.
 fn by_fingerprint(scene: &Scene<'_>, case: &Case<'_>) -> Position {
-    let Leaning {
-        log_odds,
-        evidence,
-    } = fingerprint::lean(scene, case);
+    let Leaning { log_odds, evidence } = fingerprint::lean(scene, case);
     let probability = 1.0 / (1.0 + (-log_odds).exp());
     let sender_host = (0..case.first)
         .rev()
@@ -161,7 +158,11 @@ fn by_fingerprint(scene: &Scene<'_>, case: &Case<'_>) -> Position {
     } else if probability <= 0.2 {
         (Origin::Endpoint, None, (1.0 - probability).min(0.93))
     } else {
-        (Origin::Undetermined, None, probability.max(1.0 - probability))
+        (
+            Origin::Undetermined,
+            None,
+            probability.max(1.0 - probability),
+        )
     };
     Position {
         origin,
@@ -214,14 +215,14 @@ fn lost(case: &Case<'_>) -> Option<(usize, usize)> {
 }
 
 fn lost_evidence(scene: &Scene<'_>, case: &Case<'_>, lost: (usize, usize)) -> Evidence {
-    let [last, absent] = [lost.0, lost.1].map(|place| case.views[place].vantage);
+    let (here, never) = (case.views[lost.0].vantage, case.views[lost.1].vantage);
     Evidence {
         kind: "lost".to_owned(),
-        vantage: Some(name(scene, absent)),
+        vantage: Some(name(scene, never)),
         text: format!(
             "the RST was last seen at {} and never came to {}, which would have seen it: it was lost or dropped between them",
-            quoted(scene, last),
-            quoted(scene, absent)
+            quoted(scene, here),
+            quoted(scene, never)
         ),
     }
 }

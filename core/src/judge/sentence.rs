@@ -18,13 +18,16 @@ pub(crate) fn tell(report: &ResetReport) -> String {
         Origin::Middlebox => format!("was forged by a middlebox {}", place(report)),
         Origin::Undetermined => "has an origin that this evidence does not settle".to_owned(),
     };
-    let lost = report.lost_between.as_ref().map_or_else(String::new, |ends| {
-        format!(
-            "; it was lost between {} and {}",
-            end(ends[0].as_deref()),
-            end(ends[1].as_deref())
-        )
-    });
+    let lost = report
+        .lost_between
+        .as_ref()
+        .map_or_else(String::new, |ends| {
+            format!(
+                "; it was lost between {} and {}",
+                end(ends[0].as_deref()),
+                end(ends[1].as_deref())
+            )
+        });
     let why = match why(report.cause) {
         "" => String::new(),
         why => format!(": {why}"),

@@ -23,13 +23,18 @@ pub(crate) fn blindness(why: Blindness) -> String {
             duration(gap)
         ),
         Blindness::Gap => "it was not capturing at that moment".to_owned(),
-        Blindness::Dropping(count) => format!("it was losing packets ({count} dropped around then)"),
+        Blindness::Dropping(count) => {
+            format!("it was losing packets ({count} dropped around then)")
+        }
         Blindness::Lossy(passed) => format!(
             "it recorded only {} of {} packets that must have passed it",
             passed.recorded,
             passed.recorded + passed.missed
         ),
         Blindness::OneWay => "it shows only the other direction of this connection".to_owned(),
+        Blindness::Missed => {
+            "it was seen before and after it, so this vantage missed it".to_owned()
+        }
         Blindness::NotOnPath => "nothing says that this connection passes it".to_owned(),
     }
 }

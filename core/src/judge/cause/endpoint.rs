@@ -4,14 +4,14 @@ use super::{Finding, Transcript};
 use crate::judge::chain::{self, Placed};
 use crate::judge::wording::{duration, segment};
 use crate::report::{Cause, Side};
-use crate::scene::{Scene, Seen};
+use crate::scene::{Scene, Seen, corrected};
 use crate::seq::TcpSeq;
 use crate::time::{MILLISECOND, SECOND};
 
 /// One of the rules, in the order in which they are asked; the first that answers decides.
 type Rule = for<'a, 'b> fn(&Scenery<'a, 'b>) -> Option<Finding<'a>>;
 
-const RULES: [Rule; 12] = [
+const RULES: [Rule; 11] = [
     answer_to_syn,
     answer_to_syn_ack,
     unacceptable_ack_before_established,
@@ -23,7 +23,6 @@ const RULES: [Rule; 12] = [
     late_after_close,
     out_of_window,
     no_socket,
-    abort,
 ];
 
 struct Scenery<'a, 'b> {
@@ -33,7 +32,7 @@ struct Scenery<'a, 'b> {
     transcript: &'b Transcript<'a>,
 }
 
-impl<'a> Scenery<'a, '_> {
+impl Scenery<'_, '_> {
     fn sender(&self) -> Side {
         self.all[self.index].case.sender
     }
@@ -58,7 +57,7 @@ pub(super) fn find<'a>(
     RULES
         .iter()
         .find_map(|rule| rule(&scenery))
-        .unwrap_or_else(|| Finding::new(Cause::Unknown, None, "no rule explains this reset"))
+        .unwrap_or_else(|| abort(&scenery))
 }
 
 /// How near in time an accepted connection shows that the port was open when it refused another.
@@ -66,11 +65,16 @@ const ACCEPTED_AROUND: i64 = 5 * SECOND;
 
 fn answer_to_syn<'a>(s: &Scenery<'a, '_>) -> Option<Finding<'a>> {
     let reset = s.transcript.reset.digest;
-    let syn = s.transcript.peer.iter().rev().find(|seen| seen.digest.is_syn())?;
+    let syn = s
+        .transcript
+        .peer
+        .iter()
+        .rev()
+        .find(|seen| seen.digest.is_syn())?;
     let answered = s.transcript.own.iter().any(|seen| seen.digest.is_syn_ack());
-    let acks_syn = reset.acked().is_none_or(|ack| {
-        ack == syn.digest.seq.plus(1) || ack == syn.digest.seq_end()
-    });
+    let acks_syn = reset
+        .acked()
+        .is_none_or(|ack| ack == syn.digest.seq.plus(1) || ack == syn.digest.seq_end());
     if answered || !acks_syn || s.transcript.peer.iter().any(|seen| !seen.digest.is_syn()) {
         return None;
     }
@@ -108,7 +112,7 @@ fn accepted_around(s: &Scenery<'_, '_>, most: i64) -> Option<i64> {
         let offset = s.scene.path.offsets[index].unwrap_or(0);
         for digest in vantage.nearby.iter().chain(&vantage.segments) {
             if digest.is_syn_ack() && digest.tuple.src == port {
-                let gap = (digest.time.nanos() - offset - now).abs();
+                let gap = (corrected(digest, offset) - now).abs();
                 if gap <= most && nearest.is_none_or(|known| gap < known) {
                     nearest = Some(gap);
                 }
@@ -118,7 +122,7 @@ fn accepted_around(s: &Scenery<'_, '_>, most: i64) -> Option<i64> {
     nearest
 }
 
-/// How long a closed connection's ports stay in TIME_WAIT at most: 2 MSL (RFC 9293, 3.4.2).
+/// How long a closed connection's ports stay in `TIME_WAIT` at most: 2 MSL (RFC 9293, 3.4.2).
 const TIME_WAIT_MAX: i64 = 240 * SECOND;
 
 /// The life before this one ended with FIN a short time ago, and the new SYN's number is not above
@@ -156,14 +160,23 @@ fn former_life(s: &Scenery<'_, '_>, opener: Side, isn: TcpSeq) -> Option<String>
 
 /// The client does not want the connection that it is offered.
 fn answer_to_syn_ack<'a>(s: &Scenery<'a, '_>) -> Option<Finding<'a>> {
-    let syn_ack = s.transcript.last_peer().filter(|seen| seen.digest.is_syn_ack())?;
+    let syn_ack = s
+        .transcript
+        .last_peer()
+        .filter(|seen| seen.digest.is_syn_ack())?;
     let reset = s.transcript.reset.digest;
-    let mirrors = reset.seq == syn_ack.digest.ack || reset.acked() == Some(syn_ack.digest.seq_end());
+    let mirrors =
+        reset.seq == syn_ack.digest.ack || reset.acked() == Some(syn_ack.digest.seq_end());
     let established = s.transcript.own.iter().any(|seen| !seen.digest.is_syn());
     if !mirrors || established {
         return None;
     }
-    let own_syn = s.transcript.own.iter().rev().find(|seen| seen.digest.is_syn());
+    let own_syn = s
+        .transcript
+        .own
+        .iter()
+        .rev()
+        .find(|seen| seen.digest.is_syn());
     if let Some(syn) = own_syn
         && syn_ack.digest.ack != syn.digest.seq.plus(1)
         && syn_ack.digest.ack != syn.digest.seq_end()
@@ -171,13 +184,20 @@ fn answer_to_syn_ack<'a>(s: &Scenery<'a, '_>) -> Option<Finding<'a>> {
         return Some(Finding::new(
             Cause::OutOfWindow,
             Some(syn_ack),
-            format!("the SYN+ACK acknowledges {}, which the {} never sent", syn_ack.digest.ack, s.who()),
+            format!(
+                "the SYN+ACK acknowledges {}, which the {} never sent",
+                syn_ack.digest.ack,
+                s.who()
+            ),
         ));
     }
     Some(Finding::new(
         Cause::SynAckRefused,
         Some(syn_ack),
-        format!("the {} answered the SYN+ACK with RST: it has no socket for this connection, or no longer wants it", s.who()),
+        format!(
+            "the {} answered the SYN+ACK with RST: it has no socket for this connection, or no longer wants it",
+            s.who()
+        ),
     ))
 }
 
@@ -185,7 +205,11 @@ fn answer_to_syn_ack<'a>(s: &Scenery<'a, '_>) -> Option<Finding<'a>> {
 /// ports), and RFC 9293, 3.10.7.3 has the SYN's sender reset it.
 fn unacceptable_ack_before_established<'a>(s: &Scenery<'a, '_>) -> Option<Finding<'a>> {
     let reset = s.transcript.reset.digest;
-    let syn = s.transcript.own.last().filter(|seen| seen.digest.is_syn())?;
+    let syn = s
+        .transcript
+        .own
+        .last()
+        .filter(|seen| seen.digest.is_syn())?;
     let old = s.transcript.last_peer()?;
     let ack = old.digest.acked()?;
     if old.digest.is_syn_ack() || ack != reset.seq || ack == syn.digest.seq.plus(1) {
@@ -196,7 +220,10 @@ fn unacceptable_ack_before_established<'a>(s: &Scenery<'a, '_>) -> Option<Findin
         None => Finding::new(
             Cause::OutOfWindow,
             Some(old),
-            format!("an ACK of {ack} answered the SYN with number {}: the peer holds an older connection on these ports", syn.digest.seq),
+            format!(
+                "an ACK of {ack} answered the SYN with number {}: the peer holds an older connection on these ports",
+                syn.digest.seq
+            ),
         ),
     })
 }
@@ -205,7 +232,12 @@ fn unacceptable_ack_before_established<'a>(s: &Scenery<'a, '_>) -> Option<Findin
 const RETRANSMISSIONS: usize = 5;
 
 fn retransmission_timeout<'a>(s: &Scenery<'a, '_>) -> Option<Finding<'a>> {
-    let last = s.transcript.own.iter().rev().find(|seen| seen.digest.seq_len() > 0)?;
+    let last = s
+        .transcript
+        .own
+        .iter()
+        .rev()
+        .find(|seen| seen.digest.seq_len() > 0)?;
     if last.digest.flags.has(crate::digest::TcpFlags::SYN) {
         return None;
     }
@@ -216,10 +248,17 @@ fn retransmission_timeout<'a>(s: &Scenery<'a, '_>) -> Option<Finding<'a>> {
         .filter(|seen| seen.digest.seq_len() > 0 && seen.digest.seq == last.digest.seq)
         .filter(|seen| !seen.digest.flags.has(crate::digest::TcpFlags::SYN))
         .count();
-    let first = s.transcript.own.iter().find(|seen| seen.digest.seq == last.digest.seq)?;
+    let first = s
+        .transcript
+        .own
+        .iter()
+        .find(|seen| seen.digest.seq == last.digest.seq)?;
     let answered = s.transcript.peer.iter().any(|seen| {
         seen.at > first.at
-            && seen.digest.acked().is_some_and(|ack| ack.after(last.digest.seq))
+            && seen
+                .digest
+                .acked()
+                .is_some_and(|ack| ack.after(last.digest.seq))
     });
     (times > RETRANSMISSIONS && !answered).then(|| {
         Finding::new(
@@ -243,7 +282,12 @@ fn keepalive_timeout<'a>(s: &Scenery<'a, '_>) -> Option<Finding<'a>> {
         .iter()
         .filter(|seen| seen.digest.payload_len != 1 || seen.digest.seq_len() > 1)
         .map(|seen| seen.digest.seq_end())
-        .chain(s.transcript.peer.iter().filter_map(|seen| seen.digest.acked()))
+        .chain(
+            s.transcript
+                .peer
+                .iter()
+                .filter_map(|seen| seen.digest.acked()),
+        )
         .reduce(|high, end| if end.after(high) { end } else { high })?;
     let is_probe = |seen: &Seen<'_>| {
         seen.digest.payload_len <= 1
@@ -260,13 +304,21 @@ fn keepalive_timeout<'a>(s: &Scenery<'a, '_>) -> Option<Finding<'a>> {
         .iter()
         .rev()
         .take_while(|seen| is_probe(seen))
-        .filter(|seen| s.transcript.peer.last().is_none_or(|heard| heard.at < seen.at))
+        .filter(|seen| {
+            s.transcript
+                .peer
+                .last()
+                .is_none_or(|heard| heard.at < seen.at)
+        })
         .count();
     (unanswered > 0).then(|| {
         Finding::new(
             Cause::KeepaliveTimeout,
             Some(probe),
-            format!("{unanswered} keep-alive probes of the {} stayed unanswered, then it gave up", s.who()),
+            format!(
+                "{unanswered} keep-alive probes of the {} stayed unanswered, then it gave up",
+                s.who()
+            ),
         )
     })
 }
@@ -363,7 +415,10 @@ fn out_of_window<'a>(s: &Scenery<'a, '_>) -> Option<Finding<'a>> {
         Finding::new(
             Cause::OutOfWindow,
             Some(last),
-            format!("a segment acknowledges {ack}, but the {} had sent only up to {end}", s.who()),
+            format!(
+                "a segment acknowledges {ack}, but the {} had sent only up to {end}",
+                s.who()
+            ),
         )
     })
 }
@@ -389,8 +444,8 @@ fn no_socket<'a>(s: &Scenery<'a, '_>) -> Option<Finding<'a>> {
     })
 }
 
-/// A live socket was thrown away by its program.
-fn abort<'a>(s: &Scenery<'a, '_>) -> Option<Finding<'a>> {
+/// What is left: a live socket was thrown away by its program.
+fn abort<'a>(s: &Scenery<'a, '_>) -> Finding<'a> {
     let last_data = s
         .transcript
         .peer
@@ -402,19 +457,25 @@ fn abort<'a>(s: &Scenery<'a, '_>) -> Option<Finding<'a>> {
         Reading::GoesOn => false,
         Reading::Unknown => !answered(s, data),
     });
-    Some(if unread {
+    if unread {
         Finding::new(
             Cause::AbortUnreadData,
             last_data,
-            format!("the {} closed with received data unread: it sent nothing after the peer's last data", s.who()),
+            format!(
+                "the {} closed with received data unread: it sent nothing after the peer's last data",
+                s.who()
+            ),
         )
     } else {
         Finding::new(
             Cause::AbortLinger,
             None,
-            format!("the {}'s program threw the connection away (SO_LINGER 0); nothing shows unread data", s.who()),
+            format!(
+                "the {}'s program threw the connection away (SO_LINGER 0); nothing shows unread data",
+                s.who()
+            ),
         )
-    })
+    }
 }
 
 /// The sender sent data of its own after the peer's last.

@@ -5,7 +5,6 @@ use crate::judge::chain::Placed;
 use crate::judge::wording::{duration, segment};
 use crate::report::{Cause, Origin};
 use crate::scene::{Scene, Seen};
-use crate::seq::TcpSeq;
 use crate::time::{MILLISECOND, SECOND};
 
 /// Resets this near in time belong to one act.
@@ -29,7 +28,7 @@ pub(super) fn find<'a>(
             "it answers a SYN in the server's name",
         );
     }
-    guessed(scene, all, index, transcript)
+    guessed(all, index, transcript)
         .or_else(|| both_ways(all, index, trigger))
         .or_else(|| idle(transcript, trigger))
         .or_else(|| content(scene, all, index, transcript))
@@ -61,26 +60,8 @@ fn provoking<'b, 'a>(transcript: &'b Transcript<'a>) -> Option<&'b Seen<'a>> {
     }
 }
 
-/// A RST that its claimed sender would have sent: its number is the sender's next, or one that the
-/// receiver has just acknowledged.
-fn is_exact(transcript: &Transcript<'_>, seq: TcpSeq) -> Option<bool> {
-    let end = transcript.own_end();
-    let acked = transcript.peer.iter().filter_map(|seen| seen.digest.acked());
-    let mut known = false;
-    let by_ack = acked.inspect(|_| known = true).any(|ack| ack == seq);
-    if by_ack || transcript.own.iter().any(|seen| seen.digest.seq == seq) {
-        return Some(true);
-    }
-    match end {
-        Some(end) => Some(end == seq),
-        None if known => Some(false),
-        None => None,
-    }
-}
-
 /// Numbers that miss the stream: guessed from outside, or spread so that one of them hits.
 fn guessed<'a>(
-    scene: &Scene<'a>,
     all: &[Placed<'a>],
     index: usize,
     transcript: &Transcript<'a>,
@@ -95,15 +76,17 @@ fn guessed<'a>(
                 && (other.at() - this.at()).abs() <= ONE_ACT
         })
         .collect();
-    let mut numbers: Vec<u32> = burst.iter().map(|other| other.case.digest().seq.0).collect();
+    let mut numbers: Vec<u32> = burst
+        .iter()
+        .map(|other| other.case.digest().seq.0)
+        .collect();
     numbers.sort_unstable();
     numbers.dedup();
     let exact = burst
         .iter()
-        .filter_map(|other| is_exact(&Transcript::of(scene, other), other.case.digest().seq))
-        .filter(|exact| *exact)
+        .filter(|other| other.exact == Some(true))
         .count();
-    let this_exact = is_exact(transcript, transcript.reset.digest.seq)?;
+    let this_exact = this.exact?;
     if exact == burst.len() || (numbers.len() == 1 && this_exact) {
         return None;
     }
@@ -112,7 +95,9 @@ fn guessed<'a>(
         Finding::new(
             Cause::BlindAttack,
             None,
-            format!("none of {count} sequence numbers is one that the sender would have used: they were guessed"),
+            format!(
+                "none of {count} sequence numbers is one that the sender would have used: they were guessed"
+            ),
         )
     } else {
         Finding::new(
@@ -143,7 +128,11 @@ fn both_ways<'a>(
         format!(
             "the other end was reset too, {} {}, from the same place",
             duration((other.at() - this.at()).abs()),
-            if other.at() < this.at() { "before" } else { "after" }
+            if other.at() < this.at() {
+                "before"
+            } else {
+                "after"
+            }
         ),
     ))
 }
@@ -158,7 +147,9 @@ fn overlap(one: &Placed<'_>, other: &Placed<'_>) -> bool {
 
 fn idle<'a>(transcript: &Transcript<'a>, trigger: Option<&Seen<'a>>) -> Option<Finding<'a>> {
     let trigger = trigger?;
-    let silence = transcript.silence_before(trigger).filter(|gap| *gap >= IDLE)?;
+    let silence = transcript
+        .silence_before(trigger)
+        .filter(|gap| *gap >= IDLE)?;
     Some(Finding::new(
         Cause::FirewallIdleTimeout,
         Some(trigger),
@@ -200,7 +191,11 @@ fn content<'a>(
             "it came {} after a particular payload segment ({}){}",
             duration(delay),
             segment(payload.digest),
-            if withheld { ", which never got past the same place" } else { "" }
+            if withheld {
+                ", which never got past the same place"
+            } else {
+                ""
+            }
         ),
     ))
 }

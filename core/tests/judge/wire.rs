@@ -1,0 +1,373 @@
+//! A straight path of vantages on which a test sends packets and so knows who sent what.
+
+use std::net::IpAddr;
+
+use parallax_core::digest::{Digest, IpFields, LinkFields, TcpFlags, TcpOptions, Timestamps};
+use parallax_core::judge::{self, Judged};
+use parallax_core::report::Side;
+use parallax_core::time::MILLISECOND;
+use parallax_core::{
+    CaptureTime, Coverage, Endpoint, FlowEvidence, FourTuple, Selection, TcpSeq, Vantage,
+    VantageEvidence, VantageKind,
+};
+
+pub const CLIENT: &str = "192.0.2.10";
+pub const SERVER: &str = "198.51.100.20";
+/// 2026-01-02T03:04:05Z.
+const EPOCH: i64 = 1_767_323_045_000_000_000;
+
+/// One segment to send; what it leaves out is taken from the connection's state.
+#[derive(Clone, Copy)]
+pub struct Segment {
+    pub flags: u16,
+    pub len: u32,
+    pub seq: Option<u32>,
+    pub ack: Option<u32>,
+    pub ttl: u8,
+    pub window: u16,
+    pub ip_id: Option<u16>,
+}
+
+pub fn flags(letters: &str) -> Segment {
+    let flags = letters.chars().fold(0, |bits, letter| {
+        bits | match letter {
+            'F' => TcpFlags::FIN.0,
+            'S' => TcpFlags::SYN.0,
+            'R' => TcpFlags::RST.0,
+            'P' => TcpFlags::PSH.0,
+            'A' => TcpFlags::ACK.0,
+            other => panic!("no flag {other}"),
+        }
+    });
+    Segment {
+        flags,
+        len: 0,
+        seq: None,
+        ack: None,
+        ttl: 64,
+        window: if flags & 4 == 0 { 502 } else { 0 },
+        ip_id: None,
+    }
+}
+
+impl Segment {
+    pub fn len(self, len: u32) -> Self {
+        Self { len, ..self }
+    }
+    pub fn seq(self, seq: u32) -> Self {
+        Self {
+            seq: Some(seq),
+            ..self
+        }
+    }
+    pub fn ack(self, ack: u32) -> Self {
+        Self {
+            ack: Some(ack),
+            ..self
+        }
+    }
+    pub fn ttl(self, ttl: u8) -> Self {
+        Self { ttl, ..self }
+    }
+    pub fn window(self, window: u16) -> Self {
+        Self { window, ..self }
+    }
+}
+
+struct Point {
+    vantage: Vantage,
+    clock: i64,
+    selection: Selection,
+    capture: Option<(i64, i64)>,
+    segments: Vec<Digest>,
+    nearby: Vec<Digest>,
+    forget: bool,
+    link: Option<[u8; 6]>,
+}
+
+/// Vantages in a row, a router between each two and 1 ms of delay.
+pub struct Wire {
+    points: Vec<Point>,
+    now: i64,
+    pub tuple: FourTuple,
+    next: [u32; 2],
+    ip_ids: [u16; 2],
+    configured: Option<Vec<usize>>,
+}
+
+impl Wire {
+    /// Names from the client's side; the first and the last run on the hosts if they end in `@`.
+    pub fn new(names: &[&str]) -> Self {
+        let points = names
+            .iter()
+            .enumerate()
+            .map(|(place, name)| Point {
+                vantage: vantage(name, place == 0),
+                clock: 0,
+                selection: Selection::All,
+                capture: None,
+                segments: Vec::new(),
+                nearby: Vec::new(),
+                forget: false,
+                link: None,
+            })
+            .collect();
+        Self {
+            points,
+            now: EPOCH,
+            tuple: FourTuple::new(endpoint(CLIENT, 40_000), endpoint(SERVER, 80)),
+            next: [1000, 500_000],
+            ip_ids: [100, 9000],
+            configured: None,
+        }
+    }
+
+    pub fn place(&self, name: &str) -> usize {
+        self.points
+            .iter()
+            .position(|point| point.vantage.name == name)
+            .unwrap_or_else(|| panic!("no vantage {name}"))
+    }
+
+    /// Sets a vantage's clock ahead by so many nanoseconds.
+    pub fn clock(&mut self, name: &str, ahead: i64) {
+        let place = self.place(name);
+        self.points[place].clock = ahead;
+    }
+
+    /// The capture at a vantage ends now.
+    pub fn stop(&mut self, name: &str) {
+        let place = self.place(name);
+        self.points[place].capture = Some((EPOCH - MILLISECOND, self.now));
+        self.points[place].forget = true;
+    }
+
+    /// The capture at a vantage records nothing from now on, and knows nothing of it.
+    pub fn deafen(&mut self, name: &str) {
+        let place = self.place(name);
+        self.points[place].forget = true;
+    }
+
+    pub fn listen(&mut self, name: &str) {
+        let place = self.place(name);
+        self.points[place].forget = false;
+    }
+
+    pub fn configure(&mut self, names: &[&str]) {
+        self.configured = Some(names.iter().map(|name| self.place(name)).collect());
+    }
+
+    pub fn wait(&mut self, millis: i64) {
+        self.now += millis * MILLISECOND;
+    }
+
+    /// The next sequence number of a side.
+    pub fn next(&self, side: Side) -> u32 {
+        self.next[side as usize]
+    }
+
+    pub fn set_next(&mut self, side: Side, number: u32) {
+        self.next[side as usize] = number;
+    }
+
+    /// A side's host sends a segment, which passes all vantages.
+    pub fn send(&mut self, side: Side, segment: Segment) {
+        let all = self.points.len();
+        self.emit(side, segment, 0, all, true);
+    }
+
+    /// A side's host sends a segment that gets lost behind `last`.
+    pub fn send_as_far_as(&mut self, side: Side, segment: Segment, last: &str) {
+        let until = self.travelled(side, last) + 1;
+        self.emit(side, segment, 0, until, true);
+    }
+
+    /// A box forges a segment in `side`'s name; `first` is the first vantage that it passes.
+    pub fn forge(&mut self, side: Side, segment: Segment, first: &str) {
+        let from = self.travelled(side, first);
+        let all = self.points.len();
+        self.emit(side, segment, from, all, false);
+    }
+
+    /// Like [`Self::forge`], from a link-layer address of its own at the first vantage.
+    pub fn forge_from(&mut self, side: Side, segment: Segment, first: &str, link: [u8; 6]) {
+        let place = self.place(first);
+        let kept = self.points[place].link.replace(link);
+        self.forge(side, segment, first);
+        self.points[place].link = kept;
+    }
+
+    pub fn links(&mut self) {
+        for (index, point) in self.points.iter_mut().enumerate() {
+            point.link = Some([2, 0, 0, 0, 0, index as u8]);
+        }
+    }
+
+    fn travelled(&self, side: Side, name: &str) -> usize {
+        let place = self.place(name);
+        match side {
+            Side::Client => place,
+            Side::Server => self.points.len() - 1 - place,
+        }
+    }
+
+    fn emit(&mut self, side: Side, segment: Segment, from: usize, until: usize, real: bool) {
+        let digest = self.digest(side, segment, real);
+        for step in from..until {
+            let place = match side {
+                Side::Client => step,
+                Side::Server => self.points.len() - 1 - step,
+            };
+            let point = &mut self.points[place];
+            if point.forget {
+                continue;
+            }
+            let mut seen = digest;
+            let hops = if real { step } else { step - from };
+            seen.ip.ttl = digest.ip.ttl - hops as u8;
+            seen.link.source = point.link;
+            let travel = (step - from) as i64 * MILLISECOND;
+            seen.time = CaptureTime::from_nanos(self.now + travel + point.clock);
+            point.segments.push(seen);
+        }
+        self.now += (until - from) as i64 * MILLISECOND;
+    }
+
+    fn digest(&mut self, side: Side, segment: Segment, real: bool) -> Digest {
+        let tuple = match side {
+            Side::Client => self.tuple,
+            Side::Server => self.tuple.reversed(),
+        };
+        let ack_flag = segment.flags & TcpFlags::ACK.0 != 0;
+        let seq = segment.seq.unwrap_or(self.next[side as usize]);
+        let ack = segment.ack.unwrap_or(if ack_flag {
+            self.next[side.other() as usize]
+        } else {
+            0
+        });
+        let rst = segment.flags & TcpFlags::RST.0 != 0;
+        if real && !rst && segment.seq.is_none() {
+            let opens = u32::from(segment.flags & TcpFlags::SYN.0 != 0);
+            let closes = u32::from(segment.flags & TcpFlags::FIN.0 != 0);
+            self.next[side as usize] += segment.len + opens + closes;
+        }
+        let id = &mut self.ip_ids[side as usize];
+        *id = id.wrapping_add(1);
+        Digest {
+            time: CaptureTime::from_nanos(self.now),
+            tuple,
+            seq: TcpSeq(seq),
+            ack: TcpSeq(ack),
+            flags: TcpFlags(segment.flags),
+            window: segment.window,
+            payload_len: segment.len,
+            payload_hash: (segment.len > 0).then_some(u64::from(seq)),
+            options: TcpOptions {
+                window_scale: (segment.flags & TcpFlags::SYN.0 != 0).then_some(7),
+                timestamps: (!rst).then_some(Timestamps {
+                    value: (self.now / MILLISECOND) as u32,
+                    echo: 0,
+                }),
+                ..TcpOptions::default()
+            },
+            ip: IpFields {
+                ttl: segment.ttl,
+                id: Some(segment.ip_id.unwrap_or(if rst { 0 } else { *id })),
+                dont_fragment: true,
+                ..IpFields::default()
+            },
+            link: LinkFields::default(),
+        }
+    }
+
+    /// SYN, SYN+ACK, ACK.
+    pub fn handshake(&mut self) {
+        self.send(Side::Client, flags("S"));
+        self.send(Side::Server, flags("SA"));
+        self.send(Side::Client, flags("A"));
+    }
+
+    /// A request of the client and the server's answer.
+    pub fn exchange(&mut self) {
+        self.send(Side::Client, flags("PA").len(100));
+        self.send(Side::Server, flags("PA").len(900));
+        self.send(Side::Client, flags("A"));
+    }
+
+    /// Another connection between the same two hosts, from another port, opened and left.
+    pub fn neighbour(&mut self) {
+        let (tuple, next) = (self.tuple, self.next);
+        let marks: Vec<usize> = self
+            .points
+            .iter()
+            .map(|point| point.segments.len())
+            .collect();
+        self.tuple.src.port += 1;
+        self.next = [77_000, 88_000];
+        self.handshake();
+        for (point, mark) in self.points.iter_mut().zip(marks) {
+            let other = point.segments.split_off(mark);
+            let opening = other
+                .into_iter()
+                .filter(|digest| digest.flags.has(TcpFlags::SYN));
+            point.nearby.extend(opening);
+        }
+        (self.tuple, self.next) = (tuple, next);
+    }
+
+    pub fn evidence(&self) -> FlowEvidence {
+        let vantages = self
+            .points
+            .iter()
+            .map(|point| {
+                let (from, until) = point
+                    .capture
+                    .unwrap_or((EPOCH - MILLISECOND, self.now + 1000 * MILLISECOND));
+                let mut segments = point.segments.clone();
+                segments.sort_by_key(|digest| digest.time);
+                VantageEvidence {
+                    vantage: point.vantage.clone(),
+                    selection: point.selection,
+                    coverage: vec![Coverage {
+                        from: CaptureTime::from_nanos(from + point.clock),
+                        until: CaptureTime::from_nanos(until + point.clock),
+                        received: segments.len() as u64,
+                        dropped: 0,
+                    }],
+                    segments,
+                    nearby: point.nearby.clone(),
+                }
+            })
+            .collect();
+        FlowEvidence {
+            flow: self.tuple.flow(),
+            vantages,
+            configured_path: self.configured.clone(),
+            known_ids: Vec::new(),
+        }
+    }
+
+    pub fn judge(&self) -> Vec<Judged> {
+        judge::judge_flow(&self.evidence())
+    }
+}
+
+fn vantage(name: &str, client_side: bool) -> Vantage {
+    let addr = if client_side { CLIENT } else { SERVER };
+    match name.strip_suffix('@') {
+        Some(name) => Vantage {
+            name: name.to_owned(),
+            kind: VantageKind::Host {
+                addresses: vec![addr.parse().unwrap()],
+            },
+        },
+        None => Vantage {
+            name: name.to_owned(),
+            kind: VantageKind::Hop,
+        },
+    }
+}
+
+fn endpoint(addr: &str, port: u16) -> Endpoint {
+    Endpoint::new(addr.parse::<IpAddr>().unwrap(), port)
+}
