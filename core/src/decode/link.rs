@@ -1,0 +1,185 @@
+//! The link layer: from the frame's first octet to the IP header.
+
+use super::octets::be16;
+use super::unread::Unread;
+use crate::digest::{Direction, LinkFields};
+
+/// How a capture's packets begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LinkType {
+    Ethernet,
+    /// Linux cooked capture, 16 octets.
+    LinuxSll,
+    /// Linux cooked capture version 2, 20 octets: what the device `any` gives.
+    LinuxSll2,
+    /// An IP header at once.
+    Raw,
+    /// BSD loopback: four octets of address family in the byte order of the capturing machine.
+    Null,
+    /// `OpenBSD` loopback: the same in network byte order.
+    Loop,
+}
+
+/// A link type that is not read, by its number in the registry of link types.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "link type {0} is not supported (supported: Ethernet 1, Linux cooked 113 and 276, raw IP 101, 228 and 229, null 0, loop 108)"
+)]
+pub struct UnsupportedLink(pub u32);
+
+impl LinkType {
+    /// The link type of a number from a capture file (`LINKTYPE_…`) or from libpcap (`DLT_…`), which
+    /// differ for raw IP only.
+    ///
+    /// # Errors
+    /// [`UnsupportedLink`] for every other number.
+    pub const fn from_dlt(dlt: u32) -> Result<Self, UnsupportedLink> {
+        Ok(match dlt {
+            0 => Self::Null,
+            1 => Self::Ethernet,
+            12 | 14 | 101 | 228 | 229 => Self::Raw,
+            108 => Self::Loop,
+            113 => Self::LinuxSll,
+            276 => Self::LinuxSll2,
+            other => return Err(UnsupportedLink(other)),
+        })
+    }
+}
+
+/// Which IP header the link layer announces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Network {
+    V4,
+    V6,
+    /// The link says only that it is IP.
+    Either,
+}
+
+/// What follows the link header.
+pub(super) struct Framed<'a> {
+    pub fields: LinkFields,
+    pub network: Network,
+    pub octets: &'a [u8],
+}
+
+/// VLAN tags that are followed; more are nonsense or an attack on the reader.
+const TAGS_MAX: usize = 8;
+
+pub(super) fn walk(link: LinkType, frame: &[u8]) -> Result<Framed<'_>, Unread> {
+    match link {
+        LinkType::Ethernet => ethernet(frame),
+        LinkType::LinuxSll => cooked(frame),
+        LinkType::LinuxSll2 => cooked_v2(frame),
+        LinkType::Raw => Ok(Framed {
+            fields: LinkFields::default(),
+            network: Network::Either,
+            octets: frame,
+        }),
+        LinkType::Null | LinkType::Loop => loopback(frame),
+    }
+}
+
+fn ethernet(frame: &[u8]) -> Result<Framed<'_>, Unread> {
+    let (header, rest) = header::<14>(frame)?;
+    let fields = LinkFields {
+        source: header[6..12].first_chunk().copied(),
+        ..LinkFields::default()
+    };
+    tagged(fields, u16::from_be_bytes([header[12], header[13]]), rest)
+}
+
+/// `LINKTYPE_LINUX_SLL`: packet type, ARPHRD type, address length (16 bits each), address, protocol.
+fn cooked(frame: &[u8]) -> Result<Framed<'_>, Unread> {
+    let (header, rest) = header::<16>(frame)?;
+    let fields = LinkFields {
+        direction: direction(u16::from_be_bytes([header[0], header[1]])),
+        source: address(u16::from_be_bytes([header[4], header[5]]), &header[6..]),
+        ..LinkFields::default()
+    };
+    tagged(fields, u16::from_be_bytes([header[14], header[15]]), rest)
+}
+
+/// `LINKTYPE_LINUX_SLL2`: protocol, reserved, interface index (32 bits), ARPHRD type, packet type and
+/// address length (8 bits each), address.
+fn cooked_v2(frame: &[u8]) -> Result<Framed<'_>, Unread> {
+    let (header, rest) = header::<20>(frame)?;
+    let fields = LinkFields {
+        direction: direction(u16::from(header[10])),
+        source: address(u16::from(header[11]), &header[12..]),
+        ..LinkFields::default()
+    };
+    tagged(fields, u16::from_be_bytes([header[0], header[1]]), rest)
+}
+
+/// The address family stands in either byte order (a file may come from another machine); families
+/// are small, so the order shows.
+fn loopback(frame: &[u8]) -> Result<Framed<'_>, Unread> {
+    let (header, octets) = header::<4>(frame)?;
+    let family = match header {
+        [family, 0, 0, 0] | [0, 0, 0, family] => *family,
+        _ => return Err(Unread::NotIp),
+    };
+    let network = match family {
+        2 => Network::V4,
+        // AF_INET6 of Linux, NetBSD and OpenBSD, FreeBSD, Darwin.
+        10 | 24 | 28 | 30 => Network::V6,
+        _ => return Err(Unread::NotIp),
+    };
+    Ok(Framed {
+        fields: LinkFields::default(),
+        network,
+        octets,
+    })
+}
+
+/// Follows VLAN tags (802.1Q, 802.1ad, and the types used before it) to the IP header.
+fn tagged(
+    mut fields: LinkFields,
+    mut ether_type: u16,
+    mut rest: &[u8],
+) -> Result<Framed<'_>, Unread> {
+    for depth in 0..=TAGS_MAX {
+        let network = match ether_type {
+            0x0800 => Network::V4,
+            0x86dd => Network::V6,
+            0x8100 | 0x88a8 | 0x9100 | 0x9200 => {
+                let (tag, inner) = rest.split_at_checked(4).ok_or(Unread::CutInLink)?;
+                if let Some(vlan) = fields.vlans.get_mut(depth) {
+                    *vlan = be16(tag, 0).map(|control| control & 0x0fff);
+                }
+                ether_type = be16(tag, 2).ok_or(Unread::CutInLink)?;
+                rest = inner;
+                continue;
+            }
+            _ => return Err(Unread::NotIp),
+        };
+        return Ok(Framed {
+            fields,
+            network,
+            octets: rest,
+        });
+    }
+    Err(Unread::TooManyHeaders)
+}
+
+fn header<const LEN: usize>(frame: &[u8]) -> Result<(&[u8; LEN], &[u8]), Unread> {
+    frame.split_first_chunk().ok_or(Unread::CutInLink)
+}
+
+/// Linux packet types (`if_packet.h`): 0 to us, 1 broadcast, 2 multicast, 3 to another host (seen in
+/// promiscuous mode), 4 sent by us.
+const fn direction(packet_type: u16) -> Direction {
+    match packet_type {
+        0..=2 => Direction::In,
+        4 => Direction::Out,
+        _ => Direction::Unknown,
+    }
+}
+
+fn address(len: u16, octets: &[u8]) -> Option<[u8; 6]> {
+    if len == 6 {
+        octets.first_chunk().copied()
+    } else {
+        None
+    }
+}

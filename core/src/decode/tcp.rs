@@ -1,0 +1,113 @@
+//! The TCP header (RFC 9293) and its options.
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::octets::{Body, Missing, be16, be32};
+use super::unread::Unread;
+use crate::digest::{PAYLOAD_HASH_OCTETS, TcpFlags, TcpOptions, Timestamps};
+use crate::seq::TcpSeq;
+
+/// What the TCP header says.
+pub(super) struct Tcp {
+    pub source_port: u16,
+    pub destination_port: u16,
+    pub seq: TcpSeq,
+    pub ack: TcpSeq,
+    pub flags: TcpFlags,
+    pub window: u16,
+    pub options: TcpOptions,
+    pub payload_len: u32,
+    pub payload_hash: Option<u64>,
+}
+
+const FIXED: usize = 20;
+
+/// Reads the header. By hand, since etherparse's slice refuses a header whose options were cut.
+///
+/// A first fragment may end within the options; in a whole packet that is nonsense.
+pub(super) fn read(segment: &Body<'_>, first_fragment: bool) -> Result<Tcp, Unread> {
+    let (fixed, rest) = segment.split(FIXED).map_err(|missing| match missing {
+        Missing::Cut => Unread::CutInTcp,
+        Missing::Overrun => Unread::BadTcpHeader,
+    })?;
+    let fixed: &[u8; FIXED] = fixed.first_chunk().ok_or(Unread::CutInTcp)?;
+    let header_len = usize::from(fixed[12] >> 4) * 4;
+    let options_len = header_len.checked_sub(FIXED).ok_or(Unread::BadTcpHeader)?;
+    if options_len > rest.declared && !first_fragment {
+        return Err(Unread::BadTcpHeader);
+    }
+    let payload_len = rest.declared.saturating_sub(options_len);
+    let captured_options = &rest.captured[..rest.captured.len().min(options_len)];
+    Ok(Tcp {
+        source_port: u16::from_be_bytes([fixed[0], fixed[1]]),
+        destination_port: u16::from_be_bytes([fixed[2], fixed[3]]),
+        seq: TcpSeq(u32::from_be_bytes([fixed[4], fixed[5], fixed[6], fixed[7]])),
+        ack: TcpSeq(u32::from_be_bytes([
+            fixed[8], fixed[9], fixed[10], fixed[11],
+        ])),
+        flags: TcpFlags(u16::from_be_bytes([fixed[12] & 1, fixed[13]])),
+        window: u16::from_be_bytes([fixed[14], fixed[15]]),
+        options: options(captured_options, options_len),
+        payload_len: payload_len as u32,
+        payload_hash: payload_hash(&rest.captured[captured_options.len()..], payload_len),
+    })
+}
+
+/// `captured` begins with the payload, unless the capture ended before it.
+fn payload_hash(captured: &[u8], payload_len: usize) -> Option<u64> {
+    let hashed = payload_len.min(PAYLOAD_HASH_OCTETS);
+    if hashed == 0 {
+        return None;
+    }
+    captured.get(..hashed).map(xxh3_64)
+}
+
+/// Reads the options out of what was captured of them; `len` is how long the header says they are.
+fn options(captured: &[u8], len: usize) -> TcpOptions {
+    let mut options = TcpOptions::default();
+    let mut place = 0;
+    let mut rest = captured;
+    loop {
+        let Some(&kind) = rest.first() else {
+            options.cut = captured.len() < len;
+            return options;
+        };
+        if kind == 0 {
+            return options;
+        }
+        if place < 16 {
+            let nibble = if kind > 8 { 15 } else { kind };
+            options.order |= u64::from(nibble) << (4 * place);
+            place += 1;
+        }
+        let option_len = match (kind, rest.get(1)) {
+            (1, _) => 1,
+            (_, Some(&option_len)) if option_len >= 2 => usize::from(option_len),
+            _ => {
+                options.cut = true;
+                return options;
+            }
+        };
+        let Some((option, after)) = rest.split_at_checked(option_len) else {
+            options.cut = true;
+            return options;
+        };
+        take(&mut options, kind, option);
+        rest = after;
+    }
+}
+
+/// Keeps the value of an option of the right length.
+fn take(options: &mut TcpOptions, kind: u8, option: &[u8]) {
+    match (kind, option.len()) {
+        (2, 4) => options.mss = be16(option, 2),
+        (3, 3) => options.window_scale = option.get(2).copied(),
+        (4, 2) => options.sack_permitted = true,
+        (8, 10) => {
+            options.timestamps = be32(option, 2)
+                .zip(be32(option, 6))
+                .map(|(value, echo)| Timestamps { value, echo });
+        }
+        _ => {}
+    }
+}
