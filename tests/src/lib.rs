@@ -1,1 +1,17 @@
-//! End to end tests.
+//! End to end: a lab of network namespaces in which the truth is known by construction.
+//!
+//! [`enclosure`] makes a private world that the kernel takes away again, [`lab`] builds the
+//! network in it, [`scenarios`] play what people meet, [`recorder`] keeps what every vantage saw
+//! and [`truth`] holds verdicts against what was done.
+
+pub mod enclosure;
+pub mod firewall;
+pub mod injector;
+pub mod lab;
+pub mod namespace;
+pub mod recorder;
+pub mod scenario;
+pub mod scenarios;
+pub mod segment;
+pub mod traffic;
+pub mod truth;

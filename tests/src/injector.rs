@@ -1,0 +1,139 @@
+//! The injector: listens on a wire and forges segments in the name of its endpoints.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use parallax_core::report::Side;
+use pcap::{Active, Capture};
+
+use crate::lab::{Lab, Wire};
+use crate::namespace::Namespace;
+use crate::recorder;
+use crate::segment::Segment;
+
+/// A raw socket on one interface, for listening and sending.
+pub struct Tap {
+    capture: Capture<Active>,
+    from_client: Option<Segment>,
+    from_server: Option<Segment>,
+}
+
+impl Tap {
+    pub fn open(namespace: &Namespace, interface: &str) -> Result<Self> {
+        let capture = recorder::open(namespace, interface)?;
+        Ok(Self {
+            capture,
+            from_client: None,
+            from_server: None,
+        })
+    }
+
+    /// Puts a segment on the wire.
+    pub fn send(&mut self, segment: &Segment) -> Result<()> {
+        self.capture
+            .sendpacket(segment.frame()?)
+            .context("sending a forged frame")
+    }
+
+    /// The newest segment of each direction at a server's port since the tap was opened. Waits a
+    /// moment until there is one of each.
+    pub fn conversation(&mut self, server_port: u16) -> Result<Conversation> {
+        for _ in 0..100 {
+            while let Ok(packet) = self.capture.next_packet() {
+                let Some(segment) = Segment::read(packet.data) else {
+                    continue;
+                };
+                if segment.tcp.destination_port == server_port {
+                    self.from_client = Some(segment);
+                } else if segment.tcp.source_port == server_port {
+                    self.from_server = Some(segment);
+                }
+            }
+            if let (Some(from_client), Some(from_server)) = (&self.from_client, &self.from_server) {
+                return Ok(Conversation {
+                    from_client: from_client.clone(),
+                    from_server: from_server.clone(),
+                });
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        bail!("the injector heard no conversation at port {server_port}")
+    }
+}
+
+/// An injector in the switch, on one wire: it reaches either neighbour alone.
+pub struct Injector {
+    client_side: Tap,
+    server_side: Tap,
+}
+
+impl Injector {
+    pub fn on(lab: &Lab, wire: Wire) -> Result<Self> {
+        Ok(Self {
+            client_side: Tap::open(&lab.switch, &wire.port(Side::Client))?,
+            server_side: Tap::open(&lab.switch, &wire.port(Side::Server))?,
+        })
+    }
+
+    /// See [`Tap::conversation`].
+    pub fn conversation(&mut self, server_port: u16) -> Result<Conversation> {
+        self.client_side.conversation(server_port)
+    }
+
+    /// Sends a segment out of the port towards an end.
+    pub fn send(&mut self, towards: Side, segment: &Segment) -> Result<()> {
+        match towards {
+            Side::Client => self.client_side.send(segment),
+            Side::Server => self.server_side.send(segment),
+        }
+    }
+}
+
+/// The newest segment of each direction of a connection.
+#[derive(Debug, Clone)]
+pub struct Conversation {
+    pub from_client: Segment,
+    pub from_server: Segment,
+}
+
+/// What an injector puts where it does not copy.
+const OWN_TTL: u8 = 128;
+
+impl Conversation {
+    fn newest(&self, from: Side) -> &Segment {
+        match from {
+            Side::Client => &self.from_client,
+            Side::Server => &self.from_server,
+        }
+    }
+
+    /// A bare RST in the name of `from` that its peer must accept, with the injector's own TTL, IP
+    /// ID and window.
+    pub fn forge(&self, from: Side) -> Segment {
+        let mut forged = self.forge_alike(from);
+        forged.ttl = OWN_TTL;
+        forged.ip_id = 0x7a69;
+        forged.tcp.window_size = 0;
+        forged.tcp.ack = false;
+        forged.tcp.acknowledgment_number = 0;
+        forged
+    }
+
+    /// A RST+ACK in the name of `from` that copies whatever its real segments show here: TTL, the
+    /// next IP ID, window, acknowledgement.
+    pub fn forge_alike(&self, from: Side) -> Segment {
+        let real = self.newest(from);
+        let mut forged = real.clone();
+        forged.payload_length = 0;
+        forged.ip_id = real.ip_id.wrapping_add(1);
+        forged.tcp.sequence_number = real.next_sequence();
+        forged.tcp.acknowledgment_number = self.newest(from.other()).next_sequence();
+        forged.tcp.rst = true;
+        forged.tcp.ack = true;
+        forged.tcp.psh = false;
+        forged.tcp.syn = false;
+        forged.tcp.fin = false;
+        forged.tcp.options = etherparse::TcpOptions::default();
+        forged
+    }
+}

@@ -1,0 +1,91 @@
+//! `parallax-lab`: raises the lab and plays in it.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+use parallax_tests::enclosure::{self, Half};
+use parallax_tests::lab::Lab;
+use parallax_tests::recorder::Recording;
+use parallax_tests::scenario::{Act, acts};
+use parallax_tests::traffic;
+
+/// A network of namespaces in which resets are made whose origin is known.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Print every scenario with its truth.
+    List,
+    /// Play scenarios and keep what every vantage saw, as OUT/SCENARIO/VANTAGE.pcap.
+    Record {
+        #[arg(long, default_value = "target/lab-runs/recorded")]
+        out: PathBuf,
+        /// Only acts whose name contains this.
+        #[arg(long, default_value = "")]
+        only: String,
+    },
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(&arguments.what) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("parallax-lab: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(what: &What) -> Result<ExitCode> {
+    if let What::List = what {
+        list();
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let Half::Outer(status) = enclosure::enter()? {
+        let code = status.code().and_then(|code| u8::try_from(code).ok());
+        return Ok(ExitCode::from(code.unwrap_or(1)));
+    }
+    match what {
+        What::List => {}
+        What::Record { out, only } => record(out, only)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn list() {
+    for act in acts() {
+        println!(
+            "{} (port {})\n  {}",
+            act.name(),
+            act.port,
+            act.scenario.story
+        );
+        for (number, truth) in (act.scenario.truth)().iter().enumerate() {
+            println!("  {number}: {truth:?} seen at {:?}", truth.seen_at());
+        }
+    }
+}
+
+fn record(out: &Path, only: &str) -> Result<()> {
+    let lab = Lab::raise().context("raising the lab")?;
+    for act in acts().iter().filter(|act| act.name().contains(only)) {
+        println!("{}", act.name());
+        record_act(&lab, act, &out.join(act.name()))?;
+    }
+    Ok(())
+}
+
+fn record_act(lab: &Lab, act: &Act, folder: &Path) -> Result<()> {
+    let recording = Recording::start(lab, folder)?;
+    act.play(lab)?;
+    traffic::pause(50);
+    recording.finish()
+}
