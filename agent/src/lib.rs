@@ -3,3 +3,4 @@
 //! The way of the data: `capture` → `parallax_core::decode` → [`memory`] → `outbox` → `stream`.
 
 pub mod memory;
+pub mod outbox;

@@ -1,0 +1,35 @@
+//! What was watched between two beats.
+
+use std::collections::BTreeMap;
+
+use parallax_core::Coverage;
+
+/// A span of coverage with the packets in it that could not be digested.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Span {
+    pub coverage: Coverage,
+    /// Packets that could not be digested, by the reason's word.
+    pub unread: BTreeMap<&'static str, u64>,
+}
+
+impl Span {
+    /// Whether the two can be said as one without losing anything: nothing lies between them, and
+    /// neither lost packets (a loss must stay in the span in which it happened).
+    pub(super) fn joins(&self, later: &Self) -> bool {
+        self.is_next_to(later) && self.coverage.dropped == 0 && later.coverage.dropped == 0
+    }
+
+    pub(super) fn is_next_to(&self, later: &Self) -> bool {
+        later.coverage.from == self.coverage.until.plus(1)
+    }
+
+    /// Adds a later span.
+    pub(super) fn join(&mut self, later: Self) {
+        self.coverage.until = later.coverage.until;
+        self.coverage.received += later.coverage.received;
+        self.coverage.dropped += later.coverage.dropped;
+        for (reason, count) in later.unread {
+            *self.unread.entry(reason).or_insert(0) += count;
+        }
+    }
+}
