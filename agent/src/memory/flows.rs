@@ -226,7 +226,7 @@ impl Flows {
     /// First cell of the set that a hash belongs to: the lower half of the hash, scaled.
     fn set(&self, hash: u64) -> usize {
         let sets = (self.cells.len() / WAYS) as u64;
-        ((hash & u64::from(u32::MAX)) * sets >> 32) as usize * WAYS
+        (((hash & u64::from(u32::MAX)) * sets) >> 32) as usize * WAYS
     }
 
     pub fn find(&self, flow: Flow, hash: u64) -> Option<usize> {
@@ -246,7 +246,7 @@ impl Flows {
         time: CaptureTime,
     ) -> (usize, Option<Remembered>) {
         let set = self.set(hash);
-        let tag = hash >> 32 << 32;
+        let tag = (hash >> 32) << 32;
         let fresh = KnownFlow::new(flow, time);
         let cells = &self.cells[set..set + WAYS];
         if let Some(empty) = cells.iter().position(|cell| place_in(*cell).is_none()) {

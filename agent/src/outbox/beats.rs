@@ -12,7 +12,7 @@ pub const BEATS_KEPT: usize = 1024;
 const WAITING_MAX: usize = 65_536;
 
 /// What was watched, and the number of the next digest after it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeptBeat {
     pub span: Span,
     /// All digests of the span have lower numbers.
@@ -32,12 +32,12 @@ impl Beats {
     /// Keeps a beat; one that waits unsent takes in a neighbour that says nothing else.
     pub fn push(&mut self, beat: KeptBeat) {
         let crowded = self.kept.len() - self.ever_sent >= WAITING_MAX;
-        if let Some(last) = self.last_waiting() {
-            if last.span.joins(&beat.span) || (crowded && last.span.is_next_to(&beat.span)) {
-                last.span.join(beat.span);
-                last.next_number = beat.next_number;
-                return;
-            }
+        if let Some(last) = self.last_waiting()
+            && (last.span.joins(&beat.span) || (crowded && last.span.is_next_to(&beat.span)))
+        {
+            last.span.join(&beat.span);
+            last.next_number = beat.next_number;
+            return;
         }
         self.kept.push_back(beat);
     }
@@ -57,11 +57,10 @@ impl Beats {
 
     /// The next beat, if every digest before it was sent.
     pub fn take_due(&mut self, cursor: u64) -> Option<KeptBeat> {
-        let beat = self
+        let beat = *self
             .kept
             .get(self.sent)
-            .filter(|beat| beat.next_number <= cursor)?
-            .clone();
+            .filter(|beat| beat.next_number <= cursor)?;
         self.sent += 1;
         self.ever_sent = self.ever_sent.max(self.sent);
         if self.sent > BEATS_KEPT {

@@ -1,15 +1,13 @@
 //! What was watched between two beats.
 
-use std::collections::BTreeMap;
-
 use parallax_core::Coverage;
+use parallax_core::decode::UnreadCounts;
 
 /// A span of coverage with the packets in it that could not be digested.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
     pub coverage: Coverage,
-    /// Packets that could not be digested, by the reason's word.
-    pub unread: BTreeMap<&'static str, u64>,
+    pub unread: UnreadCounts,
 }
 
 impl Span {
@@ -24,12 +22,10 @@ impl Span {
     }
 
     /// Adds a later span.
-    pub(super) fn join(&mut self, later: Self) {
+    pub fn join(&mut self, later: &Self) {
         self.coverage.until = later.coverage.until;
         self.coverage.received += later.coverage.received;
         self.coverage.dropped += later.coverage.dropped;
-        for (reason, count) in later.unread {
-            *self.unread.entry(reason).or_insert(0) += count;
-        }
+        self.unread.merge(&later.unread);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use parallax_core::decode::UnreadCounts;
 use parallax_core::digest::{IpFields, LinkFields, TcpFlags, TcpOptions};
 use parallax_core::{CaptureTime, Coverage, Endpoint, FourTuple, TcpSeq};
 use proptest::prelude::*;
@@ -35,7 +36,7 @@ fn span(from: i64, until: i64, dropped: u64) -> Span {
             received: 10,
             dropped,
         },
-        unread: BTreeMap::from([("not_tcp", 1)]),
+        unread: UnreadCounts::default(),
     }
 }
 

@@ -1,0 +1,107 @@
+//! One connection: from the address to the collector's `Welcome`.
+
+use std::time::Duration;
+
+use parallax_proto::v1::ingest_client::IngestClient;
+use parallax_proto::v1::{AgentMessage, CollectorMessage, Hello, agent_message, collector_message};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Streaming;
+use tonic::codec::CompressionEncoding;
+use tonic::transport::Endpoint;
+
+use super::failure::{Broken, Parties, StreamError, innermost};
+
+/// Longest wait for a TCP connection, and for the collector's first answer over it.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A connection that is silent for so long is asked whether it lives.
+const KEEPALIVE: Duration = Duration::from_secs(5);
+
+/// Messages that wait to be written. Few: what is in here cannot be overtaken by a reset.
+const IN_FLIGHT: usize = 4;
+
+/// An open stream.
+pub(super) struct Connection {
+    pub outgoing: mpsc::Sender<AgentMessage>,
+    pub incoming: Streaming<CollectorMessage>,
+    /// The number from which on the collector wants digests.
+    pub committed: u64,
+    pub collector_version: String,
+}
+
+/// Where the collector listens; a TCP connection is waited for no longer than `patience`.
+pub(super) fn endpoint(url: &str, patience: Duration) -> Result<Endpoint, StreamError> {
+    let bad = |reason: String| StreamError::BadUrl {
+        url: url.to_owned(),
+        reason,
+    };
+    let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|error| bad(innermost(&error)))?;
+    match endpoint.uri().scheme_str() {
+        Some("http") => {}
+        Some("https") => return Err(bad("this agent speaks no TLS".to_owned())),
+        _ => return Err(bad("it does not begin with http://".to_owned())),
+    }
+    Ok(endpoint
+        .connect_timeout(patience.min(PATIENCE))
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(KEEPALIVE)
+        .keep_alive_timeout(KEEPALIVE)
+        .keep_alive_while_idle(true))
+}
+
+/// Connects, says hello, and waits for the welcome.
+pub(super) async fn open(
+    endpoint: Endpoint,
+    hello: Hello,
+    parties: Parties,
+) -> Result<Connection, Broken> {
+    let greeting = greet(endpoint, hello, &parties);
+    match tokio::time::timeout(2 * PATIENCE, greeting).await {
+        Ok(result) => result,
+        Err(_) => Err(Broken::Lost(format!(
+            "no answer within {} s",
+            2 * PATIENCE.as_secs()
+        ))),
+    }
+}
+
+async fn greet(endpoint: Endpoint, hello: Hello, parties: &Parties) -> Result<Connection, Broken> {
+    let channel = endpoint
+        .connect()
+        .await
+        .map_err(|error| Broken::Lost(innermost(&error)))?;
+    let mut client = IngestClient::new(channel)
+        .send_compressed(CompressionEncoding::Zstd)
+        .accept_compressed(CompressionEncoding::Zstd);
+    let (outgoing, queue) = mpsc::channel(IN_FLIGHT);
+    let hello = AgentMessage {
+        message: Some(agent_message::Message::Hello(hello)),
+    };
+    // The queue is new and empty: there is room.
+    let _ = outgoing.try_send(hello);
+    let mut incoming = client
+        .stream(ReceiverStream::new(queue))
+        .await
+        .map_err(|status| parties.judge(&status))?
+        .into_inner();
+    let first = incoming
+        .message()
+        .await
+        .map_err(|status| parties.judge(&status))?;
+    match first.and_then(|message| message.message) {
+        Some(collector_message::Message::Welcome(welcome)) => Ok(Connection {
+            outgoing,
+            incoming,
+            committed: welcome.committed,
+            collector_version: welcome.collector_version,
+        }),
+        Some(collector_message::Message::Committed(_)) => {
+            Err(Broken::Fatal(StreamError::NotACollector {
+                url: parties.url.clone(),
+                reason: "it does not answer `Hello` with `Welcome`".to_owned(),
+            }))
+        }
+        None => Err(Broken::Lost("it closed the stream at once".to_owned())),
+    }
+}
