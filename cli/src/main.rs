@@ -1,1 +1,7 @@
-fn main() {}
+//! `parallax`: where did that reset come from?
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    parallax_cli::main()
+}

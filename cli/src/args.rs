@@ -1,0 +1,299 @@
+//! The command line.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use clap::builder::{PossibleValuesParser, ValueParser};
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+use jiff::Timestamp;
+use parallax_core::report::{Cause, Origin};
+
+use crate::client::CollectorUrl;
+use crate::ids::TypedId;
+use crate::output::{Color, Format};
+
+/// Where did that reset come from?
+///
+/// Looks at the same TCP packets from several places and says which host sent a RST, between which
+/// two vantages a middlebox forged it, or where it got lost.
+#[derive(Debug, Parser)]
+#[command(name = "parallax", version, after_help = EXAMPLES)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value = "auto",
+        value_name = "WHEN",
+        display_order = 900,
+        hide_possible_values = true,
+        help = "When to colour: auto (on a terminal, unless NO_COLOR is set), always or never"
+    )]
+    pub color: Color,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  parallax analyze client=client.pcap fw=fw.pcapng server=server.pcap.gz
+  parallax resets --since 10m --origin middlebox
+  parallax explain 5f2a9c01
+
+Exit status: 0 done, 1 failed, 2 wrong usage; with --exit-code 10 when a middlebox's reset was found.";
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Analyze(AnalyzeArgs),
+    Resets(ResetsArgs),
+    Explain(ExplainArgs),
+    Vantages(VantagesArgs),
+    Watch(WatchArgs),
+    /// Print the completion script of a shell
+    #[command(after_help = "\
+Examples:
+  parallax completion bash > /etc/bash_completion.d/parallax
+  parallax completion zsh > ~/.zfunc/_parallax")]
+    Completion {
+        /// Which shell
+        shell: Shell,
+    },
+}
+
+/// Judge the resets in capture files, without any server
+///
+/// Reads pcap and pcapng, plain or gzipped. A name given to several files is one vantage with
+/// several captures. The order of the files breaks ties when the path is inferred: client side
+/// first.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  parallax analyze client=client.pcap fw-in=in.pcap fw-out=out.pcap server=server.pcap
+  parallax analyze --path client,fw,server --host client=192.0.2.7 --host server=198.51.100.2 \\
+      client=c.pcap fw=fw-monday.pcap fw=fw-tuesday.pcap server=s.pcapng.gz
+  tcpdump -w - tcp | parallax analyze --explain all here=-")]
+pub struct AnalyzeArgs {
+    /// The vantages from the client side to the server side
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = ValueParser::new(vantage_name))]
+    pub path: Vec<String>,
+    /// The vantage runs on the endpoint with these addresses; can be given for several vantages
+    #[arg(long, value_name = "NAME=ADDR[,ADDR…]", value_parser = ValueParser::new(host))]
+    pub host: Vec<Host>,
+    /// Explain resets with their ladder of packets: an id's beginning or end, or "all"
+    #[arg(long, value_name = "ID|all", value_parser = ValueParser::new(wanted))]
+    pub explain: Option<Wanted>,
+    #[command(flatten)]
+    pub show: Show,
+    #[command(flatten)]
+    pub status: Status,
+    /// Capture files, each with its vantage's name; "-" is standard input
+    #[arg(required = true, value_name = "NAME=FILE", value_parser = ValueParser::new(input))]
+    pub inputs: Vec<Input>,
+}
+
+/// List resets with their verdicts
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  parallax resets --since 10m
+  parallax resets --origin middlebox --between fw-out,fw-in
+  parallax resets --address 192.0.2.7 --port 443 --since 2026-01-02T03:00:00Z --format json
+  parallax resets --since 1h --origin middlebox --exit-code || page-someone")]
+pub struct ResetsArgs {
+    /// Only resets since then: RFC 3339, or a span before now such as 10m, 1h30m, 2d
+    #[arg(long, value_name = "TIME", value_parser = ValueParser::new(crate::when::parse))]
+    pub since: Option<Timestamp>,
+    /// Only resets until then: RFC 3339, or a span before now
+    #[arg(long, value_name = "TIME", value_parser = ValueParser::new(crate::when::parse))]
+    pub until: Option<Timestamp>,
+    /// Only resets from or to this address
+    #[arg(long, value_name = "ADDR")]
+    pub address: Option<IpAddr>,
+    /// Only resets from or to this port
+    #[arg(long)]
+    pub port: Option<u16>,
+    /// Only resets that this vantage saw
+    #[arg(long, value_name = "NAME")]
+    pub vantage: Option<String>,
+    /// Only resets of this origin
+    #[arg(long, value_parser = PossibleValuesParser::new(ORIGINS.map(Origin::as_str)))]
+    pub origin: Option<String>,
+    /// Only resets of this cause
+    #[arg(long, value_parser = PossibleValuesParser::new(Cause::ALL.map(Cause::as_str)), hide_possible_values = true)]
+    pub cause: Option<String>,
+    /// Only resets born between these two vantages
+    #[arg(long, value_name = "A,B", value_parser = ValueParser::new(between))]
+    pub between: Option<Between>,
+    /// At most so many, the newest
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
+    pub limit: Option<u32>,
+    #[command(flatten)]
+    pub collector: Collector,
+    #[command(flatten)]
+    pub show: Show,
+    #[command(flatten)]
+    pub status: Status,
+}
+
+const ORIGINS: [Origin; 3] = [Origin::Endpoint, Origin::Middlebox, Origin::Undetermined];
+
+/// Tell one reset in full: verdict, packets at each vantage, evidence
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  parallax explain 5f2a9c01
+  parallax explain 019b7cc1-2f00-7000-8000-0000bbbbbbbb --format json")]
+pub struct ExplainArgs {
+    /// The reset's id, or its beginning or end as far as no other has the same
+    #[arg(value_parser = ValueParser::new(TypedId::parse))]
+    pub id: TypedId,
+    #[command(flatten)]
+    pub collector: Collector,
+    #[command(flatten)]
+    pub show: Show,
+    #[command(flatten)]
+    pub status: Status,
+}
+
+/// List the vantages with what they captured and lost
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  parallax vantages
+  parallax vantages --collector http://192.0.2.1:7600 --format json")]
+pub struct VantagesArgs {
+    #[command(flatten)]
+    pub collector: Collector,
+    /// Text for people or JSON for programs
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: Format,
+}
+
+/// Print verdicts as they come, a line each, until interrupted
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  parallax watch
+  parallax watch --format json | jq -r 'select(.origin == \"middlebox\") | .id'")]
+pub struct WatchArgs {
+    #[command(flatten)]
+    pub collector: Collector,
+    /// Text for people or JSON lines for programs
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: Format,
+}
+
+/// Which collector to ask.
+#[derive(Debug, Args)]
+pub struct Collector {
+    /// The collector's address, either of its ports
+    #[arg(
+        long = "collector",
+        env = "PARALLAX_COLLECTOR",
+        default_value = "http://127.0.0.1:7600",
+        value_name = "URL",
+        value_parser = ValueParser::new(CollectorUrl::parse)
+    )]
+    pub url: CollectorUrl,
+}
+
+/// How to show the answer.
+#[derive(Debug, Args)]
+pub struct Show {
+    /// Text for people or JSON for programs
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: Format,
+    /// Draw with ASCII only (the default where the locale is not UTF-8)
+    #[arg(long)]
+    pub ascii: bool,
+}
+
+/// What the exit status says.
+#[derive(Debug, Args)]
+pub struct Status {
+    /// Exit with 10 when a middlebox's reset was found
+    #[arg(long)]
+    pub exit_code: bool,
+}
+
+/// A capture file and the vantage it was taken at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Input {
+    pub vantage: String,
+    /// `-` is standard input.
+    pub file: PathBuf,
+}
+
+/// A vantage that runs on an endpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Host {
+    pub vantage: String,
+    pub addresses: Vec<IpAddr>,
+}
+
+/// Two neighbouring places of a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Between(pub String, pub String);
+
+/// Which resets to explain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wanted {
+    All,
+    One(TypedId),
+}
+
+/// The protocol's bound on a vantage's name.
+const NAME_MAX: usize = 128;
+
+fn vantage_name(text: &str) -> Result<String, String> {
+    if text.is_empty() || text.chars().count() > NAME_MAX {
+        return Err(format!("a vantage's name has 1 to {NAME_MAX} characters"));
+    }
+    if text.chars().any(|c| c.is_control() || c == ',' || c == '=') {
+        return Err("a vantage's name has no comma, equals sign or control character".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+fn input(text: &str) -> Result<Input, String> {
+    let (name, file) = text
+        .split_once('=')
+        .filter(|(_, file)| !file.is_empty())
+        .ok_or("expected NAME=FILE, for instance client=client.pcap")?;
+    Ok(Input {
+        vantage: vantage_name(name)?,
+        file: file.into(),
+    })
+}
+
+fn host(text: &str) -> Result<Host, String> {
+    let (name, addresses) = text
+        .split_once('=')
+        .ok_or("expected NAME=ADDR[,ADDR…], for instance client=192.0.2.7")?;
+    let addresses = addresses
+        .split(',')
+        .map(|addr| {
+            addr.parse()
+                .map_err(|_| format!("\"{addr}\" is no IPv4 or IPv6 address"))
+        })
+        .collect::<Result<_, _>>()?;
+    Ok(Host {
+        vantage: vantage_name(name)?,
+        addresses,
+    })
+}
+
+fn between(text: &str) -> Result<Between, String> {
+    let (a, b) = text
+        .split_once(',')
+        .ok_or("expected two vantages, for instance fw-out,fw-in")?;
+    Ok(Between(vantage_name(a)?, vantage_name(b)?))
+}
+
+fn wanted(text: &str) -> Result<Wanted, String> {
+    match text {
+        "all" => Ok(Wanted::All),
+        id => TypedId::parse(id).map(Wanted::One),
+    }
+}

@@ -1,0 +1,267 @@
+//! Questions to a collector over HTTP.
+
+use std::io;
+use std::time::Duration;
+
+use parallax_core::report::{Document, Explanation, SCHEMA};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use uuid::Uuid;
+
+/// How long the collector may take to accept a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long an answer may take altogether.
+const ANSWER_TIMEOUT: Duration = Duration::from_mins(2);
+/// The longest answer that is read: some 500,000 resets.
+const ANSWER_OCTETS_MAX: u64 = 1 << 30;
+/// How much of an error's body is read.
+const ERROR_OCTETS_MAX: u64 = 64 * 1024;
+
+/// Why a collector did not answer a question.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    #[error(
+        "cannot reach the collector at {url}: {reason}; start it with `parallax-collector serve` or name another with --collector"
+    )]
+    Unreachable { url: String, reason: String },
+    #[error("the collector at {url} refused ({status}): {reason}")]
+    Refused {
+        url: String,
+        status: u16,
+        reason: String,
+    },
+    #[error(
+        "{url} answered with something that is not Parallax's JSON ({reason}); check that --collector names a parallax-collector"
+    )]
+    NotParallax { url: String, reason: String },
+    #[error(
+        "the collector at {url} writes documents of schema {theirs}, this program reads {SCHEMA}: use one version of both"
+    )]
+    OtherSchema { url: String, theirs: u32 },
+}
+
+/// A collector's base URL: `http://HOST[:PORT]`, without a slash at its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CollectorUrl(String);
+
+impl CollectorUrl {
+    /// Refuses what this program cannot speak to.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let base = text.trim_end_matches('/');
+        if base.starts_with("https://") {
+            return Err("https is not supported yet; use http://HOST:PORT".to_owned());
+        }
+        let host = base.strip_prefix("http://").unwrap_or_default();
+        let odd = |c: char| c.is_whitespace() || c.is_control() || "/?#@".contains(c);
+        let uri: Option<ureq::http::Uri> = format!("{base}/").parse().ok();
+        // `Uri` takes any text for a port.
+        let port = host.rsplit_once(':').map(|(_, port)| port);
+        let port_is_one =
+            port.is_none_or(|port| port.ends_with(']') || port.parse::<u16>().is_ok());
+        if host.is_empty() || host.contains(odd) || uri.is_none() || !port_is_one {
+            return Err("expected http://HOST:PORT".to_owned());
+        }
+        Ok(Self(base.to_owned()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A collector to ask.
+pub struct Client {
+    base: CollectorUrl,
+    agent: ureq::Agent,
+}
+
+impl Client {
+    pub fn new(base: CollectorUrl) -> Self {
+        let config = ureq::Agent::config_builder()
+            // A proxy of the environment must not see what is meant for the loopback.
+            .proxy(None)
+            .http_status_as_error(false)
+            .timeout_connect(Some(CONNECT_TIMEOUT))
+            .user_agent(concat!("parallax/", env!("CARGO_PKG_VERSION")))
+            .build();
+        Self {
+            base,
+            agent: config.new_agent(),
+        }
+    }
+
+    pub fn url(&self) -> &str {
+        self.base.as_str()
+    }
+
+    /// `GET /v1/resets` with these filters.
+    pub fn resets(&self, filters: &[(&str, String)]) -> Result<Document, ClientError> {
+        self.ask("/v1/resets", filters)
+    }
+
+    /// `GET /v1/vantages`.
+    pub fn vantages(&self) -> Result<Document, ClientError> {
+        self.ask("/v1/vantages", &[])
+    }
+
+    /// `GET /v1/resets/{id}`.
+    pub fn explanation(&self, id: Uuid) -> Result<Explanation, ClientError> {
+        self.ask(&format!("/v1/resets/{id}"), &[])
+    }
+
+    /// `GET /v1/watch`: server-sent events, without end.
+    pub fn watch(&self) -> Result<ureq::BodyReader<'static>, ClientError> {
+        let answer = self
+            .agent
+            .get(format!("{}/v1/watch", self.url()))
+            .header("accept", "text/event-stream")
+            .config()
+            .timeout_recv_response(Some(ANSWER_TIMEOUT))
+            .build()
+            .call()
+            .map_err(|error| self.unreachable(&error))?;
+        let (head, body) = self.accepted(answer)?.into_parts();
+        let kind = head.headers.get("content-type");
+        let events = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
+        if !events {
+            return Err(self.not_parallax("no event stream"));
+        }
+        Ok(body.into_with_config().limit(u64::MAX).reader())
+    }
+
+    fn ask<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        filters: &[(&str, String)],
+    ) -> Result<T, ClientError> {
+        let mut request = self.agent.get(format!("{}{path}", self.url()));
+        for (name, value) in filters {
+            request = request.query(name, value);
+        }
+        let answer = request
+            .header("accept", "application/json")
+            .config()
+            .timeout_global(Some(ANSWER_TIMEOUT))
+            .build()
+            .call()
+            .map_err(|error| self.unreachable(&error))?;
+        let mut answer = self.accepted(answer)?;
+        let octets = octets(answer.body_mut(), ANSWER_OCTETS_MAX)
+            .map_err(|error| self.unreachable(&error))?;
+        self.parse(&octets)
+    }
+
+    fn parse<T: DeserializeOwned>(&self, octets: &[u8]) -> Result<T, ClientError> {
+        let version: Version = serde_json::from_slice(octets)
+            .map_err(|error| self.not_parallax(&error.to_string()))?;
+        if version.schema != SCHEMA {
+            return Err(ClientError::OtherSchema {
+                url: self.url().to_owned(),
+                theirs: version.schema,
+            });
+        }
+        serde_json::from_slice(octets).map_err(|error| self.not_parallax(&error.to_string()))
+    }
+
+    /// The answer, unless its status says that there is none.
+    fn accepted(
+        &self,
+        mut answer: ureq::http::Response<ureq::Body>,
+    ) -> Result<ureq::http::Response<ureq::Body>, ClientError> {
+        let status = answer.status();
+        if status.is_success() {
+            return Ok(answer);
+        }
+        let body = octets(answer.body_mut(), ERROR_OCTETS_MAX).unwrap_or_default();
+        let reason = serde_json::from_slice::<Refusal>(&body).map_or_else(
+            |_| {
+                let words = status.canonical_reason().unwrap_or("no reason given");
+                format!("{words}; check that --collector names a parallax-collector")
+            },
+            |refusal| refusal.error,
+        );
+        Err(ClientError::Refused {
+            url: self.url().to_owned(),
+            status: status.as_u16(),
+            reason,
+        })
+    }
+
+    fn unreachable(&self, error: &ureq::Error) -> ClientError {
+        ClientError::Unreachable {
+            url: self.url().to_owned(),
+            reason: reason(error),
+        }
+    }
+
+    fn not_parallax(&self, reason: &str) -> ClientError {
+        ClientError::NotParallax {
+            url: self.url().to_owned(),
+            reason: reason.to_owned(),
+        }
+    }
+}
+
+/// The body of an error answer.
+#[derive(Deserialize)]
+struct Refusal {
+    error: String,
+}
+
+/// What every document of the API bears.
+#[derive(Deserialize)]
+struct Version {
+    schema: u32,
+}
+
+fn octets(body: &mut ureq::Body, most: u64) -> Result<Vec<u8>, ureq::Error> {
+    body.with_config().limit(most).read_to_vec()
+}
+
+/// The cause in words that a user knows.
+fn reason(error: &ureq::Error) -> String {
+    match error {
+        ureq::Error::Io(error) => match error.kind() {
+            io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
+            io::ErrorKind::ConnectionReset => "connection reset".to_owned(),
+            io::ErrorKind::UnexpectedEof => "it closed the connection in mid-answer".to_owned(),
+            _ => error.to_string(),
+        },
+        ureq::Error::Timeout(_) => "no answer in time".to_owned(),
+        ureq::Error::HostNotFound => "no such host".to_owned(),
+        ureq::Error::ConnectionFailed => "connection failed".to_owned(),
+        ureq::Error::Protocol(_) => "it does not speak HTTP".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_plain_http_to_a_host_is_accepted() {
+        for good in [
+            "http://127.0.0.1:7600",
+            "http://[2001:db8::1]:7600/",
+            "http://db",
+        ] {
+            assert!(CollectorUrl::parse(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "https://db:1",
+            "127.0.0.1:7600",
+            "http://",
+            "http://a/b",
+            "http://a b",
+            "http://a:b",
+        ] {
+            assert!(CollectorUrl::parse(bad).is_err(), "{bad}");
+        }
+        assert!(
+            CollectorUrl::parse("https://db")
+                .unwrap_err()
+                .contains("https")
+        );
+    }
+}

@@ -1,0 +1,39 @@
+//! How a command fails.
+
+use std::io;
+use std::process::ExitCode;
+
+use crate::analyze::AnalyzeError;
+use crate::client::ClientError;
+use crate::ids::IdError;
+
+/// Why a command did not do its work. Its text is one line: what, where, what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The arguments contradict each other or name what is not there.
+    #[error("{0}; see --help")]
+    Usage(String),
+    #[error(transparent)]
+    Analyze(#[from] AnalyzeError),
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error(transparent)]
+    Id(#[from] IdError),
+    #[error("cannot write to standard output: {0}; look for a full disk or a closed descriptor")]
+    Write(#[from] io::Error),
+}
+
+impl Failure {
+    /// The reader of our output went away: nothing failed.
+    pub fn is_broken_pipe(&self) -> bool {
+        matches!(self, Self::Write(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+
+    /// 2 for wrong usage, else 1.
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Usage(_) => ExitCode::from(2),
+            _ => ExitCode::FAILURE,
+        }
+    }
+}

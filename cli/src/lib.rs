@@ -1,0 +1,67 @@
+//! The program `parallax`: asks a collector, or capture files, where resets come from.
+//!
+//! Each command gathers a [`Document`](parallax_core::report::Document) or an
+//! [`Explanation`](parallax_core::report::Explanation) and prints it as JSON or as text; the text is
+//! drawn from the same values.
+
+pub mod analyze;
+pub mod args;
+pub mod client;
+pub mod explain;
+pub mod failure;
+pub mod ids;
+pub mod ladder;
+pub mod output;
+pub mod plain;
+pub mod resets;
+pub mod table;
+pub mod vantages;
+pub mod verdict;
+pub mod watch;
+pub mod when;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use crate::args::{Cli, Command};
+use crate::failure::Failure;
+use crate::output::{Finding, Output};
+
+/// Exit status with `--exit-code` when a middlebox's reset was found.
+const INJECTED_FOUND: u8 = 10;
+
+/// Runs the program with the process's arguments; failures become one line on standard error.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let mut output = Output::new(cli.color);
+    let outcome = run(&cli.command, &mut output).and_then(|finding| {
+        output.flush()?;
+        Ok(finding)
+    });
+    match outcome {
+        Ok(Finding::Quiet) => ExitCode::SUCCESS,
+        Ok(Finding::Injected) => ExitCode::from(INJECTED_FOUND),
+        Err(failure) if failure.is_broken_pipe() => ExitCode::SUCCESS,
+        Err(failure) => {
+            output::note(&failure.to_string());
+            failure.exit_code()
+        }
+    }
+}
+
+fn run(command: &Command, output: &mut Output) -> Result<Finding, Failure> {
+    match command {
+        Command::Analyze(args) => analyze::run(args, output),
+        Command::Resets(args) => resets::run(args, output),
+        Command::Explain(args) => explain::run(args, output),
+        Command::Vantages(args) => vantages::run(args, output),
+        Command::Watch(args) => watch::run(args, output),
+        Command::Completion { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "parallax", &mut script);
+            output.text(&String::from_utf8_lossy(&script))?;
+            Ok(Finding::Quiet)
+        }
+    }
+}

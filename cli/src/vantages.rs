@@ -1,0 +1,118 @@
+//! `parallax vantages`, and the table that others share with it.
+
+use parallax_core::report::{Document, VantageSummary};
+use parallax_core::time::MILLISECOND;
+use parallax_core::vantage::KindName;
+
+use anstyle::{AnsiColor, Style};
+
+use crate::args::VantagesArgs;
+use crate::client::Client;
+use crate::failure::Failure;
+use crate::output::{Finding, Format, Output};
+use crate::resets;
+use crate::table::{Align, Cell, Table};
+use crate::verdict;
+
+pub fn run(args: &VantagesArgs, output: &mut Output) -> Result<Finding, Failure> {
+    let client = Client::new(args.collector.url.clone());
+    let document = client.vantages()?;
+    match args.format {
+        Format::Json => output.json(&document)?,
+        Format::Text => {
+            resets::warn(&document);
+            output.text(&text(&document))?;
+        }
+    }
+    Ok(Finding::Quiet)
+}
+
+fn text(document: &Document) -> String {
+    if document.vantages.is_empty() {
+        return "No vantages: no agent has reported yet.\n".to_owned();
+    }
+    table(&document.vantages).to_string()
+}
+
+const WARNING: Style = AnsiColor::Yellow.on_default();
+
+/// A line per vantage; whether an agent is connected only where the document knows it.
+pub fn table(vantages: &[VantageSummary]) -> Table {
+    let live = vantages.iter().any(|vantage| vantage.connected.is_some());
+    let mut columns = vec![
+        ("VANTAGE", Align::Left),
+        ("KIND", Align::Left),
+        ("ADDRESSES", Align::Left),
+    ];
+    if live {
+        columns.push(("CONNECTED", Align::Left));
+    }
+    columns.extend([
+        ("PACKETS", Align::Right),
+        ("FIRST", Align::Left),
+        ("LAST", Align::Left),
+        ("DROPPED", Align::Right),
+        ("CLOCK OFFSET", Align::Right),
+        ("UNREADABLE", Align::Left),
+    ]);
+    let mut table = Table::new(&columns);
+    for vantage in vantages {
+        table.push(row(vantage, live));
+    }
+    table
+}
+
+fn row(vantage: &VantageSummary, live: bool) -> Vec<Cell> {
+    let addresses: Vec<String> = vantage.addresses.iter().map(ToString::to_string).collect();
+    let mut row = vec![
+        Cell::new(&vantage.name),
+        Cell::new(match vantage.kind {
+            KindName::Host => "host",
+            KindName::Hop => "hop",
+        }),
+        Cell::new(or_dash(addresses.join(","))),
+    ];
+    if live {
+        row.push(match vantage.connected {
+            Some(true) => Cell::new("yes"),
+            Some(false) => Cell::styled("no", WARNING),
+            None => Cell::new("-"),
+        });
+    }
+    let dropped = if vantage.dropped == 0 {
+        Style::new()
+    } else {
+        WARNING
+    };
+    row.extend([
+        Cell::new(vantage.packets.to_string()),
+        Cell::new(vantage.first.map_or_else(dash, verdict::moment)),
+        Cell::new(vantage.last.map_or_else(dash, verdict::moment)),
+        Cell::styled(vantage.dropped.to_string(), dropped),
+        Cell::new(vantage.clock_offset_ns.map_or_else(dash, offset)),
+        Cell::new(or_dash(unreadable(vantage))),
+    ]);
+    row
+}
+
+fn unreadable(vantage: &VantageSummary) -> String {
+    let counts: Vec<String> = vantage
+        .unreadable
+        .iter()
+        .map(|unread| format!("{} {}", unread.count, unread.what))
+        .collect();
+    counts.join(", ")
+}
+
+/// Milliseconds against the path's first vantage.
+fn offset(nanos: i64) -> String {
+    format!("{:+.3} ms", nanos as f64 / MILLISECOND as f64)
+}
+
+fn dash() -> String {
+    "-".to_owned()
+}
+
+fn or_dash(text: String) -> String {
+    if text.is_empty() { dash() } else { text }
+}
