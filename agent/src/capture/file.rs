@@ -1,0 +1,298 @@
+//! Capture files: pcap and pcapng, plain or gzipped, also from a pipe.
+//!
+//! Records are read in large blocks and decoded where they lie: no allocation a packet, no seeking.
+
+mod error;
+mod order;
+mod pcap;
+mod pcapng;
+mod stream;
+
+use std::path::Path;
+
+use parallax_core::decode::{RawPacket, Unread, UnreadCounts, decode};
+use parallax_core::{CaptureTime, Coverage, Digest};
+
+pub use error::{FileError, FileWarning};
+
+use error::Flaw;
+use pcap::Pcap;
+use pcapng::Pcapng;
+use stream::Stream;
+
+/// Reads the packets of one capture file, in the order of the file.
+pub struct FileReader {
+    /// As messages call it.
+    name: String,
+    stream: Stream,
+    format: Format,
+    state: State,
+    packets: u64,
+    digests: u64,
+    unread: UnreadCounts,
+    span: Option<(CaptureTime, CaptureTime)>,
+    warnings: Vec<FileWarning>,
+}
+
+enum Format {
+    Pcap(Pcap),
+    Pcapng(Pcapng),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Reading,
+    Ended,
+}
+
+/// Where a record's packet lies in the stream's buffer, with what the record says of it.
+struct Record {
+    time: Option<CaptureTime>,
+    link: Option<parallax_core::decode::LinkType>,
+    original_len: u32,
+    interface: u8,
+    start: usize,
+    len: usize,
+}
+
+/// How far a file has been read, in octets as they lie on the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    pub read: u64,
+    /// Unknown for pipes.
+    pub total: Option<u64>,
+}
+
+/// What a capture file held.
+#[derive(Debug, Clone)]
+pub struct FileSummary {
+    /// As messages call it.
+    pub file: String,
+    /// Packets of any kind.
+    pub packets: u64,
+    pub digests: u64,
+    /// The packets without digest: `packets` less `digests`.
+    pub unread: UnreadCounts,
+    /// From the first to the last packet of any kind; `None` without a packet that has a time.
+    pub coverage: Option<Coverage>,
+    pub warnings: Vec<FileWarning>,
+}
+
+impl FileReader {
+    /// Opens a capture file; `-` is standard input.
+    ///
+    /// # Errors
+    /// When the file cannot be opened or is no capture that can be read.
+    pub fn open(path: &Path) -> Result<Self, FileError> {
+        let name = if path == Path::new("-") {
+            "standard input".to_owned()
+        } else {
+            path.display().to_string()
+        };
+        let stream = Stream::open(path).map_err(|source| FileError::Open {
+            file: name.clone(),
+            source,
+        })?;
+        Self::start(name, stream)
+    }
+
+    fn start(name: String, mut stream: Stream) -> Result<Self, FileError> {
+        let format = match recognize(&mut stream) {
+            Ok(format) => format,
+            Err(flaw) => return Err(flaw.in_file(&name)),
+        };
+        Ok(Self {
+            name,
+            stream,
+            format,
+            state: State::Reading,
+            packets: 0,
+            digests: 0,
+            unread: UnreadCounts::default(),
+            span: None,
+            warnings: Vec::new(),
+        })
+    }
+
+    /// The file as messages call it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The next packet that has a time and a known link type; others are counted and passed over.
+    /// `None` at the end, also at the end of a file that was cut (see [`Self::warnings`]).
+    ///
+    /// # Errors
+    /// When the file cannot be read on, or what follows is no record.
+    #[inline]
+    pub fn next_packet(&mut self) -> Result<Option<RawPacket<'_>>, FileError> {
+        loop {
+            let Some(record) = self.next_record()? else {
+                return Ok(None);
+            };
+            self.packets += 1;
+            if let Some(time) = record.time {
+                self.span = Some(match self.span {
+                    Some((from, until)) => (from.min(time), until.max(time)),
+                    None => (time, time),
+                });
+            }
+            match (record.time, record.link) {
+                (Some(time), Some(link)) => {
+                    return Ok(Some(RawPacket {
+                        time,
+                        link,
+                        original_len: record.original_len,
+                        interface: record.interface,
+                        data: self.stream.at(record.start, record.len),
+                    }));
+                }
+                (_, None) => self.unread.add(Unread::UnsupportedLink),
+                (None, _) => self.unread.add(Unread::NoTime),
+            }
+        }
+    }
+
+    /// The next digest; packets without one are counted by reason.
+    ///
+    /// # Errors
+    /// As [`Self::next_packet`].
+    pub fn next_digest(&mut self) -> Result<Option<Digest>, FileError> {
+        while let Some(packet) = self.next_packet()? {
+            match decode(&packet) {
+                Ok(digest) => {
+                    self.digests += 1;
+                    return Ok(Some(digest));
+                }
+                Err(reason) => self.unread.add(reason),
+            }
+        }
+        Ok(None)
+    }
+
+    fn next_record(&mut self) -> Result<Option<Record>, FileError> {
+        if self.state == State::Ended {
+            return Ok(None);
+        }
+        let next = match &mut self.format {
+            Format::Pcap(pcap) => pcap.next(&mut self.stream),
+            Format::Pcapng(pcapng) => pcapng.next(&mut self.stream),
+        };
+        match next {
+            Ok(Some(record)) => Ok(Some(record)),
+            Ok(None) => self.end(None),
+            Err(Flaw::Cut { offset, what }) => self.end(Some((offset, what))),
+            Err(flaw) => Err(flaw.in_file(&self.name)),
+        }
+    }
+
+    fn end(&mut self, cut: Option<(u64, &'static str)>) -> Result<Option<Record>, FileError> {
+        self.state = State::Ended;
+        if let Some((offset, what)) = cut {
+            self.warnings.push(FileWarning::Cut {
+                file: self.name.clone(),
+                offset,
+                what,
+            });
+        }
+        if let Format::Pcapng(pcapng) = &self.format {
+            if let Some(source) = pcapng.only_unsupported() {
+                let file = self.name.clone();
+                return Err(FileError::UnsupportedLink { file, source });
+            }
+            let file = &self.name;
+            self.warnings
+                .extend(pcapng.unsupported().map(|(interface, source)| {
+                    FileWarning::UnsupportedInterface {
+                        file: file.clone(),
+                        interface,
+                        source,
+                    }
+                }));
+        }
+        Ok(None)
+    }
+
+    /// What deserves a word although reading went on; complete at the end of the file.
+    pub fn warnings(&self) -> &[FileWarning] {
+        &self.warnings
+    }
+
+    /// Packets read so far, of any kind.
+    pub fn packets(&self) -> u64 {
+        self.packets
+    }
+
+    /// Packets without digest so far. [`Self::next_packet`] adds only those that it passes over.
+    pub fn unread(&self) -> &UnreadCounts {
+        &self.unread
+    }
+
+    /// What the file can swear to, as far as it was read: from the first to the last packet of any
+    /// kind, or to the end of the capture where pcapng's interface statistics tell it.
+    ///
+    /// The start of the capture in those statistics is left aside: of a ring of files each one
+    /// names the start of the first.
+    pub fn coverage(&self) -> Option<Coverage> {
+        let (from, last) = self.span?;
+        let (until, dropped) = match &self.format {
+            Format::Pcap(_) => (last, 0),
+            Format::Pcapng(pcapng) => (
+                pcapng.end_time().map_or(last, |end| end.max(last)),
+                pcapng.dropped(),
+            ),
+        };
+        Some(Coverage {
+            from,
+            until,
+            received: self.packets,
+            dropped,
+        })
+    }
+
+    pub fn progress(&self) -> Progress {
+        self.stream.progress()
+    }
+
+    /// What was read so far, in sum.
+    pub fn summary(&self) -> FileSummary {
+        FileSummary {
+            file: self.name.clone(),
+            packets: self.packets,
+            digests: self.digests,
+            unread: self.unread,
+            coverage: self.coverage(),
+            warnings: self.warnings.clone(),
+        }
+    }
+}
+
+/// Reads a whole file and hands on its digests in the order of the file.
+///
+/// # Errors
+/// As [`FileReader::open`] and [`FileReader::next_packet`].
+pub fn read_digests(path: &Path, take: &mut impl FnMut(Digest)) -> Result<FileSummary, FileError> {
+    let mut reader = FileReader::open(path)?;
+    while let Some(digest) = reader.next_digest()? {
+        take(digest);
+    }
+    Ok(reader.summary())
+}
+
+fn recognize(stream: &mut Stream) -> Result<Format, Flaw> {
+    stream.fill(4)?;
+    let Some(magic) = stream.ahead().first_chunk::<4>().copied() else {
+        return Err(if stream.ahead().is_empty() {
+            Flaw::Empty
+        } else {
+            Flaw::foreign(stream.ahead())
+        });
+    };
+    if magic == pcapng::MAGIC {
+        return Pcapng::open(stream).map(Format::Pcapng);
+    }
+    match Pcap::recognize(magic) {
+        Some(kind) => Pcap::open(kind, stream).map(Format::Pcap),
+        None => Err(Flaw::foreign(stream.ahead())),
+    }
+}

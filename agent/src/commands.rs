@@ -1,0 +1,3 @@
+//! The commands of `parallax-agent`.
+
+pub mod digest;

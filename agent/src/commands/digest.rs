@@ -1,0 +1,92 @@
+//! `parallax-agent digest`: a capture file's segments as JSON lines, or only their count.
+
+use std::io::{self, BufWriter, ErrorKind, Write as _};
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::{Args, ValueEnum};
+
+use crate::capture::file::{FileReader, FileSummary};
+
+mod line;
+
+/// Print the digest of every TCP segment in a capture file
+#[derive(Debug, Args)]
+pub struct DigestArgs {
+    /// Capture file: pcap or pcapng, plain or gzipped; - is standard input
+    #[arg(long, value_name = "FILE")]
+    file: PathBuf,
+    /// What to print for each segment on standard output; the summary goes to standard error
+    #[arg(long, value_enum, default_value_t = Format::Json)]
+    format: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// One JSON object a line
+    Json,
+    /// Nothing: read and count only
+    None,
+}
+
+/// Runs `parallax-agent digest`.
+pub fn run(args: &DigestArgs) -> anyhow::Result<()> {
+    let mut reader = FileReader::open(&args.file)?;
+    match args.format {
+        Format::None => while reader.next_digest()?.is_some() {},
+        Format::Json => match print(&mut reader)? {
+            Printed::All => {}
+            // Whoever read our output has seen enough.
+            Printed::PipeClosed => return Ok(()),
+        },
+    }
+    let summary = reader.summary();
+    for warning in &summary.warnings {
+        eprintln!("warning: {warning}");
+    }
+    eprintln!("{}", line_of(&summary));
+    Ok(())
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Printed {
+    All,
+    PipeClosed,
+}
+
+fn print(reader: &mut FileReader) -> anyhow::Result<Printed> {
+    let mut out = BufWriter::with_capacity(64 * 1024, io::stdout().lock());
+    let mut write = || -> anyhow::Result<io::Result<()>> {
+        while let Some(digest) = reader.next_digest()? {
+            if let Err(error) = line::write(&digest, &mut out) {
+                return Ok(Err(error));
+            }
+        }
+        Ok(out.flush())
+    };
+    match write()? {
+        Ok(()) => Ok(Printed::All),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(Printed::PipeClosed),
+        Err(error) => Err(error).context("cannot write to standard output"),
+    }
+}
+
+/// For instance `a.pcap: 120 packets, 100 digests, 20 unread (15 not_ip, 5 cut_in_tcp)`.
+fn line_of(summary: &FileSummary) -> String {
+    let mut line = format!(
+        "{}: {} packets, {} digests, {} unread",
+        summary.file,
+        summary.packets,
+        summary.digests,
+        summary.unread.total()
+    );
+    let reasons: Vec<String> = summary
+        .unread
+        .iter()
+        .map(|(reason, count)| format!("{count} {}", reason.as_str()))
+        .collect();
+    if !reasons.is_empty() {
+        line.push_str(&format!(" ({})", reasons.join(", ")));
+    }
+    line
+}
