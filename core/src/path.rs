@@ -86,7 +86,10 @@ impl Ends {
         vantage: usize,
     ) -> impl Iterator<Item = (&'a Digest, Side)> {
         let at = &evidence.vantages[vantage];
-        let own = at.segments.iter().map(|digest| (digest, self.sender(digest)));
+        let own = at
+            .segments
+            .iter()
+            .map(|digest| (digest, self.sender(digest)));
         let nearby = at
             .nearby
             .iter()
@@ -170,7 +173,12 @@ impl Pairs {
     }
 
     /// Who precedes whom: direct votes, closed over intermediate vantages where there is no vote.
-    fn precedence(&self, evidence: &FlowEvidence, ends: &Ends, members: &[usize]) -> Vec<Vec<bool>> {
+    fn precedence(
+        &self,
+        evidence: &FlowEvidence,
+        ends: &Ends,
+        members: &[usize],
+    ) -> Vec<Vec<bool>> {
         let count = evidence.vantages.len();
         let side: Vec<Option<Side>> = (0..count)
             .map(|index| host_side(evidence, ends, index))
