@@ -17,6 +17,23 @@ const MARK: &str = "PARALLAX_LAB_ENCLOSED";
 /// Where the inner half keeps what must vanish with it.
 pub const SCRATCH: &str = "/run/parallax";
 
+/// Whose power the enclosure has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Power {
+    /// The machine's root.
+    Root,
+    /// Root only within a user namespace of one user.
+    UserNamespace,
+}
+
+/// Whose power this process has, inside an enclosure.
+pub fn power() -> Power {
+    match std::env::var(MARK).as_deref() {
+        Ok("user") => Power::UserNamespace,
+        _ => Power::Root,
+    }
+}
+
 /// Which half of the program this is.
 pub enum Half {
     /// The caller's part is done: the inner half ended like this.
@@ -33,18 +50,13 @@ pub fn enter() -> Result<Half> {
         return Ok(Half::Inner);
     }
     let program = std::env::current_exe().context("finding this program's own file")?;
-    let mut command = Command::new("unshare");
-    if !nix::unistd::geteuid().is_root() {
-        command.args(["--user", "--map-root-user"]);
-    }
+    probe()?;
+    let mut command = unshare();
     command
-        .args(["--net", "--mount", "--pid", "--ipc"])
-        .args(["--fork", "--kill-child", "--mount-proc"])
+        .arg("--kill-child")
         .arg(program)
         .args(std::env::args_os().skip(1))
-        .env(MARK, "1")
         .stdin(Stdio::piped());
-    probe()?;
     let mut child = command.spawn().context("starting unshare(1)")?;
     // `wait` would close the pipe, which tells the inner half to end.
     let lifeline = child.stdin.take();
@@ -53,22 +65,29 @@ pub fn enter() -> Result<Half> {
     Ok(Half::Outer(status))
 }
 
+/// `unshare` with new namespaces of every kind that the lab needs.
+fn unshare() -> Command {
+    let mut command = Command::new("unshare");
+    if nix::unistd::geteuid().is_root() {
+        command.env(MARK, "root");
+    } else {
+        command.args(["--user", "--map-root-user"]).env(MARK, "user");
+    }
+    command.args([
+        "--net",
+        "--mount",
+        "--pid",
+        "--ipc",
+        "--fork",
+        "--mount-proc",
+    ]);
+    command
+}
+
 /// Finds out whether namespaces can be made here, to say plainly when they cannot.
 fn probe() -> Result<()> {
-    let mut command = Command::new("unshare");
-    if !nix::unistd::geteuid().is_root() {
-        command.args(["--user", "--map-root-user"]);
-    }
-    let output = command
-        .args([
-            "--net",
-            "--mount",
-            "--pid",
-            "--ipc",
-            "--fork",
-            "--mount-proc",
-            "true",
-        ])
+    let output = unshare()
+        .arg("true")
         .output()
         .context("starting unshare(1): install util-linux")?;
     if !output.status.success() {

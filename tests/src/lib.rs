@@ -4,14 +4,21 @@
 //! network in it, [`scenarios`] play what people meet, [`recorder`] keeps what every vantage saw
 //! and [`truth`] holds verdicts against what was done.
 
+pub mod agreement;
+pub mod analysis;
+pub mod captures;
+pub mod demo;
 pub mod enclosure;
 pub mod firewall;
 pub mod injector;
 pub mod lab;
+pub mod live;
 pub mod namespace;
+pub mod programs;
 pub mod recorder;
 pub mod scenario;
 pub mod scenarios;
 pub mod segment;
+pub mod service;
 pub mod traffic;
 pub mod truth;

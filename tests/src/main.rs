@@ -7,9 +7,9 @@ use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use parallax_tests::enclosure::{self, Half};
 use parallax_tests::lab::Lab;
+use parallax_tests::{demo, live, traffic};
 use parallax_tests::recorder::Recording;
 use parallax_tests::scenario::{Act, acts};
-use parallax_tests::traffic;
 
 /// A network of namespaces in which resets are made whose origin is known.
 #[derive(Parser)]
@@ -31,6 +31,16 @@ enum What {
         #[arg(long, default_value = "")]
         only: String,
     },
+    /// Play every scenario before live agents and a collector; keep verdicts and captures in OUT.
+    Live {
+        #[arg(long, default_value = "target/lab-runs/live")]
+        out: PathBuf,
+        /// Only acts whose name contains this.
+        #[arg(long, default_value = "")]
+        only: String,
+    },
+    /// Make traffic before live agents and show the verdicts on it.
+    Demo,
 }
 
 fn main() -> ExitCode {
@@ -56,6 +66,10 @@ fn run(what: &What) -> Result<ExitCode> {
     match what {
         What::List => {}
         What::Record { out, only } => record(out, only)?,
+        What::Live { out, only } => {
+            live::run(out, only)?;
+        }
+        What::Demo => demo::run()?,
     }
     Ok(ExitCode::SUCCESS)
 }

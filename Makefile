@@ -1,0 +1,29 @@
+# What people start here; README.md says more.
+#   make demo    a lab with a firewall, live agents and a collector; verdicts in under a minute
+#   make test    every test
+#   make bench   the numbers of the README's table
+#   make lint    formatting and clippy
+
+CARGO ?= cargo
+
+.PHONY: demo test bench lint build packages
+
+packages:
+	@tests/packages
+
+demo: packages
+	$(CARGO) build --release --locked --workspace --bins
+	@target/release/parallax-lab demo
+
+test: packages
+	$(CARGO) build --locked --workspace --bins
+	$(CARGO) test --locked --workspace
+
+bench:
+	@tests/packages tcpdump
+	$(CARGO) build --release --locked --workspace --bins
+	@target/release/parallax-lab bench
+
+lint:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings

@@ -1,0 +1,78 @@
+//! Two documents about the same packets: where their verdicts differ.
+
+use std::collections::BTreeMap;
+
+use parallax_core::report::{Document, ResetReport};
+use serde_json::Value;
+
+/// What names a reset in any document.
+fn key(reset: &ResetReport) -> String {
+    format!(
+        "{}:{} -> {}:{} {} seq {} ack {:?}",
+        reset.src, reset.sport, reset.dst, reset.dport, reset.flags, reset.seq, reset.ack
+    )
+}
+
+/// Everything that a verdict says, without what may differ: ids, wording, and estimates of clocks.
+fn said(document: &Document) -> BTreeMap<String, Value> {
+    let keys: BTreeMap<_, _> = document
+        .resets
+        .iter()
+        .map(|reset| (reset.id, key(reset)))
+        .collect();
+    document
+        .resets
+        .iter()
+        .map(|reset| {
+            let mut value = serde_json::to_value(reset).unwrap_or_default();
+            if let Value::Object(fields) = &mut value {
+                for private in ["id", "evidence", "clocks"] {
+                    fields.remove(private);
+                }
+                let root = reset.root.map(|root| keys.get(&root).cloned());
+                fields.insert("root".to_owned(), serde_json::json!(root));
+            }
+            (key(reset), value)
+        })
+        .collect()
+}
+
+/// Every field of every reset in which two documents differ.
+pub fn differences(one: &Document, other: &Document) -> Vec<String> {
+    let (one, other) = (said(one), said(other));
+    let mut found = Vec::new();
+    for (key, value) in &one {
+        match other.get(key) {
+            None => found.push(format!("only the first has {key}")),
+            Some(theirs) => found.extend(
+                fields_that_differ(value, theirs)
+                    .into_iter()
+                    .map(|difference| format!("{key}: {difference}")),
+            ),
+        }
+    }
+    found.extend(
+        other
+            .keys()
+            .filter(|key| !one.contains_key(*key))
+            .map(|key| format!("only the second has {key}")),
+    );
+    found
+}
+
+fn fields_that_differ(one: &Value, other: &Value) -> Vec<String> {
+    let (Value::Object(one), Value::Object(other)) = (one, other) else {
+        return Vec::new();
+    };
+    one.iter()
+        .map(|(name, value)| (name, value, other.get(name).unwrap_or(&Value::Null)))
+        .chain(
+            other
+                .iter()
+                .filter(|(name, _)| !one.contains_key(*name))
+                .map(|(name, value)| (name, &Value::Null, value)),
+        )
+        .filter(|(_, mine, theirs)| mine != theirs)
+        .map(|(name, mine, theirs)| format!("{name} is {mine} and {theirs}"))
+        .collect()
+}

@@ -1,0 +1,167 @@
+//! The product, live in the lab: a collector with its own Postgres, and an agent at every vantage.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use parallax_core::report::Document;
+
+use crate::enclosure::{Power, SCRATCH, power};
+use crate::lab::{COLLECTOR, Lab, VANTAGES, VantagePoint, addresses};
+use crate::namespace::Namespace;
+use crate::programs::{Programs, Running, wait_for};
+
+/// Running agents and collector.
+pub struct Service<'lab> {
+    lab: &'lab Lab,
+    programs: Programs,
+    collector: Running,
+    agents: Vec<Running>,
+}
+
+/// How long the collector may take to make a database and listen.
+const START: Duration = Duration::from_secs(30);
+const HTTP_PORT: u16 = 7680;
+
+impl<'lab> Service<'lab> {
+    /// Starts the collector and an agent per vantage, and waits until all are connected. Agents
+    /// keep what they see as `VANTAGE.pcap` in `folder`, where everyone's logs go too.
+    pub fn start(lab: &'lab Lab, programs: Programs, folder: &Path) -> Result<Self> {
+        let collector = Running::start("collector", collector(lab, &programs), folder)?;
+        let mut service = Self {
+            lab,
+            programs,
+            collector,
+            agents: Vec::new(),
+        };
+        service.await_collector()?;
+        for vantage in &VANTAGES {
+            let command = agent(lab, &service.programs, vantage, folder);
+            let agent = Running::start(&format!("agent-{}", vantage.name), command, folder)?;
+            service.agents.push(agent);
+            // One after another: the order of registration is the order of the path.
+            service.await_agents()?;
+        }
+        Ok(service)
+    }
+
+    fn await_collector(&mut self) -> Result<()> {
+        let lab = self.lab;
+        let up = wait_for(START, || {
+            self.collector.check()?;
+            Ok(get(&lab.management, "/healthz").ok())
+        })?;
+        match up {
+            Some(_) => Ok(()),
+            None => bail!("the collector did not come up: {}", self.collector.said()),
+        }
+    }
+
+    fn await_agents(&mut self) -> Result<()> {
+        let wanted = self.agents.len();
+        let all = wait_for(START, || {
+            self.check()?;
+            let connected = self
+                .document("/v1/vantages")?
+                .vantages
+                .iter()
+                .filter(|vantage| vantage.connected == Some(true))
+                .count();
+            Ok((connected >= wanted).then_some(()))
+        })?;
+        if all.is_none() {
+            let said: Vec<String> = self.agents.iter().map(Running::said).collect();
+            bail!("not every agent connected: {}", said.join("\n"));
+        }
+        Ok(())
+    }
+
+    /// Says so if any program has ended by itself.
+    pub fn check(&mut self) -> Result<()> {
+        self.collector.check()?;
+        self.agents.iter_mut().try_for_each(Running::check)
+    }
+
+    /// Every reset at a server's port, as the collector tells now.
+    pub fn resets_at(&self, port: u16) -> Result<Document> {
+        self.document(&format!("/v1/resets?port={port}&limit=1000"))
+    }
+
+    /// Every reset there is.
+    pub fn resets(&self) -> Result<Document> {
+        self.document("/v1/resets?limit=10000")
+    }
+
+    fn document(&self, query: &str) -> Result<Document> {
+        let body = get(&self.lab.management, query)?;
+        serde_json::from_str(&body).with_context(|| format!("reading the answer to {query}"))
+    }
+
+    /// The command line program, asking this collector.
+    pub fn cli(&self, arguments: &[&str]) -> Command {
+        let mut command = self.lab.management.command(self.programs.cli());
+        command.args(arguments).args(["--collector", &url()]);
+        command
+    }
+
+    /// Stops the agents, so that they say goodbye and their files are whole.
+    pub fn stop_agents(&mut self) -> Result<()> {
+        self.agents.drain(..).try_for_each(Running::stop)
+    }
+
+    pub fn stop(mut self) -> Result<()> {
+        self.stop_agents()?;
+        self.collector.stop()
+    }
+}
+
+/// Where the collector is for everyone in the lab.
+pub fn url() -> String {
+    format!("http://{COLLECTOR}:{HTTP_PORT}")
+}
+
+fn collector(lab: &Lab, programs: &Programs) -> Command {
+    let mut command = match power() {
+        Power::Root => lab.management.command(programs.collector()),
+        Power::UserNamespace => {
+            // Postgres refuses root, even of a user namespace: be nobody in one more.
+            let mut command = lab.management.command("unshare");
+            command
+                .args(["--user", "--map-user=65534", "--map-group=65534"])
+                .arg(programs.collector());
+            command
+        }
+    };
+    command
+        .args(["serve", "--data-dir", &format!("{SCRATCH}/collector")])
+        .args(["--grpc", &SocketAddr::new(COLLECTOR.into(), 7600).to_string()])
+        .args(["--http", &SocketAddr::new(COLLECTOR.into(), HTTP_PORT).to_string()]);
+    command
+}
+
+fn agent(lab: &Lab, programs: &Programs, vantage: &VantagePoint, folder: &Path) -> Command {
+    let mut command = lab.namespace(vantage.namespace).command(programs.agent());
+    command
+        .args(["run", "--vantage", vantage.name])
+        .args(["--interface", vantage.interface])
+        .args(["--collector", &format!("http://{COLLECTOR}:7600")])
+        .arg("--write")
+        .arg(folder.join(format!("{}.pcap", vantage.name)));
+    if let Some(side) = vantage.host_of {
+        let addresses = addresses(side).map(|address| address.to_string());
+        command.args(["--host", &addresses.join(",")]);
+    }
+    command
+}
+
+/// Asks the collector's HTTP interface from the management network.
+fn get(management: &Namespace, query: &str) -> Result<String> {
+    management.within(|| {
+        ureq::get(format!("{}{query}", url()))
+            .call()
+            .and_then(|mut answer| answer.body_mut().read_to_string())
+            .map_err(std::io::Error::other)
+    })
+}
