@@ -46,6 +46,8 @@ pub(crate) struct Transcript<'a> {
     pub(crate) peer: Vec<Seen<'a>>,
     /// From the claimed sender, after it.
     pub(crate) own_after: Vec<Seen<'a>>,
+    /// From its receiver, after it.
+    pub(crate) peer_after: Vec<Seen<'a>>,
 }
 
 impl<'a> Transcript<'a> {
@@ -57,6 +59,7 @@ impl<'a> Transcript<'a> {
             own: Vec::new(),
             peer: Vec::new(),
             own_after: Vec::new(),
+            peer_after: Vec::new(),
         };
         let mut before = true;
         for segment in scene.life(vantage, case.life) {
@@ -70,7 +73,7 @@ impl<'a> Transcript<'a> {
                 (true, true) => transcript.own.push(*segment),
                 (true, false) => transcript.peer.push(*segment),
                 (false, true) => transcript.own_after.push(*segment),
-                (false, false) => {}
+                (false, false) => transcript.peer_after.push(*segment),
             }
         }
         transcript

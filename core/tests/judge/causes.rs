@@ -160,6 +160,28 @@ fn an_abort_with_an_unanswered_request_left_data_unread() {
 }
 
 #[test]
+fn a_client_that_hangs_up_with_its_whole_answer_aborts_by_choice() {
+    let mut wire = wire();
+    wire.handshake();
+    wire.exchange();
+    wire.wait(20);
+    wire.send(Side::Client, flags("RA").window(501));
+    assert_eq!(causes(&wire), [Cause::AbortLinger]);
+}
+
+#[test]
+fn a_client_that_hangs_up_while_data_is_coming_leaves_it_unread() {
+    let mut wire = wire();
+    wire.handshake();
+    wire.send(Side::Client, flags("PA").len(100));
+    wire.send(Side::Server, flags("A").len(1448));
+    wire.send(Side::Client, flags("A"));
+    wire.send(Side::Client, flags("RA").window(501));
+    wire.send(Side::Server, flags("A").len(1448));
+    assert_eq!(causes(&wire)[0], Cause::AbortUnreadData);
+}
+
+#[test]
 fn an_abort_after_the_answer_is_a_linger_abort() {
     let mut wire = wire();
     wire.handshake();

@@ -1,6 +1,7 @@
 //! Causes of resets that an endpoint emitted: which rule of its TCP made it do so.
 
 use super::{Finding, Transcript};
+use crate::digest::TcpFlags;
 use crate::judge::chain::{self, Placed};
 use crate::judge::wording::{duration, segment};
 use crate::report::{Cause, Side};
@@ -238,7 +239,7 @@ fn retransmission_timeout<'a>(s: &Scenery<'a, '_>) -> Option<Finding<'a>> {
         .iter()
         .rev()
         .find(|seen| seen.digest.seq_len() > 0)?;
-    if last.digest.flags.has(crate::digest::TcpFlags::SYN) {
+    if last.digest.flags.has(TcpFlags::SYN) {
         return None;
     }
     let times = s
@@ -246,7 +247,7 @@ fn retransmission_timeout<'a>(s: &Scenery<'a, '_>) -> Option<Finding<'a>> {
         .own
         .iter()
         .filter(|seen| seen.digest.seq_len() > 0 && seen.digest.seq == last.digest.seq)
-        .filter(|seen| !seen.digest.flags.has(crate::digest::TcpFlags::SYN))
+        .filter(|seen| !seen.digest.flags.has(TcpFlags::SYN))
         .count();
     let first = s
         .transcript
@@ -292,7 +293,7 @@ fn keepalive_timeout<'a>(s: &Scenery<'a, '_>) -> Option<Finding<'a>> {
     let is_probe = |seen: &Seen<'_>| {
         seen.digest.payload_len <= 1
             && seen.digest.seq.plus(1) == end
-            && !seen.digest.flags.has(crate::digest::TcpFlags::SYN)
+            && !seen.digest.flags.has(TcpFlags::SYN)
             && !seen.digest.is_fin()
     };
     if !is_probe(probe) {
@@ -347,8 +348,7 @@ fn host_firewall<'a>(s: &Scenery<'a, '_>) -> Option<Finding<'a>> {
     let provoking = s.transcript.mirrored()?;
     let bare = reset.acked().is_none() && reset.window == 0;
     let more = s.transcript.own_after.iter().find(|seen| {
-        seen.at > s.transcript.reset.at + 5 * MILLISECOND
-            && !seen.digest.flags.has(crate::digest::TcpFlags::SYN)
+        seen.at > s.transcript.reset.at + 5 * MILLISECOND && !seen.digest.flags.has(TcpFlags::SYN)
     })?;
     bare.then(|| {
         Finding::new(
@@ -455,14 +455,14 @@ fn abort<'a>(s: &Scenery<'a, '_>) -> Finding<'a> {
     let unread = last_data.is_some_and(|data| match reading(s) {
         Reading::Stalled => true,
         Reading::GoesOn => false,
-        Reading::Unknown => !answered(s, data),
+        Reading::Unknown => !answered(s, data) && !took_all(s, data),
     });
     if unread {
         Finding::new(
             Cause::AbortUnreadData,
             last_data,
             format!(
-                "the {} closed with received data unread: it sent nothing after the peer's last data",
+                "the {} closed with received data unread, as far as the wire tells",
                 s.who()
             ),
         )
@@ -476,6 +476,23 @@ fn abort<'a>(s: &Scenery<'a, '_>) -> Finding<'a> {
             ),
         )
     }
+}
+
+/// The sender asked for the data (its own data came first), the answer is complete as far as it goes
+/// (PSH ends it), and nothing more was on its way: whoever hung up then had what it wanted.
+fn took_all(s: &Scenery<'_, '_>, data: &Seen<'_>) -> bool {
+    let asked = s
+        .transcript
+        .own
+        .iter()
+        .any(|seen| seen.digest.payload_len > 0);
+    let complete = data.digest.flags.has(TcpFlags::PSH);
+    let more = s
+        .transcript
+        .peer_after
+        .iter()
+        .any(|seen| seen.digest.payload_len > 0);
+    asked && complete && !more
 }
 
 /// The sender sent data of its own after the peer's last.
@@ -504,7 +521,7 @@ fn reading(s: &Scenery<'_, '_>) -> Reading {
         .transcript
         .own
         .iter()
-        .find(|seen| seen.digest.flags.has(crate::digest::TcpFlags::SYN))
+        .find(|seen| seen.digest.flags.has(TcpFlags::SYN))
         .map(|seen| seen.digest.options.window_scale.unwrap_or(0))
     else {
         return Reading::Unknown;
@@ -513,7 +530,7 @@ fn reading(s: &Scenery<'_, '_>) -> Reading {
         .transcript
         .own
         .iter()
-        .filter(|seen| !seen.digest.flags.has(crate::digest::TcpFlags::SYN))
+        .filter(|seen| !seen.digest.flags.has(TcpFlags::SYN))
         .collect();
     let (Some(first), Some(last)) = (acks.first(), acks.last()) else {
         return Reading::Unknown;
