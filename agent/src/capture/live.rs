@@ -1,1 +1,227 @@
-//! Interfaces.
+//! Live interfaces through libpcap, several in one thread.
+//!
+//! Packets come through the kernel's ring in blocks (`TPACKET_V3`), which are handed over when full
+//! or after [`BLOCK_WAIT`]. Immediate mode would bring each packet within microseconds, but wakes
+//! the agent for each, costs twice as much a packet, and its ring holds fixed frames. Ten
+//! milliseconds are little beside the way of a verdict; lost packets would be evidence lost.
+//!
+//! So a packet reaches [`LiveCapture::poll`] later than the kernel stamped it: coverage may be
+//! claimed up to [`SETTLE`] before now, not up to now.
+
+mod counters;
+mod error;
+mod filter;
+mod source;
+mod stop;
+mod write;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use parallax_core::decode::RawPacket;
+
+pub use counters::LiveCounters;
+pub use error::LiveError;
+pub use stop::Stop;
+
+use source::Source;
+use stop::Stopped;
+use write::PacketWriter;
+
+/// How long the kernel may hold back a block that is not full.
+pub const BLOCK_WAIT: Duration = Duration::from_millis(10);
+
+/// How far behind now coverage stays: all packets that the kernel stamped before then have been
+/// handed on by a [`LiveCapture::poll`] that returned [`Polled::Idle`] since. Several times
+/// [`BLOCK_WAIT`], since the kernel's timer is coarse.
+pub const SETTLE: Duration = Duration::from_millis(50);
+
+/// Packets taken from one interface before the others have their turn.
+const TURN: usize = 4096;
+
+/// What to capture and how.
+#[derive(Debug, Clone)]
+pub struct LiveOptions {
+    /// Interface names; `any` is every interface, with the direction of each packet.
+    pub interfaces: Vec<String>,
+    /// The user's own filter, beside TCP: pcap-filter(7).
+    pub filter: Option<String>,
+    /// Octets kept of each packet.
+    pub snaplen: u32,
+    /// Octets of the kernel's ring, for each interface.
+    pub buffer_size: u32,
+    pub promiscuous: Promiscuous,
+    /// Also save the packets as captured to this pcap file; for one interface only.
+    pub write: Option<PathBuf>,
+}
+
+/// Whether an interface takes in frames that are for other stations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Promiscuous {
+    Off,
+    On,
+}
+
+impl LiveOptions {
+    /// Link, IP and TCP headers with all options, and the octets that a payload's hash covers.
+    pub const SNAPLEN: u32 = 192;
+    pub const BUFFER_SIZE: u32 = 16 * 1024 * 1024;
+
+    /// The default settings for these interfaces.
+    pub fn new(interfaces: Vec<String>) -> Self {
+        Self {
+            interfaces,
+            filter: None,
+            snaplen: Self::SNAPLEN,
+            buffer_size: Self::BUFFER_SIZE,
+            promiscuous: Promiscuous::Off,
+            write: None,
+        }
+    }
+}
+
+/// What a [`LiveCapture::poll`] found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Polled {
+    /// So many packets were handed on; more may wait.
+    Packets(usize),
+    /// No packet waits at any interface.
+    Idle,
+    /// [`Stop::stop`] was called; [`LiveCapture::finish`] fetches the last packets.
+    Stopped,
+}
+
+/// Open interfaces.
+pub struct LiveCapture {
+    sources: Vec<Source>,
+    stopped: Stopped,
+    writer: Option<PacketWriter>,
+}
+
+impl LiveCapture {
+    /// Opens the interfaces in the network namespace of the calling thread; they stay open when the
+    /// thread leaves it. Gives also the handle that ends [`Self::poll`] from another thread.
+    ///
+    /// # Errors
+    /// When an interface does not exist or may not be captured on, its link type is not read, or the
+    /// filter is no filter.
+    pub fn open(options: &LiveOptions) -> Result<(Self, Stop), LiveError> {
+        if options.interfaces.is_empty() {
+            return Err(LiveError::NoInterfaceNamed);
+        }
+        if options.interfaces.len() > 1 && options.write.is_some() {
+            return Err(LiveError::WriteSeveral);
+        }
+        let sources = options
+            .interfaces
+            .iter()
+            .enumerate()
+            .map(|(index, name)| Source::open(name, index, options))
+            .collect::<Result<Vec<_>, _>>()?;
+        let writer = match (&options.write, sources.first()) {
+            (Some(path), Some(source)) => Some(PacketWriter::create(path, source)?),
+            _ => None,
+        };
+        let (stop, stopped) = stop::pair()?;
+        let capture = Self {
+            sources,
+            stopped,
+            writer,
+        };
+        Ok((capture, stop))
+    }
+
+    /// The filter in effect at the first interface, pcap-filter(7).
+    pub fn filter(&self) -> &str {
+        self.sources.first().map_or("", Source::filter)
+    }
+
+    /// Waits for packets, at most for `timeout`, and hands on those that are there.
+    ///
+    /// # Errors
+    /// When an interface went away or fails.
+    pub fn poll(
+        &mut self,
+        timeout: Duration,
+        take: &mut impl FnMut(RawPacket<'_>),
+    ) -> Result<Polled, LiveError> {
+        // Always looked at, so that a flood of packets does not hide it.
+        let stop = self.wait(timeout)?;
+        let taken = self.take_waiting(take)?;
+        Ok(match (stop, taken) {
+            (Woken::ToStop, _) => Polled::Stopped,
+            (Woken::ToRead, 0) => Polled::Idle,
+            (Woken::ToRead, taken) => Polled::Packets(taken),
+        })
+    }
+
+    /// Hands on what the kernel still holds back, and writes the packet file to its end.
+    ///
+    /// # Errors
+    /// As [`Self::poll`], or when the packet file cannot be written.
+    pub fn finish(
+        mut self,
+        take: &mut impl FnMut(RawPacket<'_>),
+    ) -> Result<LiveCounters, LiveError> {
+        // Blocks that are not full yet come within the wait. Under a flood there is always more:
+        // what comes after a few rounds is left.
+        std::thread::sleep(2 * BLOCK_WAIT);
+        for _ in 0..16 {
+            if self.take_waiting(take)? == 0 {
+                break;
+            }
+        }
+        if let Some(writer) = &mut self.writer {
+            writer.flush()?;
+        }
+        self.counters()
+    }
+
+    /// Packets received and lost since the last call, of all interfaces together.
+    ///
+    /// # Errors
+    /// When libpcap cannot tell.
+    pub fn counters(&mut self) -> Result<LiveCounters, LiveError> {
+        let mut sum = LiveCounters::default();
+        for source in &mut self.sources {
+            sum.add(source.counters()?);
+        }
+        Ok(sum)
+    }
+
+    fn wait(&self, timeout: Duration) -> Result<Woken, LiveError> {
+        let timeout = PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX);
+        let mut descriptors: Vec<PollFd<'_>> = std::iter::once(self.stopped.descriptor())
+            .chain(self.sources.iter().map(Source::descriptor))
+            .map(|descriptor| PollFd::new(descriptor, PollFlags::POLLIN))
+            .collect();
+        match poll(&mut descriptors, timeout) {
+            // A signal: whoever handles it says whether to stop.
+            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+            Err(source) => return Err(LiveError::Wait { source }),
+        }
+        Ok(if descriptors[0].any().unwrap_or(false) {
+            Woken::ToStop
+        } else {
+            Woken::ToRead
+        })
+    }
+
+    fn take_waiting(&mut self, take: &mut impl FnMut(RawPacket<'_>)) -> Result<usize, LiveError> {
+        let mut taken = 0;
+        for source in &mut self.sources {
+            taken += source.take(TURN, self.writer.as_mut(), take)?;
+        }
+        if let Some(writer) = &mut self.writer {
+            writer.flush_if_due(taken)?;
+        }
+        Ok(taken)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Woken {
+    ToStop,
+    ToRead,
+}

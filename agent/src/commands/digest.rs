@@ -73,20 +73,21 @@ fn print(reader: &mut FileReader) -> anyhow::Result<Printed> {
 
 /// For instance `a.pcap: 120 packets, 100 digests, 20 unread (15 not_ip, 5 cut_in_tcp)`.
 fn line_of(summary: &FileSummary) -> String {
-    let mut line = format!(
-        "{}: {} packets, {} digests, {} unread",
-        summary.file,
-        summary.packets,
-        summary.digests,
-        summary.unread.total()
-    );
     let reasons: Vec<String> = summary
         .unread
         .iter()
         .map(|(reason, count)| format!("{count} {}", reason.as_str()))
         .collect();
-    if !reasons.is_empty() {
-        line.push_str(&format!(" ({})", reasons.join(", ")));
-    }
-    line
+    let reasons = if reasons.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", reasons.join(", "))
+    };
+    format!(
+        "{}: {} packets, {} digests, {} unread{reasons}",
+        summary.file,
+        summary.packets,
+        summary.digests,
+        summary.unread.total(),
+    )
 }

@@ -112,8 +112,12 @@ impl fmt::Display for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Hash(hash) => write!(f, "{hash:016x}"),
-            Self::Mac([a, b, c, d, e, last]) => {
-                write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{last:02x}")
+            Self::Mac(octets) => {
+                for (place, octet) in octets.iter().enumerate() {
+                    let colon = if place == 0 { "" } else { ":" };
+                    write!(f, "{colon}{octet:02x}")?;
+                }
+                Ok(())
             }
         }
     }
