@@ -4,9 +4,11 @@
 //! it is known what to keep. Files that can be read again are read twice, which keeps memory small;
 //! of a pipe everything is kept.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::path::Path;
 
+use parallax_agent::capture::file::FileSummary;
+use parallax_core::decode::UnreadCounts;
 use parallax_core::report::{Count, VantageSummary};
 use parallax_core::{Coverage, Digest, Flow, Vantage, VantageKind};
 
@@ -14,7 +16,7 @@ use super::AnalyzeError;
 use super::nearby::{Handshakes, Interest};
 use super::plan::{Plan, is_stdin};
 use super::progress::Progress;
-use super::source::{self, FileSummary};
+use super::source;
 
 /// Everything that the judge may ask about, from all files.
 #[derive(Debug)]
@@ -34,7 +36,7 @@ pub struct Watched {
     pub handshakes: Handshakes,
     segments: HashMap<Flow, Vec<Digest>>,
     packets: u64,
-    unread: BTreeMap<String, u64>,
+    unread: UnreadCounts,
 }
 
 impl Watched {
@@ -50,8 +52,8 @@ impl Watched {
             VantageKind::Hop => Vec::new(),
         };
         let unreadable = self.unread.iter().map(|(what, count)| Count {
-            what: what.clone(),
-            count: *count,
+            what: what.as_str().to_owned(),
+            count,
         });
         VantageSummary {
             name: self.vantage.name.clone(),
@@ -73,35 +75,31 @@ pub fn read(plan: &Plan, progress: &Progress) -> Result<Gathered, AnalyzeError> 
     let mut interest = Interest::default();
     let mut first: Vec<Vec<FirstLook>> = Vec::new();
     for station in &plan.stations {
+        let name = &station.vantage.name;
         let looks = station
             .files
             .iter()
-            .map(|file| look(file, &mut interest, progress));
+            .map(|file| look(name, file, &mut interest, progress));
         first.push(looks.collect::<Result<_, _>>()?);
     }
-    let mut gathered = Gathered {
-        watched: Vec::new(),
-        interest,
-        warnings: Vec::new(),
-    };
+    let mut watched = Vec::new();
+    let mut warnings = Vec::new();
     for (station, looks) in plan.stations.iter().zip(first) {
+        let name = &station.vantage.name;
         let mut keep = Keep::default();
         let mut summaries = Vec::new();
         for (file, look) in station.files.iter().zip(looks) {
-            let summary = take(file, look, &gathered.interest, &mut keep, progress)?;
-            let warnings = summary.warnings.iter();
-            let name = &station.vantage.name;
-            gathered
-                .warnings
-                .extend(warnings.map(|text| format!("{name}: {text}")));
+            let summary = take(name, file, look, &interest, &mut keep, progress)?;
+            warnings.extend(source::warnings(name, &summary));
             summaries.push(summary);
         }
-        gathered
-            .watched
-            .push(keep.watched(station.vantage.clone(), &summaries));
+        watched.push(keep.watched(station.vantage.clone(), &summaries));
     }
-    progress.done();
-    Ok(gathered)
+    Ok(Gathered {
+        watched,
+        interest,
+        warnings,
+    })
 }
 
 /// What the first reading of a file left.
@@ -114,15 +112,14 @@ enum FirstLook {
 
 /// Finds the flows with a reset.
 fn look(
+    vantage: &str,
     file: &Path,
     interest: &mut Interest,
     progress: &Progress,
 ) -> Result<FirstLook, AnalyzeError> {
-    progress.begin(file);
     let again = !is_stdin(file) && file.metadata().is_ok_and(|found| found.is_file());
     let mut whole = Vec::new();
-    let summary = source::read(file, &mut |digest| {
-        progress.packet();
+    let summary = source::read(vantage, file, progress, |digest| {
         if digest.is_rst() {
             interest.add(digest.tuple.flow());
         }
@@ -139,6 +136,7 @@ fn look(
 
 /// Keeps what is of interest in a file.
 fn take(
+    vantage: &str,
     file: &Path,
     look: FirstLook,
     interest: &Interest,
@@ -147,13 +145,9 @@ fn take(
 ) -> Result<FileSummary, AnalyzeError> {
     match look {
         FirstLook::Again(summary) if interest.is_empty() => Ok(summary),
-        FirstLook::Again(_) => {
-            progress.begin(file);
-            source::read(file, &mut |digest| {
-                progress.packet();
-                keep.digest(digest, interest);
-            })
-        }
+        FirstLook::Again(_) => source::read(vantage, file, progress, |digest| {
+            keep.digest(digest, interest);
+        }),
         FirstLook::Whole(summary, digests) => {
             for digest in digests {
                 keep.digest(digest, interest);
@@ -185,12 +179,15 @@ impl Keep {
         for segments in self.segments.values_mut() {
             segments.sort_by_key(|digest| digest.time);
         }
-        let mut unread = BTreeMap::new();
-        for (reason, count) in summaries.iter().flat_map(source::unread) {
-            *unread.entry(reason).or_insert(0) += count;
+        let mut unread = UnreadCounts::default();
+        for summary in summaries {
+            unread.merge(&summary.unread);
         }
         let packets = summaries.iter().map(|summary| summary.packets).sum();
-        let mut coverage: Vec<Coverage> = summaries.iter().flat_map(source::coverage).collect();
+        let mut coverage: Vec<Coverage> = summaries
+            .iter()
+            .filter_map(|summary| summary.coverage)
+            .collect();
         coverage.sort_by_key(|span| span.from);
         Watched {
             vantage,

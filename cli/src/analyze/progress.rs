@@ -1,7 +1,5 @@
 //! How far the reading of large files is, for a terminal.
 
-use std::cell::Cell;
-use std::path::Path;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -11,44 +9,39 @@ use crate::plain::plain;
 /// A line on standard error while files are read; nothing where that is no terminal.
 pub struct Progress {
     bar: ProgressBar,
-    unreported: Cell<u64>,
 }
 
-/// The bar hears of packets in lots of this size: it takes a lock each time.
-const LOT: u64 = 8192;
+const KNOWN_LENGTH: &str = "{msg} {bar:24} {bytes}/{total_bytes} {bytes_per_sec} {eta}";
+const UNKNOWN_LENGTH: &str = "{msg} {spinner} {bytes} {bytes_per_sec}";
 
 impl Progress {
     pub fn start() -> Self {
-        let bar = ProgressBar::new_spinner();
-        if let Ok(style) =
-            ProgressStyle::with_template("{spinner} {msg}: {human_pos} packets, {per_sec}")
-        {
-            bar.set_style(style);
-        }
-        bar.enable_steady_tick(Duration::from_millis(120));
-        Self {
-            bar,
-            unreported: Cell::new(0),
-        }
+        let bar = ProgressBar::no_length();
+        bar.enable_steady_tick(Duration::from_millis(150));
+        Self { bar }
     }
 
-    pub fn begin(&self, file: &Path) {
-        let name = plain(&file.display().to_string());
-        self.bar.set_message(format!("reading {name}"));
-    }
-
-    pub fn packet(&self) {
-        let count = self.unreported.get() + 1;
-        if count == LOT {
-            self.bar.inc(count);
-            self.unreported.set(0);
+    /// Begins a file of `total` octets, where that is known.
+    pub fn begin(&self, file: &str, total: Option<u64>) {
+        let template = if total.is_some() {
+            KNOWN_LENGTH
         } else {
-            self.unreported.set(count);
+            UNKNOWN_LENGTH
+        };
+        self.bar.reset();
+        match total {
+            Some(total) => self.bar.set_length(total),
+            None => self.bar.unset_length(),
         }
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            self.bar.set_style(style);
+        }
+        self.bar.set_message(format!("reading {}", plain(file)));
     }
 
-    pub fn done(&self) {
-        self.bar.finish_and_clear();
+    /// So many octets of the file are read.
+    pub fn at(&self, octets: u64) {
+        self.bar.set_position(octets);
     }
 }
 

@@ -106,7 +106,8 @@ fn verdicts_stand_in_a_table_with_their_sum() {
         refused(),
         injected(),
         lost(),
-        one_vantage()
+        one_vantage(),
+        lost(),
     ])));
 }
 
