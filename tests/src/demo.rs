@@ -36,7 +36,10 @@ pub fn run() -> Result<()> {
     std::fs::create_dir_all(&folder).context("making the demo's folder")?;
     println!("client ── gateway ── firewall ── server: raising the network");
     let lab = Lab::raise().context("raising the lab")?;
-    println!("starting a collector with its own Postgres, and {} agents", VANTAGES.len());
+    println!(
+        "starting a collector with its own Postgres, and {} agents",
+        VANTAGES.len()
+    );
     let mut service = Service::start(&lab, Programs::beside_this_one()?, &folder)?;
     let programme = programme();
     for act in &programme {

@@ -71,7 +71,9 @@ fn unshare() -> Command {
     if nix::unistd::geteuid().is_root() {
         command.env(MARK, "root");
     } else {
-        command.args(["--user", "--map-root-user"]).env(MARK, "user");
+        command
+            .args(["--user", "--map-root-user"])
+            .env(MARK, "user");
     }
     command.args([
         "--net",

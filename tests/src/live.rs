@@ -63,7 +63,8 @@ pub fn run(folder: &Path, only: &str) -> Result<Run> {
 
 fn prepare(folder: &Path) -> Result<()> {
     if folder.exists() {
-        std::fs::remove_dir_all(folder).with_context(|| format!("clearing {}", folder.display()))?;
+        std::fs::remove_dir_all(folder)
+            .with_context(|| format!("clearing {}", folder.display()))?;
     }
     std::fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))
 }
@@ -90,12 +91,19 @@ fn line(played: &Played) -> String {
     if played.wrong.is_empty() {
         format!("right  {}", played.name)
     } else {
-        format!("WRONG  {}\n       {}", played.name, played.wrong.join("\n       "))
+        format!(
+            "WRONG  {}\n       {}",
+            played.name,
+            played.wrong.join("\n       ")
+        )
     }
 }
 
 /// Now, in nanoseconds since the Unix epoch.
-#[expect(clippy::disallowed_methods, reason = "the lab notes when it played what")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the lab notes when it played what"
+)]
 pub fn now() -> i64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)

@@ -5,11 +5,15 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
+use parallax_tests::analysis::{Order, analyze};
 use parallax_tests::enclosure::{self, Half};
 use parallax_tests::lab::Lab;
-use parallax_tests::{demo, live, traffic};
+use parallax_tests::loss::Damage;
+use parallax_tests::programs::Programs;
 use parallax_tests::recorder::Recording;
 use parallax_tests::scenario::{Act, acts};
+use parallax_tests::truth::compare;
+use parallax_tests::{demo, live, loss, traffic};
 
 /// A network of namespaces in which resets are made whose origin is known.
 #[derive(Parser)]
@@ -27,6 +31,22 @@ enum What {
     Record {
         #[arg(long, default_value = "target/lab-runs/recorded")]
         out: PathBuf,
+        /// Only acts whose name contains this.
+        #[arg(long, default_value = "")]
+        only: String,
+    },
+    /// Hold the verdicts of `parallax analyze` on recorded acts against the truth.
+    Check {
+        #[arg(long, default_value = "target/lab-runs/recorded")]
+        from: PathBuf,
+        /// Only acts whose name contains this.
+        #[arg(long, default_value = "")]
+        only: String,
+    },
+    /// Damage each vantage of recorded acts in turn and look for verdicts that say too much.
+    Damage {
+        #[arg(long, default_value = "target/lab-runs/recorded")]
+        from: PathBuf,
         /// Only acts whose name contains this.
         #[arg(long, default_value = "")]
         only: String,
@@ -55,16 +75,21 @@ fn main() -> ExitCode {
 }
 
 fn run(what: &What) -> Result<ExitCode> {
-    if let What::List = what {
-        list();
-        return Ok(ExitCode::SUCCESS);
+    match what {
+        What::List => {
+            list();
+            return Ok(ExitCode::SUCCESS);
+        }
+        What::Check { from, only } => return check(from, only),
+        What::Damage { from, only } => return damage(from, only),
+        What::Record { .. } | What::Live { .. } | What::Demo => {}
     }
     if let Half::Outer(status) = enclosure::enter()? {
         let code = status.code().and_then(|code| u8::try_from(code).ok());
         return Ok(ExitCode::from(code.unwrap_or(1)));
     }
     match what {
-        What::List => {}
+        What::List | What::Check { .. } | What::Damage { .. } => {}
         What::Record { out, only } => record(out, only)?,
         What::Live { out, only } => {
             live::run(out, only)?;
@@ -86,6 +111,41 @@ fn list() {
             println!("  {number}: {truth:?} seen at {:?}", truth.seen_at());
         }
     }
+}
+
+fn check(from: &Path, only: &str) -> Result<ExitCode> {
+    let programs = Programs::beside_this_one()?;
+    let mut code = ExitCode::SUCCESS;
+    for act in acts().iter().filter(|act| act.name().contains(only)) {
+        for order in [Order::Told, Order::Inferred] {
+            let document = analyze(&programs, &from.join(act.name()), order)?;
+            let wrong = compare(act, &document.resets);
+            let word = if wrong.is_empty() { "right" } else { "WRONG" };
+            println!("{word}  {} (path {order:?})", act.name());
+            for difference in wrong {
+                println!("       {difference}");
+                code = ExitCode::FAILURE;
+            }
+        }
+    }
+    Ok(code)
+}
+
+fn damage(from: &Path, only: &str) -> Result<ExitCode> {
+    let programs = Programs::beside_this_one()?;
+    let mut code = ExitCode::SUCCESS;
+    for act in acts().iter().filter(|act| act.name().contains(only)) {
+        let folder = from.join(act.name());
+        for damage in [Some(Damage::Lossy), Damage::before_the_reset(&folder, act)?] {
+            let Some(damage) = damage else { continue };
+            let found = loss::without_each(&programs, &folder, act, damage)?;
+            for accusation in &found {
+                println!("{} {damage:?} {accusation}", act.name());
+                code = ExitCode::FAILURE;
+            }
+        }
+    }
+    Ok(code)
 }
 
 fn record(out: &Path, only: &str) -> Result<()> {

@@ -136,8 +136,14 @@ fn collector(lab: &Lab, programs: &Programs) -> Command {
     };
     command
         .args(["serve", "--data-dir", &format!("{SCRATCH}/collector")])
-        .args(["--grpc", &SocketAddr::new(COLLECTOR.into(), 7600).to_string()])
-        .args(["--http", &SocketAddr::new(COLLECTOR.into(), HTTP_PORT).to_string()]);
+        .args([
+            "--grpc",
+            &SocketAddr::new(COLLECTOR.into(), 7600).to_string(),
+        ])
+        .args([
+            "--http",
+            &SocketAddr::new(COLLECTOR.into(), HTTP_PORT).to_string(),
+        ]);
     command
 }
 

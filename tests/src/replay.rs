@@ -1,0 +1,122 @@
+//! Captures through replaying agents into a fresh collector.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use parallax_core::report::Document;
+
+use crate::analysis::{Order, files, hosts};
+use crate::lab::path;
+use crate::programs::{Programs, Running, wait_for};
+
+/// How long the collector may take to make a database and listen.
+const START: Duration = Duration::from_secs(30);
+/// How long verdicts may take to stand still.
+const SETTLE: Duration = Duration::from_secs(15);
+
+/// The verdicts of a fresh collector on the captures in a folder.
+pub fn replay(programs: &Programs, folder: &Path, order: Order) -> Result<Document> {
+    let collector = Collector::start(programs, order)?;
+    for (vantage, file) in files(folder) {
+        let mut command = Command::new(programs.agent());
+        command
+            .args(["replay", "--vantage", vantage, "--file"])
+            .arg(&file)
+            .args(["--collector", &collector.url]);
+        for (_, addresses) in hosts().iter().filter(|(name, _)| *name == vantage) {
+            command.args(["--host", addresses]);
+        }
+        let output = command.output().context("starting parallax-agent replay")?;
+        ensure!(
+            output.status.success(),
+            "replaying {vantage} ended with {}: {}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    let document = collector.settled()?;
+    collector.running.stop()?;
+    Ok(document)
+}
+
+/// A collector on loopback with its own Postgres.
+pub struct Collector {
+    pub running: Running,
+    pub url: String,
+    _folder: tempfile::TempDir,
+}
+
+impl Collector {
+    pub fn start(programs: &Programs, order: Order) -> Result<Self> {
+        // Not below a private folder: the database's user must be able to get there.
+        let folder = tempfile::Builder::new()
+            .prefix("parallax-")
+            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
+            .tempdir()
+            .context("making a folder")?;
+        let [grpc, http] = [free_port()?, free_port()?];
+        let mut command = Command::new(programs.collector());
+        command
+            .arg("serve")
+            .args(["--grpc", &grpc.to_string(), "--http", &http.to_string()])
+            .arg("--data-dir")
+            .arg(folder.path().join("data"));
+        if order == Order::Told {
+            command.args(["--path", &path().join(",")]);
+        }
+        let mut running = Running::start("collector", command, folder.path())?;
+        let url = format!("http://{http}");
+        let up = wait_for(START, || {
+            running.check()?;
+            Ok(get(&format!("{url}/healthz")).ok())
+        })?;
+        if up.is_none() {
+            bail!("the collector did not come up: {}", running.said());
+        }
+        Ok(Self {
+            running,
+            url,
+            _folder: folder,
+        })
+    }
+
+    /// Everything it says, once it has said the same for a second.
+    pub fn settled(&self) -> Result<Document> {
+        const CALM: u32 = 20;
+        let mut last: Option<Document> = None;
+        let mut same = 0;
+        let settled = wait_for(SETTLE, || {
+            let body = get(&format!("{}/v1/resets?limit=10000", self.url))?;
+            let document = serde_json::from_str(&body).context("reading the answer")?;
+            same = if last.as_ref() == Some(&document) {
+                same + 1
+            } else {
+                0
+            };
+            last = Some(document);
+            Ok((same >= CALM).then_some(()))
+        })?;
+        ensure!(settled.is_some(), "the verdicts never stood still");
+        last.context("no answer")
+    }
+}
+
+/// A loopback address that nobody listens at just now.
+pub fn free_port() -> Result<SocketAddr> {
+    TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .context("finding a free port")
+}
+
+fn get(url: &str) -> Result<String> {
+    let mut answer = ureq::get(url)
+        .call()
+        .with_context(|| format!("asking {url}"))?;
+    answer
+        .body_mut()
+        .read_to_string()
+        .with_context(|| format!("reading the answer of {url}"))
+}

@@ -1,0 +1,188 @@
+//! The product before real kernels, firewalls and an injector, where the truth is known.
+//!
+//! One run plays everything before live agents; the tests look at its verdicts and at its captures.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use parallax_tests::agreement::differences;
+use parallax_tests::analysis::{Order, analyze, files};
+use parallax_tests::captures::copy;
+use parallax_tests::live::{Played, RUN_FILE, Run};
+use parallax_tests::loss::{Damage, without_each};
+use parallax_tests::programs::Programs;
+use parallax_tests::replay::replay;
+use parallax_tests::scenario::{Act, acts};
+use parallax_tests::truth::compare;
+
+/// A finished run, and where everything is.
+struct Stage {
+    programs: Programs,
+    folder: PathBuf,
+    run: Run,
+}
+
+/// The run that all tests of this process share.
+fn stage() -> &'static Stage {
+    static STAGE: OnceLock<Stage> = OnceLock::new();
+    STAGE.get_or_init(|| {
+        let lab = Path::new(env!("CARGO_BIN_EXE_parallax-lab"));
+        let bin = lab.parent().expect("a program lies in a folder");
+        build(bin);
+        let programs = Programs::in_folder(bin).expect("programs");
+        let folder = runs(bin).join("live");
+        let output = Command::new(lab)
+            .args(["live", "--out"])
+            .arg(&folder)
+            .output()
+            .expect("starting the lab");
+        assert!(
+            output.status.success(),
+            "the lab failed: {}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let text = std::fs::read(folder.join(RUN_FILE)).expect("the run's file");
+        let run = serde_json::from_slice(&text).expect("the run's document");
+        Stage {
+            programs,
+            folder,
+            run,
+        }
+    })
+}
+
+/// Builds the programs that the lab starts; a test of one package alone would not.
+fn build(bin: &Path) {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["build", "--quiet", "--workspace", "--bins"]);
+    if bin.ends_with("release") {
+        cargo.arg("--release");
+    }
+    let status = cargo.status().expect("starting cargo");
+    assert!(status.success(), "cargo build failed");
+}
+
+/// Where captures of runs are kept.
+fn runs(bin: &Path) -> PathBuf {
+    std::env::var_os("PARALLAX_RUNS").map_or_else(|| bin.with_file_name("lab-runs"), PathBuf::from)
+}
+
+/// The act that was played under a name.
+fn act(played: &Played) -> Act {
+    acts()
+        .into_iter()
+        .find(|act| act.name() == played.name)
+        .expect("an act of that name")
+}
+
+/// Cuts one act's packets out of the run's captures.
+fn cut_out(stage: &Stage, played: &Played) -> PathBuf {
+    let folder = stage.folder.join(&played.name);
+    std::fs::create_dir_all(&folder).expect("a folder");
+    for ((_, whole), (_, part)) in files(&stage.folder).into_iter().zip(files(&folder)) {
+        copy(&whole, &part, |record| {
+            (played.from..=played.to).contains(&record.time)
+        })
+        .expect("a capture");
+    }
+    folder
+}
+
+/// Fails with all of `problems`, if there are any.
+fn none(problems: &[String]) {
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+#[test]
+fn live_verdicts_are_right_in_every_scenario() {
+    let stage = stage();
+    assert_eq!(stage.run.acts.len(), acts().len());
+    let mut problems = Vec::new();
+    for played in &stage.run.acts {
+        problems.extend(
+            played
+                .wrong
+                .iter()
+                .map(|wrong| format!("{}: {wrong}", played.name)),
+        );
+        let at_the_end = compare(&act(played), &stage.run.document.resets);
+        problems.extend(
+            at_the_end
+                .iter()
+                .map(|wrong| format!("{}, at the end: {wrong}", played.name)),
+        );
+    }
+    none(&problems);
+}
+
+#[test]
+fn analyze_gives_the_right_verdicts_on_each_scenarios_captures_with_and_without_a_path() {
+    let stage = stage();
+    let mut problems = Vec::new();
+    for played in &stage.run.acts {
+        let folder = cut_out(stage, played);
+        for order in [Order::Told, Order::Inferred] {
+            let document = analyze(&stage.programs, &folder, order).expect("analyze");
+            let wrong = compare(&act(played), &document.resets);
+            problems.extend(
+                wrong
+                    .iter()
+                    .map(|wrong| format!("{} {order:?}: {wrong}", played.name)),
+            );
+        }
+    }
+    none(&problems);
+}
+
+#[test]
+fn analyze_and_replayed_captures_agree_with_the_live_verdicts_with_and_without_a_path() {
+    let stage = stage();
+    let mut problems = Vec::new();
+    for order in [Order::Told, Order::Inferred] {
+        let analyzed = analyze(&stage.programs, &stage.folder, order).expect("analyze");
+        let replayed = replay(&stage.programs, &stage.folder, order).expect("replay");
+        for (name, one, other) in [
+            ("live and analyzed", &stage.run.document, &analyzed),
+            ("analyzed and replayed", &analyzed, &replayed),
+        ] {
+            let found = differences(one, other);
+            problems.extend(
+                found
+                    .iter()
+                    .map(|found| format!("{name}, {order:?}: {found}")),
+            );
+        }
+    }
+    none(&problems);
+}
+
+#[test]
+fn a_vantage_that_lost_a_third_of_its_packets_and_the_reset_accuses_nobody_wrongly() {
+    no_accusation(|_, _| Some(Damage::Lossy));
+}
+
+#[test]
+fn a_vantage_that_stopped_before_the_reset_accuses_nobody_wrongly() {
+    no_accusation(|folder, act| Damage::before_the_reset(folder, act).expect("captures"));
+}
+
+/// Damages each vantage in turn, in every scenario, and looks for verdicts that say too much.
+fn no_accusation(how: impl Fn(&Path, &Act) -> Option<Damage>) {
+    let stage = stage();
+    let mut problems = Vec::new();
+    for played in &stage.run.acts {
+        let act = act(played);
+        let folder = cut_out(stage, played);
+        if let Some(damage) = how(&folder, &act) {
+            let found = without_each(&stage.programs, &folder, &act, damage).expect("analyze");
+            problems.extend(
+                found
+                    .iter()
+                    .map(|found| format!("{}: {found}", played.name)),
+            );
+        }
+    }
+    none(&problems);
+}
