@@ -34,9 +34,12 @@ pub struct VantageEvidence {
     pub coverage: Vec<Coverage>,
     /// This vantage's digests of the flow, all lives of the 4-tuple, in order of time.
     pub segments: Vec<Digest>,
-    /// SYN and SYN+ACK of *other* flows between the flow's two addresses, and SYN+ACK of other
-    /// flows from either of its endpoints (address and port); the [`NEARBY_MAX`] nearest in time
-    /// suffice. They tell the path, that a port accepts, and how a host's packets look here.
+    /// Segments of *other* flows, in order of time: the SYN and SYN+ACK between the flow's two
+    /// addresses and the SYN+ACK from either of its endpoints (address and port), of which the
+    /// [`NEARBY_MAX`] nearest in time to the flow's resets suffice, and whatever else is there of the
+    /// flows to which some vantage's such segments belong, [`NEIGHBOURS_MAX`] segments nearest in time.
+    /// They tell the path, that a port accepts, how a host's packets look here, and what the vantage
+    /// misses.
     pub nearby: Vec<Digest>,
 }
 
@@ -52,3 +55,6 @@ pub enum Selection {
 
 /// How many handshake segments of other flows are enough for one vantage of a case.
 pub const NEARBY_MAX: usize = 64;
+
+/// How many other segments of those flows are enough.
+pub const NEIGHBOURS_MAX: usize = 256;

@@ -1,11 +1,11 @@
 //! How many packets a vantage missed that must have passed it, told by the other vantages and by
 //! TCP itself: what was seen further on, or was acknowledged, came past.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use crate::digest::{Digest, TcpFlags};
-use crate::evidence::Selection;
-use crate::flow::FourTuple;
+use crate::evidence::{NEIGHBOURS_MAX, Selection};
+use crate::flow::{Flow, FourTuple};
 use crate::report::Side;
 use crate::scene::{Scene, Seen, corrected};
 use crate::seq::TcpSeq;
@@ -19,6 +19,14 @@ pub(crate) struct Passed {
 }
 
 impl Passed {
+    fn add(&mut self, recorded: bool) {
+        if recorded {
+            self.recorded += 1;
+        } else {
+            self.missed += 1;
+        }
+    }
+
     /// Probability that the vantage fails to record a packet that passes it: the mean of a Beta
     /// distribution whose prior is a sound capture (0.05 of 10 missed).
     pub(crate) fn miss_rate(self) -> f64 {
@@ -89,7 +97,7 @@ pub(crate) fn count(scene: &Scene<'_>) -> Vec<Passed> {
         for life in 0..=lives {
             count_way(scene, &travel, sender, life, &mut passed);
         }
-        count_handshakes(scene, &travel, sender, &mut passed);
+        count_neighbours(scene, &travel, sender, &mut passed);
     }
     passed
 }
@@ -137,12 +145,7 @@ fn count_way(
                 } else {
                     acks.contains(&ack_key(digest))
                 };
-                let tally = &mut passed[vantage];
-                *(if recorded {
-                    &mut tally.recorded
-                } else {
-                    &mut tally.missed
-                }) += 1;
+                passed[vantage].add(recorded);
             }
         }
     }
@@ -160,37 +163,88 @@ fn highest_ack(scene: &Scene<'_>, receiver: Side, life: usize) -> Option<TcpSeq>
         .reduce(|high, ack| if ack.after(high) { ack } else { high })
 }
 
-/// Handshake segments of other flows between the two hosts, seen further on but not here.
-fn count_handshakes(scene: &Scene<'_>, travel: &[usize], sender: Side, passed: &mut [Passed]) {
-    let nearby = |vantage: usize| {
-        scene
-            .ends
-            .between_hosts(scene.evidence, vantage)
-            .filter(move |(digest, from)| {
-                *from == sender && digest.flags.has(TcpFlags::SYN) && !digest.is_rst()
-            })
-            .filter(|(digest, _)| digest.tuple.flow() != scene.evidence.flow)
-            .map(|(digest, _)| digest)
-    };
-    for (place, &vantage) in travel.iter().enumerate() {
-        let here: HashSet<AckKey> = nearby(vantage).map(ack_key).collect();
-        if here.is_empty() {
-            continue;
+/// One vantage's record of other flows between the two hosts, in one direction.
+struct Neighbours<'a> {
+    of: HashMap<FourTuple, (Ranges, HashSet<AckKey>)>,
+    /// Flows of which it recorded anything, in either direction.
+    flows: HashSet<Flow>,
+    all: Vec<&'a Digest>,
+    /// Between these times its record is whole, not cut off for its length.
+    window: (i64, i64),
+}
+
+impl<'a> Neighbours<'a> {
+    fn of(scene: &'a Scene<'_>, vantage: usize, sender: Side) -> Self {
+        let offset = scene.path.offsets[vantage].unwrap_or(0);
+        let mut flows = HashSet::new();
+        let mut all = Vec::new();
+        for (digest, from) in scene.ends.between_hosts(scene.evidence, vantage) {
+            let flow = digest.tuple.flow();
+            if flow == scene.evidence.flow {
+                continue;
+            }
+            flows.insert(flow);
+            if from == sender && !digest.is_rst() {
+                all.push(digest);
+            }
         }
+        let times = || all.iter().map(|digest| corrected(digest, offset));
+        let whole = scene.evidence.vantages[vantage].nearby.len() < NEIGHBOURS_MAX;
+        let window = match (times().min(), times().max()) {
+            (Some(first), Some(last)) if !whole => (first, last),
+            _ => (i64::MIN, i64::MAX),
+        };
+        let mut by_tuple: HashMap<FourTuple, Vec<&Digest>> = HashMap::new();
+        for digest in &all {
+            by_tuple.entry(digest.tuple).or_default().push(digest);
+        }
+        let of = by_tuple
+            .into_iter()
+            .filter_map(|(tuple, digests)| {
+                let acks = digests.iter().map(|digest| ack_key(digest)).collect();
+                Some((tuple, (Ranges::of(digests.into_iter())?, acks)))
+            })
+            .collect();
+        Self {
+            of,
+            flows,
+            all,
+            window,
+        }
+    }
+
+    fn holds(&self, digest: &Digest) -> bool {
+        self.of.get(&digest.tuple).is_some_and(|(ranges, acks)| {
+            if digest.seq_len() > 0 {
+                ranges.holds(digest)
+            } else {
+                acks.contains(&ack_key(digest))
+            }
+        })
+    }
+}
+
+/// Segments of other flows between the two hosts, seen further on but not here.
+fn count_neighbours(scene: &Scene<'_>, travel: &[usize], sender: Side, passed: &mut [Passed]) {
+    let records: Vec<Neighbours<'_>> = travel
+        .iter()
+        .map(|&vantage| Neighbours::of(scene, vantage, sender))
+        .collect();
+    for (place, &vantage) in travel.iter().enumerate() {
+        let here = &records[place];
         let mut counted = HashSet::new();
-        for &further in &travel[place + 1..] {
-            for digest in nearby(further) {
-                let key = ack_key(digest);
-                let at = corrected(digest, scene.path.offsets[further].unwrap_or(0));
-                if !counted.insert(key) || !watched(scene, vantage, at) {
-                    continue;
+        for (&further, record) in travel.iter().zip(&records).skip(place + 1) {
+            let offset = scene.path.offsets[further].unwrap_or(0);
+            for digest in &record.all {
+                let at = corrected(digest, offset);
+                let comparable = here.flows.contains(&digest.tuple.flow())
+                    && here.window.0 < at
+                    && at < here.window.1
+                    && watched(scene, vantage, at)
+                    && ships(scene, vantage, digest);
+                if comparable && counted.insert((ack_key(digest), digest.seq_len())) {
+                    passed[vantage].add(here.holds(digest));
                 }
-                let tally = &mut passed[vantage];
-                *(if here.contains(&key) {
-                    &mut tally.recorded
-                } else {
-                    &mut tally.missed
-                }) += 1;
             }
         }
     }

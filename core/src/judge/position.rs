@@ -2,7 +2,7 @@
 
 use super::fingerprint::{self, Leaning};
 use super::wording::{name, quoted};
-use crate::case::{Case, Sight};
+use crate::case::{Blindness, Case, Sight};
 use crate::report::{Evidence, Origin};
 use crate::scene::Scene;
 
@@ -18,6 +18,9 @@ pub(crate) struct Position {
     pub(crate) evidence: Vec<Evidence>,
     pub(crate) decide: Option<String>,
 }
+
+/// Odds that a reset is forged before anything is known of it: two of three are honest.
+const FORGED_BEFORE_LOOKING: f64 = 0.5;
 
 /// Nothing is surer than this: the model of the network itself may be wrong.
 const SUREST: f64 = 0.999;
@@ -65,11 +68,12 @@ fn forged_by_absence(scene: &Scene<'_>, case: &Case<'_>, nearest: usize) -> Posi
     }
     let leaning = fingerprint::lean(scene, case);
     evidence.extend(leaning.evidence);
+    let odds = FORGED_BEFORE_LOOKING / all_wrong * leaning.log_odds.min(0.0).exp();
     Position {
         origin: Origin::Middlebox,
         between: Some((Some(nearest), case.first)),
         lost: None,
-        confidence: (1.0 - all_wrong).min(SUREST),
+        confidence: (odds / (1.0 + odds)).min(SUREST),
         evidence,
         decide: None,
     }
@@ -152,10 +156,18 @@ fn by_fingerprint(scene: &Scene<'_>, case: &Case<'_>) -> Position {
     let sender_host = (0..case.first)
         .rev()
         .find(|&place| scene.host_side(case.views[place].vantage) == Some(case.sender));
+    // A silence that says nothing may hide the sender's own sighting, or the lack of one.
+    let hidden = case.views[..case.first]
+        .iter()
+        .any(|view| match view.sight {
+            Sight::Blind(Blindness::NotOnPath | Blindness::OneWay) => false,
+            Sight::Blind(_) => true,
+            Sight::Seen(_) | Sight::Absent(_) => false,
+        });
     let (origin, between, confidence) = if probability >= 0.8 {
         let between = (sender_host, case.first);
         (Origin::Middlebox, Some(between), probability.min(0.95))
-    } else if probability <= 0.2 {
+    } else if probability <= 0.2 && !hidden {
         (Origin::Endpoint, None, (1.0 - probability).min(0.93))
     } else {
         (
