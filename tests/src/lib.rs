@@ -12,6 +12,7 @@ pub mod enclosure;
 pub mod firewall;
 pub mod injector;
 pub mod lab;
+pub mod latency;
 pub mod live;
 pub mod loss;
 pub mod namespace;

@@ -13,7 +13,7 @@ use parallax_tests::programs::Programs;
 use parallax_tests::recorder::Recording;
 use parallax_tests::scenario::{Act, acts};
 use parallax_tests::truth::compare;
-use parallax_tests::{demo, live, loss, traffic};
+use parallax_tests::{demo, latency, live, loss, traffic};
 
 /// A network of namespaces in which resets are made whose origin is known.
 #[derive(Parser)]
@@ -61,6 +61,12 @@ enum What {
     },
     /// Make traffic before live agents and show the verdicts on it.
     Demo,
+    /// Measure the time from a reset on the wire to its verdict.
+    Latency {
+        /// How many resets.
+        #[arg(long, default_value_t = 300)]
+        count: usize,
+    },
 }
 
 fn main() -> ExitCode {
@@ -82,7 +88,7 @@ fn run(what: &What) -> Result<ExitCode> {
         }
         What::Check { from, only } => return check(from, only),
         What::Damage { from, only } => return damage(from, only),
-        What::Record { .. } | What::Live { .. } | What::Demo => {}
+        What::Record { .. } | What::Live { .. } | What::Demo | What::Latency { .. } => {}
     }
     if let Half::Outer(status) = enclosure::enter()? {
         let code = status.code().and_then(|code| u8::try_from(code).ok());
@@ -95,6 +101,7 @@ fn run(what: &What) -> Result<ExitCode> {
             live::run(out, only)?;
         }
         What::Demo => demo::run()?,
+        What::Latency { count } => latency::run(*count)?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,5 +1,6 @@
 //! The product, live in the lab: a collector with its own Postgres, and an agent at every vantage.
 
+use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
@@ -94,6 +95,31 @@ impl<'lab> Service<'lab> {
         self.document("/v1/resets?limit=10000")
     }
 
+    /// Asks for the resets at a port, on one connection, until `enough` says so.
+    pub fn ask_until(
+        &self,
+        port: u16,
+        step: Duration,
+        mut enough: impl FnMut(&Document) -> Result<bool> + Send,
+    ) -> Result<()> {
+        let query = format!("{}/v1/resets?port={port}", url());
+        self.lab.management.within(|| {
+            let agent = ureq::Agent::new_with_defaults();
+            loop {
+                let body = agent
+                    .get(&query)
+                    .call()
+                    .and_then(|mut answer| answer.body_mut().read_to_string())
+                    .map_err(io::Error::other)?;
+                let document = serde_json::from_str(&body)?;
+                if enough(&document).map_err(io::Error::other)? {
+                    return Ok(());
+                }
+                std::thread::sleep(step);
+            }
+        })
+    }
+
     fn document(&self, query: &str) -> Result<Document> {
         let body = get(&self.lab.management, query)?;
         serde_json::from_str(&body).with_context(|| format!("reading the answer to {query}"))
@@ -168,6 +194,6 @@ fn get(management: &Namespace, query: &str) -> Result<String> {
         ureq::get(format!("{}{query}", url()))
             .call()
             .and_then(|mut answer| answer.body_mut().read_to_string())
-            .map_err(std::io::Error::other)
+            .map_err(io::Error::other)
     })
 }
