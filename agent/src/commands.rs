@@ -1,3 +1,123 @@
-//! The commands of `parallax-agent`.
+//! The command line.
+
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser, Subcommand};
+use clap_complete::Shell;
 
 pub mod digest;
+pub mod replay;
+pub mod run;
+
+/// Captures TCP at a vantage and streams digests to a Parallax collector
+#[derive(Debug, Parser)]
+#[command(name = "parallax-agent", version, after_help = EXAMPLES)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// Say more on standard error
+    #[arg(short, long, global = true)]
+    verbose: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  parallax-agent run --vantage fw-in --interface eth0 --collector http://192.0.2.10:7600
+  parallax-agent replay --vantage client --host 192.0.2.1 --file client.pcap
+  parallax-agent digest --file client.pcap | head";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::RunArgs),
+    Replay(replay::ReplayArgs),
+    Digest(digest::DigestArgs),
+    Completion(CompletionArgs),
+}
+
+/// Print the completion script of a shell
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  parallax-agent completion bash > /etc/bash_completion.d/parallax-agent")]
+struct CompletionArgs {
+    shell: Shell,
+}
+
+/// Runs the command line of this process; what fails is one line on standard error.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log_to_stderr(cli.verbose);
+    let result = match cli.command {
+        Command::Run(args) => run::run(args),
+        Command::Replay(args) => replay::run(&args),
+        Command::Digest(args) => digest::run(&args),
+        Command::Completion(args) => {
+            let mut command = Cli::command();
+            let name = command.get_name().to_owned();
+            clap_complete::generate(args.shell, &mut command, name, &mut std::io::stdout());
+            Ok(())
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("parallax-agent: {}", one_line(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// An error with its causes, as far as its text does not name them already.
+fn one_line(error: &anyhow::Error) -> String {
+    let mut line = String::new();
+    for cause in error.chain() {
+        let text = cause.to_string();
+        if line.contains(&text) {
+            continue;
+        }
+        if !line.is_empty() {
+            line.push_str(": ");
+        }
+        line.push_str(&text);
+    }
+    line.lines().collect::<Vec<_>>().join(" ")
+}
+
+/// Ends the process as wrong usage, as if the command line had been refused.
+fn refuse_usage(kind: ErrorKind, message: &str) -> ! {
+    Cli::command().error(kind, message).exit()
+}
+
+fn log_to_stderr(verbose: bool) {
+    use tracing_subscriber::EnvFilter;
+    let default = if verbose {
+        "info,parallax_agent=debug"
+    } else {
+        "warn,parallax_agent=info"
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(verbose)
+        .init();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_contradicts_itself_nowhere() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn an_error_and_its_causes_make_one_line_that_repeats_nothing() {
+        let error = anyhow::anyhow!("no such\nfile").context("cannot read x: no such\nfile");
+        assert_eq!(one_line(&error), "cannot read x: no such file");
+        let error = anyhow::anyhow!("why").context("what");
+        assert_eq!(one_line(&error), "what: why");
+    }
+}

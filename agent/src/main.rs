@@ -1,1 +1,7 @@
-fn main() {}
+//! `parallax-agent`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    parallax_agent::commands::main()
+}

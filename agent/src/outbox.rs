@@ -63,6 +63,8 @@ pub struct Outbox {
     limit: usize,
     resets_unsent: usize,
     beats: Beats,
+    /// A span with loss, held back until the one after it is known: see [`Outbox::watched`].
+    lossy: Option<Span>,
     lost_since_beat: u64,
     lost: u64,
 }
@@ -77,6 +79,7 @@ impl Outbox {
             limit,
             resets_unsent: 0,
             beats: Beats::default(),
+            lossy: None,
             lost_since_beat: 0,
             lost: 0,
         }
@@ -120,8 +123,36 @@ impl Outbox {
     }
 
     /// Keeps what was watched up to here; what was lost since the last call is added to it.
+    ///
+    /// Losses are counted up to now, while a span ends a little before: packets take a moment from
+    /// their stamp to here. So a loss may lie in the span after the one that reports it. If that
+    /// one reports none itself, the two become one.
     pub fn watched(&mut self, mut span: Span) {
         span.coverage.dropped += std::mem::take(&mut self.lost_since_beat);
+        match self.lossy.take() {
+            Some(mut before) if before.is_next_to(&span) && span.coverage.dropped == 0 => {
+                before.join(&span);
+                self.keep(before);
+                return;
+            }
+            Some(before) => self.keep(before),
+            None => {}
+        }
+        if span.coverage.dropped > 0 {
+            self.lossy = Some(span);
+        } else {
+            self.keep(span);
+        }
+    }
+
+    /// Nothing more will be watched: what was held back is kept.
+    pub fn end(&mut self) {
+        if let Some(span) = self.lossy.take() {
+            self.keep(span);
+        }
+    }
+
+    fn keep(&mut self, span: Span) {
         let next_number = self.next_number();
         self.beats.push(KeptBeat { span, next_number });
     }

@@ -19,11 +19,13 @@ use crate::outbox::{BATCH, Outbox, Span};
 pub mod backoff;
 mod connection;
 mod failure;
+mod identity;
 mod wire;
 
 use connection::Connection;
 pub use failure::StreamError;
 use failure::{Broken, Parties};
+pub use identity::Identity;
 
 /// How long digests that are not urgent wait for company.
 pub const LINGER: Duration = Duration::from_millis(50);
@@ -258,6 +260,7 @@ impl Courier {
             Some(Feed::Watched(span)) => self.outbox.watched(span),
             None => {
                 self.feed_ended = true;
+                self.outbox.end();
                 if let Pressure::Lose { drain } = self.delivery.pressure {
                     self.deadline = Some(Instant::now() + drain);
                 }

@@ -19,7 +19,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use parallax_core::decode::RawPacket;
+use parallax_core::decode::{LinkType, RawPacket};
 
 pub use counters::LiveCounters;
 pub use error::LiveError;
@@ -130,6 +130,11 @@ impl LiveCapture {
             writer,
         };
         Ok((capture, stop))
+    }
+
+    /// The interfaces with their link types, in the order in which they were named.
+    pub fn links(&self) -> impl Iterator<Item = (&str, LinkType)> {
+        self.sources.iter().map(Source::link)
     }
 
     /// The filter in effect at the first interface, pcap-filter(7).

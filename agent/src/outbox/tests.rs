@@ -95,6 +95,7 @@ fn beats_that_no_later_digest_confirms_go_again_unchanged() {
     fill(&mut outbox, 0..2);
     outbox.watched(span(0, 9, 0));
     outbox.watched(span(10, 19, 3));
+    outbox.end();
     let first = send_all(&mut outbox);
     assert_eq!(sketch(&first), ["0+2", "beat 2", "beat 2"]);
     outbox.commit(2).unwrap();
@@ -110,13 +111,14 @@ fn beats_that_no_later_digest_confirms_go_again_unchanged() {
 }
 
 #[test]
-fn spans_without_loss_join_while_they_wait_and_lossy_ones_stay_apart() {
+fn spans_join_while_they_wait_but_a_loss_stays_in_its_span_and_the_next() {
     let mut outbox = Outbox::new(1000);
     outbox.watched(span(0, 9, 0));
     outbox.watched(span(10, 19, 0));
     outbox.watched(span(20, 29, 5));
-    outbox.watched(span(30, 39, 0));
-    outbox.watched(span(50, 59, 0));
+    outbox.watched(span(30, 39, 2));
+    outbox.watched(span(40, 49, 0));
+    outbox.watched(span(60, 69, 0));
     let spans: Vec<(i64, i64, u64, u64)> = send_all(&mut outbox)
         .into_iter()
         .map(|outgoing| match outgoing {
@@ -134,8 +136,8 @@ fn spans_without_loss_join_while_they_wait_and_lossy_ones_stay_apart() {
         [
             (0, 19, 20, 0),
             (20, 29, 10, 5),
-            (30, 39, 10, 0),
-            (50, 59, 10, 0)
+            (30, 49, 20, 2),
+            (60, 69, 10, 0)
         ]
     );
 }
@@ -163,7 +165,7 @@ fn a_full_outbox_loses_new_digests_before_resets_and_says_so_in_the_next_beat() 
             Outgoing::Batch { .. } => None,
         })
         .collect();
-    assert_eq!(dropped, [56, 0]);
+    assert_eq!(dropped, [56], "the loss may lie in either span");
     assert_eq!(outbox.lost(), 55);
 }
 
@@ -213,6 +215,7 @@ enum Act {
     Send,
     Commit(u8),
     Reconnect(u8),
+    End,
 }
 
 fn acts() -> impl Strategy<Value = Vec<Act>> {
@@ -242,9 +245,10 @@ proptest! {
         let (mut offered, mut time) = (0_u32, 0_i64);
         let (mut received, mut stored) = (0_u64, 0_u64);
         let mut covered = BTreeMap::new();
-        let closing = [Act::Reconnect(0), Act::Send];
+        let closing = [Act::End, Act::Reconnect(0), Act::Send];
         for act in acts.into_iter().chain(closing) {
             match act {
+                Act::End => outbox.end(),
                 Act::Offer => {
                     outbox.offer(&digest(offered, TcpFlags::ACK));
                     offered += 1;

@@ -61,6 +61,10 @@ impl Source {
         })
     }
 
+    pub fn link(&self) -> (&str, LinkType) {
+        (&self.name, self.link)
+    }
+
     pub fn filter(&self) -> &str {
         &self.filter
     }

@@ -1,0 +1,334 @@
+//! `parallax-agent run`: captures on interfaces and streams what matters.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use clap::Args;
+use clap::error::ErrorKind;
+use parallax_core::decode::LinkType;
+use parallax_core::time::SECOND;
+use parallax_proto::v1::CaptureSource;
+use thiserror::Error;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::sync::watch::channel as watch_channel;
+use tracing::{info, warn};
+
+use super::refuse_usage;
+use crate::capture::live::{LiveCapture, LiveOptions, Promiscuous, Stop};
+use crate::config::{self, ConfigError, ConfigFile, DEFAULT_COLLECTOR, Segments, VantageName};
+use crate::handover::Handover;
+use crate::memory::{Grace, Memory};
+use crate::stream::{Delivery, Feed, Identity, Pressure, Progress};
+
+mod watch;
+
+use watch::Captured;
+
+/// Chunks between the capture thread and the stream.
+const CHUNKS: usize = 64;
+
+/// How long the last digests have to arrive after the end of the capture.
+const DRAIN: Duration = Duration::from_secs(5);
+
+const COLLECTOR_HELP: &str = "The collector [default: http://127.0.0.1:7600]";
+
+/// Capture on interfaces and stream to a collector
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Each option may also stand in the configuration file, under its own name, or in the environment as
+PARALLAX_NAME; the command line goes before the environment, and that before the file.
+
+Examples:
+  parallax-agent run --vantage fw-in --interface eth0 --collector http://192.0.2.10:7600
+  parallax-agent run --vantage web1 --host 192.0.2.1,2001:db8::1 --interface eth0,eth1 --filter 'port 443'
+  parallax-agent run --config /etc/parallax/agent.toml")]
+pub struct RunArgs {
+    /// Name of the vantage: 1 to 128 characters
+    #[arg(long, env = "PARALLAX_VANTAGE", value_name = "NAME")]
+    vantage: Option<VantageName>,
+    /// Addresses of the host that the agent runs on; without any it is a hop
+    #[arg(
+        long,
+        env = "PARALLAX_HOST",
+        value_name = "ADDR",
+        value_delimiter = ','
+    )]
+    host: Option<Vec<IpAddr>>,
+    /// Interfaces to capture on; may be given more than once
+    #[arg(
+        short,
+        long,
+        env = "PARALLAX_INTERFACE",
+        value_name = "IF",
+        value_delimiter = ','
+    )]
+    interface: Option<Vec<String>>,
+    /// The collector's address
+    #[arg(long, help = COLLECTOR_HELP, env = "PARALLAX_COLLECTOR", value_name = "URL")]
+    collector: Option<String>,
+    /// File with these options, as TOML
+    #[arg(long, env = "PARALLAX_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Capture only packets that match this too, as in pcap-filter(7)
+    #[arg(long, env = "PARALLAX_FILTER", value_name = "EXPRESSION")]
+    filter: Option<String>,
+    /// Octets kept of each packet [default: 192]
+    #[arg(long, env = "PARALLAX_SNAPLEN", value_name = "OCTETS")]
+    snaplen: Option<u32>,
+    /// Kernel buffer for each interface, in MiB [default: 16]
+    #[arg(long, env = "PARALLAX_BUFFER", value_name = "MIB")]
+    buffer: Option<u32>,
+    /// Capture also what is not addressed to this machine
+    #[arg(long, env = "PARALLAX_PROMISCUOUS", value_name = "BOOL", num_args = 0..=1,
+          default_missing_value = "true", require_equals = true)]
+    promiscuous: Option<bool>,
+    /// Which segments to ship [default: context]
+    #[arg(long, env = "PARALLAX_SEGMENTS", value_enum)]
+    segments: Option<Segments>,
+    /// Flow memory in MiB [default: 128]
+    #[arg(long, env = "PARALLAX_MEMORY", value_name = "MIB")]
+    memory: Option<u32>,
+    /// Digests kept while the collector is away [default: 262144]
+    #[arg(long, env = "PARALLAX_OUTBOX", value_name = "DIGESTS")]
+    outbox: Option<u32>,
+    /// Seconds after a RST in which everything in its flow is shipped [default: 2]
+    #[arg(long, env = "PARALLAX_GRACE", value_name = "SECONDS")]
+    grace: Option<f64>,
+    /// Keep the captured packets in this file too (pcap)
+    #[arg(long, env = "PARALLAX_WRITE", value_name = "FILE")]
+    write: Option<PathBuf>,
+}
+
+/// The settings of a run, complete.
+#[derive(Debug, Clone, PartialEq)]
+struct Settings {
+    vantage: VantageName,
+    host: Vec<IpAddr>,
+    interfaces: Vec<String>,
+    collector: String,
+    filter: Option<String>,
+    snaplen: u32,
+    buffer: u32,
+    promiscuous: bool,
+    segments: Segments,
+    memory: u32,
+    outbox: u32,
+    grace: f64,
+    write: Option<PathBuf>,
+}
+
+/// Why settings cannot be run with.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+enum Unfit {
+    #[error("{0} is required, on the command line or in the configuration file")]
+    Missing(&'static str),
+    #[error("{name} is {value}, not within {least} and {most}")]
+    OutOfRange {
+        name: &'static str,
+        value: String,
+        least: u32,
+        most: u32,
+    },
+}
+
+/// Refuses a number outside its range.
+fn within(name: &'static str, value: f64, least: u32, most: u32) -> Result<(), Unfit> {
+    if value >= f64::from(least) && value <= f64::from(most) {
+        return Ok(());
+    }
+    Err(Unfit::OutOfRange {
+        name,
+        value: value.to_string(),
+        least,
+        most,
+    })
+}
+
+impl Settings {
+    fn over(args: RunArgs, file: ConfigFile) -> Result<Self, Unfit> {
+        let interfaces = args.interface.or(file.interface).unwrap_or_default();
+        if interfaces.is_empty() {
+            return Err(Unfit::Missing("--interface <IF>"));
+        }
+        let vantage = args.vantage.or(file.vantage);
+        let settings = Self {
+            vantage: vantage.ok_or(Unfit::Missing("--vantage <NAME>"))?,
+            host: args.host.or(file.host).unwrap_or_default(),
+            interfaces,
+            collector: args
+                .collector
+                .or(file.collector)
+                .unwrap_or_else(|| DEFAULT_COLLECTOR.to_owned()),
+            filter: args.filter.or(file.filter),
+            snaplen: args.snaplen.or(file.snaplen).unwrap_or(192),
+            buffer: args.buffer.or(file.buffer).unwrap_or(16),
+            promiscuous: args.promiscuous.or(file.promiscuous).unwrap_or(false),
+            segments: args.segments.or(file.segments).unwrap_or(Segments::Context),
+            memory: args.memory.or(file.memory).unwrap_or(128),
+            outbox: args.outbox.or(file.outbox).unwrap_or(1 << 18),
+            grace: args.grace.or(file.grace).unwrap_or(2.0),
+            write: args.write.or(file.write),
+        };
+        settings.check()?;
+        Ok(settings)
+    }
+
+    fn live_options(&self) -> LiveOptions {
+        LiveOptions {
+            interfaces: self.interfaces.clone(),
+            filter: self.filter.clone(),
+            snaplen: self.snaplen,
+            buffer_size: self.buffer << 20,
+            promiscuous: if self.promiscuous {
+                Promiscuous::On
+            } else {
+                Promiscuous::Off
+            },
+            write: self.write.clone(),
+        }
+    }
+
+    fn flow_memory(&self) -> Memory {
+        let grace = Grace {
+            nanos: (self.grace * SECOND as f64) as i64,
+            ..Grace::default()
+        };
+        Memory::new((self.memory as usize) << 20, self.segments.into(), grace)
+    }
+
+    fn delivery(&self, filter: &str) -> Delivery {
+        let identity = Identity {
+            vantage: config::vantage(&self.vantage, &self.host),
+            source: CaptureSource::Live,
+            selection: self.segments.into(),
+            interfaces: self.interfaces.clone(),
+            filter: filter.to_owned(),
+            snaplen: self.snaplen,
+        };
+        Delivery {
+            url: self.collector.clone(),
+            hello: identity.hello(),
+            pressure: Pressure::Lose { drain: DRAIN },
+            outbox: self.outbox as usize,
+        }
+    }
+
+    fn check(&self) -> Result<(), Unfit> {
+        within("--snaplen", self.snaplen.into(), 64, 262_144)?;
+        within("--buffer", self.buffer.into(), 1, 1024)?;
+        within("--memory", self.memory.into(), 1, 65_536)?;
+        within("--outbox", self.outbox.into(), 1024, 1 << 28)?;
+        within("--grace", self.grace, 0, 3600)
+    }
+}
+
+/// Runs `parallax-agent run`: until a signal, a lost interface, or a collector that refuses.
+pub fn run(args: RunArgs) -> anyhow::Result<()> {
+    let settings = settings(args)?;
+    let (live, stop) = LiveCapture::open(&settings.live_options())?;
+    eprintln!(
+        "capturing on {} as vantage {:?}",
+        links(&live),
+        settings.vantage.as_str()
+    );
+    let delivery = settings.delivery(live.filter());
+    let (feed, receiver) = mpsc::channel(CHUNKS);
+    let handover = Handover::new(settings.flow_memory(), feed);
+    let capturing = std::thread::Builder::new()
+        .name("capture".to_owned())
+        .spawn(move || watch::capture(live, handover))
+        .context("cannot start the capture thread")?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    let delivered = runtime.block_on(deliver(delivery, receiver, &stop));
+    stop.stop();
+    let captured = capturing
+        .join()
+        .map_err(|_| anyhow!("the capture thread failed"))?;
+    let delivered = delivered?;
+    report(&captured, delivered);
+    captured.error.map_or(Ok(()), |error| Err(error.into()))
+}
+
+/// Delivers until the capture ends; the first signal ends the capture, the second the process.
+async fn deliver(
+    delivery: Delivery,
+    receiver: mpsc::Receiver<Feed>,
+    stop: &Stop,
+) -> anyhow::Result<Progress> {
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let (tell, _) = watch_channel(Progress::default());
+    let delivering = delivery.run(receiver, tell);
+    tokio::pin!(delivering);
+    let mut asked_before = false;
+    loop {
+        tokio::select! {
+            delivered = &mut delivering => return Ok(delivered?),
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        if asked_before {
+            std::process::exit(1);
+        }
+        asked_before = true;
+        info!("stopping: handing over what is left; once more to stop at once");
+        stop.stop();
+    }
+}
+
+/// For instance `eth0 (Ethernet), wg0 (raw IP)`.
+fn links(live: &LiveCapture) -> String {
+    let links: Vec<String> = live
+        .links()
+        .map(|(name, link)| {
+            let link = match link {
+                LinkType::Ethernet => "Ethernet",
+                LinkType::LinuxSll | LinkType::LinuxSll2 => "Linux cooked",
+                LinkType::Raw => "raw IP",
+                LinkType::Null | LinkType::Loop => "loopback",
+            };
+            format!("{name} ({link})")
+        })
+        .collect();
+    links.join(", ")
+}
+
+fn report(captured: &Captured, delivered: Progress) {
+    let tally = captured.tally;
+    info!(
+        "captured {} packets, {} dropped by the kernel, {} unread; \
+         {} digests numbered, {} committed, {} lost on the way",
+        tally.packets,
+        captured.dropped,
+        tally.unread.total(),
+        delivered.numbered,
+        delivered.committed,
+        tally.lost + delivered.lost
+    );
+    if delivered.committed < delivered.numbered {
+        warn!(
+            "{} digests were not confirmed by the collector in time",
+            delivered.numbered - delivered.committed
+        );
+    }
+}
+
+fn settings(args: RunArgs) -> Result<Settings, ConfigError> {
+    let file = match &args.config {
+        Some(path) => ConfigFile::read(path)?,
+        None => ConfigFile::default(),
+    };
+    Ok(Settings::over(args, file).unwrap_or_else(|unfit| {
+        let kind = match &unfit {
+            Unfit::Missing(_) => ErrorKind::MissingRequiredArgument,
+            Unfit::OutOfRange { .. } => ErrorKind::ValueValidation,
+        };
+        refuse_usage(kind, &unfit.to_string())
+    }))
+}

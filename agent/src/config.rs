@@ -1,0 +1,198 @@
+//! Settings of a live run: flag over environment over file over default.
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use clap::ValueEnum;
+use parallax_core::{Selection, Vantage, VantageKind};
+use serde::Deserialize;
+use thiserror::Error;
+
+/// Where a collector listens unless somebody says otherwise.
+pub const DEFAULT_COLLECTOR: &str = "http://127.0.0.1:7600";
+
+/// A vantage's name: 1 to 128 characters, none of them a control character.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct VantageName(String);
+
+/// Why a text is no vantage's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum NameError {
+    #[error("a vantage's name has at least one character")]
+    Empty,
+    #[error("a vantage's name has at most 128 characters, not {0}")]
+    TooLong(usize),
+    #[error("a vantage's name has no control characters")]
+    Control,
+}
+
+impl VantageName {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for VantageName {
+    type Error = NameError;
+
+    fn try_from(name: String) -> Result<Self, NameError> {
+        match name.chars().count() {
+            0 => Err(NameError::Empty),
+            count if count > 128 => Err(NameError::TooLong(count)),
+            _ if name.chars().any(char::is_control) => Err(NameError::Control),
+            _ => Ok(Self(name)),
+        }
+    }
+}
+
+impl FromStr for VantageName {
+    type Err = NameError;
+
+    fn from_str(name: &str) -> Result<Self, NameError> {
+        name.to_owned().try_into()
+    }
+}
+
+/// The vantage of these settings: a host if it has addresses.
+pub fn vantage(name: &VantageName, addresses: &[IpAddr]) -> Vantage {
+    Vantage {
+        name: name.as_str().to_owned(),
+        kind: if addresses.is_empty() {
+            VantageKind::Hop
+        } else {
+            VantageKind::Host {
+                addresses: addresses.to_vec(),
+            }
+        },
+    }
+}
+
+/// Which segments are shipped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Segments {
+    /// SYN, FIN and RST always, the rest around a RST
+    Context,
+    /// Every segment
+    All,
+}
+
+impl From<Segments> for Selection {
+    fn from(segments: Segments) -> Self {
+        match segments {
+            Segments::Context => Self::Context,
+            Segments::All => Self::All,
+        }
+    }
+}
+
+/// What a configuration file may say; the names are those of the flags.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConfigFile {
+    pub vantage: Option<VantageName>,
+    pub host: Option<Vec<IpAddr>>,
+    pub interface: Option<Vec<String>>,
+    pub collector: Option<String>,
+    pub filter: Option<String>,
+    pub snaplen: Option<u32>,
+    pub buffer: Option<u32>,
+    pub promiscuous: Option<bool>,
+    pub segments: Option<Segments>,
+    pub memory: Option<u32>,
+    pub outbox: Option<u32>,
+    pub grace: Option<f64>,
+    pub write: Option<PathBuf>,
+}
+
+/// Why a configuration file is of no use.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    #[error("cannot read the configuration file {}: {source}; name another with --config", path.display())]
+    Read {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("configuration file {}, line {line}: {reason}; correct it there", path.display())]
+    Wrong {
+        path: PathBuf,
+        line: usize,
+        reason: String,
+    },
+}
+
+impl ConfigFile {
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        Self::parse(path, &text)
+    }
+
+    fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        toml::from_str(text).map_err(|error| {
+            let at = error.span().map_or(0, |span| span.start).min(text.len());
+            ConfigError::Wrong {
+                path: path.to_owned(),
+                line: text.as_bytes()[..at].split(|octet| *octet == b'\n').count(),
+                reason: error.message().lines().collect::<Vec<_>>().join(" "),
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<ConfigFile, String> {
+        ConfigFile::parse(Path::new("agent.toml"), text).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_file_says_what_the_flags_say() {
+        let config = parse(
+            "vantage = 'fw-in'\nhost = ['192.0.2.1', '2001:db8::1']\ninterface = ['eth0']\n\
+             segments = 'all'\ngrace = 1.5\npromiscuous = true\n",
+        );
+        let config = config.unwrap();
+        assert_eq!(config.vantage.unwrap().as_str(), "fw-in");
+        assert_eq!(config.host.unwrap().len(), 2);
+        assert_eq!(config.segments, Some(Segments::All));
+        assert_eq!(config.grace, Some(1.5));
+        assert_eq!(config.promiscuous, Some(true));
+    }
+
+    #[test]
+    fn an_unknown_key_is_an_error_that_names_its_line() {
+        let error = parse("vantage = 'a'\n\ninterfaces = ['eth0']\n").unwrap_err();
+        assert!(
+            error.starts_with("configuration file agent.toml, line 3: unknown field `interfaces`"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_kind_is_an_error_that_names_its_line() {
+        for text in ["\nsnaplen = 'much'", "\nvantage = ''", "\nhost = ['x']"] {
+            let error = parse(text).unwrap_err();
+            assert!(error.contains("line 2: "), "{error}");
+            assert_eq!(error.lines().count(), 1, "{error}");
+        }
+    }
+
+    #[test]
+    fn a_name_has_1_to_128_characters_and_no_control_characters() {
+        assert_eq!("".parse::<VantageName>(), Err(NameError::Empty));
+        assert_eq!("a\nb".parse::<VantageName>(), Err(NameError::Control));
+        assert_eq!(
+            "ü".repeat(129).parse::<VantageName>(),
+            Err(NameError::TooLong(129))
+        );
+        assert!("ü".repeat(128).parse::<VantageName>().is_ok());
+        assert!("Firewall, inside".parse::<VantageName>().is_ok());
+    }
+}
