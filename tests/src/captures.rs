@@ -1,8 +1,10 @@
 //! Cutting capture files: by time, and with records left out.
 
+use std::net::IpAddr;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use etherparse::TcpHeader;
 use pcap::{Capture, Packet, Precision};
 
 use crate::segment::Segment;
@@ -30,6 +32,33 @@ pub fn copy(from: &Path, to: &Path, mut keep: impl FnMut(&Record) -> bool) -> Re
     }
     target.flush().context("writing a capture")?;
     Ok(kept)
+}
+
+/// Writes a capture of one made-up segment.
+pub fn made_up(file: &Path) -> Result<()> {
+    let segment = Segment {
+        source_mac: [2; 6],
+        destination_mac: [4; 6],
+        source: IpAddr::from([192, 0, 2, 1]),
+        destination: IpAddr::from([198, 51, 100, 1]),
+        ttl: 64,
+        ip_id: 1,
+        tcp: TcpHeader::new(40_000, 80, 1, 1024),
+        payload_length: 0,
+    };
+    let frame = segment.frame()?;
+    let length = frame.len() as u32;
+    let mut octets = Vec::new();
+    // The file's header: magic, version 2.4, zone, accuracy, snapshot length, Ethernet.
+    for word in [0xa1b2_c3d4, 0x0004_0002, 0, 0, 65_535, 1] {
+        octets.extend_from_slice(&u32::to_le_bytes(word));
+    }
+    // The record's: seconds, microseconds, length kept, length on the wire.
+    for word in [1_767_323_045, 0, length, length] {
+        octets.extend_from_slice(&u32::to_le_bytes(word));
+    }
+    octets.extend_from_slice(&frame);
+    std::fs::write(file, octets).with_context(|| format!("writing {}", file.display()))
 }
 
 /// What a cut may depend on.

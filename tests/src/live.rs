@@ -19,6 +19,8 @@ pub struct Run {
     pub acts: Vec<Played>,
     /// Everything the collector said at the end.
     pub document: Document,
+    /// What a second agent said that was started under a vantage's name, and its exit status.
+    pub twin: (String, Option<i32>),
 }
 
 /// When an act was played, and what was wrong with the verdicts on it at its deadline.
@@ -48,12 +50,14 @@ pub fn run(folder: &Path, only: &str) -> Result<Run> {
         println!("{}", line(&outcome));
         played.push(outcome);
     }
+    let twin = service.twin(folder)?;
     service.stop_agents()?;
     let document = service.resets()?;
     service.stop()?;
     let run = Run {
         acts: played,
         document,
+        twin,
     };
     let file = folder.join(RUN_FILE);
     std::fs::write(&file, serde_json::to_vec_pretty(&run)?)

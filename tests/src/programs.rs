@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -86,6 +86,13 @@ impl Running {
             bail!("{} ended by itself ({status}): {}", self.name, self.said());
         }
         Ok(())
+    }
+
+    /// How the program ended; `None` while it runs.
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        self.child
+            .try_wait()
+            .context("asking for a program's state")
     }
 
     /// What the program has printed so far.

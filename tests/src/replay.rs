@@ -1,7 +1,7 @@
 //! Captures through replaying agents into a fresh collector.
 
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -42,11 +42,13 @@ pub fn replay(programs: &Programs, folder: &Path, order: Order) -> Result<Docume
     Ok(document)
 }
 
+const DATA: &str = "data";
+
 /// A collector on loopback with its own Postgres.
 pub struct Collector {
     pub running: Running,
     pub url: String,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Collector {
@@ -63,7 +65,7 @@ impl Collector {
             .arg("serve")
             .args(["--grpc", &grpc.to_string(), "--http", &http.to_string()])
             .arg("--data-dir")
-            .arg(folder.path().join("data"));
+            .arg(folder.path().join(DATA));
         if order == Order::Told {
             command.args(["--path", &path().join(",")]);
         }
@@ -79,8 +81,13 @@ impl Collector {
         Ok(Self {
             running,
             url,
-            _folder: folder,
+            folder,
         })
+    }
+
+    /// Its data directory.
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join(DATA)
     }
 
     /// Everything it says, once it has said the same for a second.

@@ -132,6 +132,17 @@ impl<'lab> Service<'lab> {
         command
     }
 
+    /// Starts a second agent under the name of the first vantage, which must not live; returns what
+    /// it said and its exit status.
+    pub fn twin(&self, folder: &Path) -> Result<(String, Option<i32>)> {
+        let folder = folder.join("twin");
+        std::fs::create_dir_all(&folder).context("making the twin's folder")?;
+        let command = agent(self.lab, &self.programs, &VANTAGES[0], &folder);
+        let mut twin = Running::start("twin", command, &folder)?;
+        let status = wait_for(START, || twin.ended())?;
+        Ok((twin.said(), status.and_then(|status| status.code())))
+    }
+
     /// Stops the agents, so that they say goodbye and their files are whole.
     pub fn stop_agents(&mut self) -> Result<()> {
         self.agents.drain(..).try_for_each(Running::stop)

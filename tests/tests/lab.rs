@@ -118,6 +118,17 @@ fn live_verdicts_are_right_in_every_scenario() {
 }
 
 #[test]
+fn a_second_agent_under_one_vantages_name_is_refused() {
+    let (said, status) = &stage().run.twin;
+    assert_eq!(*status, Some(1), "{said}");
+    assert_eq!(said.trim_end().lines().count(), 1, "{said}");
+    assert!(
+        said.contains("client") && said.contains("--vantage"),
+        "{said}"
+    );
+}
+
+#[test]
 fn analyze_gives_the_right_verdicts_on_each_scenarios_captures_with_and_without_a_path() {
     let stage = stage();
     let mut problems = Vec::new();
