@@ -21,6 +21,8 @@ pub enum LiveError {
         .program.display()
     )]
     NoRight { interface: String, program: PathBuf },
+    #[error("interface {interface} is down: ip link set {interface} up")]
+    Down { interface: String },
     #[error("cannot open interface {interface}: {source}")]
     Open {
         interface: String,

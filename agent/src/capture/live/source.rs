@@ -153,7 +153,7 @@ fn existing() -> Vec<String> {
         .collect()
 }
 
-/// libpcap tells a missing right only in words.
+/// libpcap tells a missing right and an interface that is down only in words.
 fn open_error(name: &str) -> impl Fn(pcap::Error) -> LiveError {
     move |source| {
         let interface = name.to_owned();
@@ -161,6 +161,9 @@ fn open_error(name: &str) -> impl Fn(pcap::Error) -> LiveError {
         if words.contains("permi") {
             let program = std::env::current_exe().unwrap_or_else(|_| "parallax-agent".into());
             return LiveError::NoRight { interface, program };
+        }
+        if words.contains("not up") {
+            return LiveError::Down { interface };
         }
         LiveError::Open { interface, source }
     }
