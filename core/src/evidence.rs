@@ -36,8 +36,8 @@ pub struct VantageEvidence {
     pub segments: Vec<Digest>,
     /// Segments of *other* flows, in order of time: the SYN and SYN+ACK between the flow's two
     /// addresses and the SYN+ACK from either of its endpoints (address and port), of which the
-    /// [`NEARBY_MAX`] nearest in time to the flow's resets suffice, and whatever else is there of the
-    /// flows to which some vantage's such segments belong, [`NEIGHBOURS_MAX`] segments nearest in time.
+    /// [`NEARBY_MAX`] nearest in time to the flow's resets suffice; and whatever else went between the
+    /// two addresses within some [`NEIGHBOURS_WITHIN`] of a reset, the [`NEIGHBOURS_MAX`] nearest.
     /// They tell the path, that a port accepts, how a host's packets look here, and what the vantage
     /// misses.
     pub nearby: Vec<Digest>,
@@ -56,5 +56,8 @@ pub enum Selection {
 /// How many handshake segments of other flows are enough for one vantage of a case.
 pub const NEARBY_MAX: usize = 64;
 
-/// How many other segments of those flows are enough.
+/// How many other segments between the two addresses are enough.
 pub const NEIGHBOURS_MAX: usize = 256;
+
+/// How far from a reset they are worth loading, nanoseconds.
+pub const NEIGHBOURS_WITHIN: i64 = 10 * crate::time::SECOND;

@@ -9,7 +9,7 @@ use crate::flow::{Flow, FourTuple};
 use crate::report::Side;
 use crate::scene::{Scene, Seen, corrected};
 use crate::seq::TcpSeq;
-use crate::time::{CaptureTime, MILLISECOND};
+use crate::time::CaptureTime;
 
 /// Segments that must have passed a vantage: recorded there, and not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -258,15 +258,16 @@ fn ships(scene: &Scene<'_>, vantage: usize, digest: &Digest) -> bool {
     }
 }
 
-/// Clock offsets are known no better than this; at a span's edge a packet may have been outside.
-const EDGE: i64 = MILLISECOND;
+/// At a span's edge a packet may have been outside, by the error of the clock offset and this much.
+const EDGE: i64 = 20_000;
 
 /// Whether a vantage's coverage surely holds a moment of the corrected clock.
 fn watched(scene: &Scene<'_>, vantage: usize, at: i64) -> bool {
     let own = at.saturating_add(scene.path.offsets[vantage].unwrap_or(0));
     let time = CaptureTime::from_nanos(own);
+    let edge = scene.path.errors[vantage].saturating_add(EDGE);
     scene.evidence.vantages[vantage]
         .coverage
         .iter()
-        .any(|span| span.from.plus(EDGE) <= time && time <= span.until.plus(-EDGE))
+        .any(|span| span.from.plus(edge) <= time && time <= span.until.plus(-edge))
 }

@@ -128,6 +128,9 @@ pub(crate) struct Comparison {
     from_server: Option<OneWay>,
 }
 
+/// A delay that one direction alone may hide.
+const ONE_WAY_ERROR: i64 = 100 * crate::time::MILLISECOND;
+
 /// A TTL difference above this is no path of routers but a box that sets TTLs.
 const TTL_DROP_MAX: i16 = 30;
 
@@ -158,6 +161,17 @@ impl Comparison {
             (Some(there), Some(back)) => Some(i64::midpoint(there.later, back.later)),
             (Some(one), None) | (None, Some(one)) => Some(one.later),
             (None, None) => None,
+        }
+    }
+
+    /// How far [`Self::clock_offset`] can be off, nanoseconds: no further than the mean delay when
+    /// packets went both ways (the delays may be as unequal as can be, but not negative).
+    pub(crate) fn clock_error(&self) -> i64 {
+        match (self.from_client, self.from_server) {
+            (Some(there), Some(back)) => {
+                there.later.saturating_sub(back.later).saturating_abs() / 2
+            }
+            _ => ONE_WAY_ERROR,
         }
     }
 

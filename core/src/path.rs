@@ -18,6 +18,8 @@ pub(crate) struct Path {
     /// For every vantage of the evidence: its clock minus the clock of the first vantage on the path,
     /// in nanoseconds; `None` where no packets tell.
     pub(crate) offsets: Vec<Option<i64>>,
+    /// How far each offset can be off, nanoseconds.
+    pub(crate) errors: Vec<i64>,
 }
 
 /// The two ends of a flow.
@@ -108,8 +110,12 @@ pub(crate) fn find(evidence: &FlowEvidence, ends: &Ends) -> Path {
         Some(configured) => pairs.merge(configured, &inferred, evidence, ends),
         None => inferred,
     };
-    let offsets = pairs.offsets(&order);
-    Path { order, offsets }
+    let (offsets, errors) = pairs.offsets(&order);
+    Path {
+        order,
+        offsets,
+        errors,
+    }
 }
 
 /// Vantages that the flow's packets pass as far as anything tells.
@@ -253,34 +259,48 @@ impl Pairs {
         votes < 0
     }
 
-    /// Clock offsets along the path: directly against the first vantage, else through those whose
-    /// offset is known; two-way comparisons before one-way ones.
-    fn offsets(&self, order: &[usize]) -> Vec<Option<i64>> {
+    /// Clock offsets along the path and their errors: directly against the first vantage, else through
+    /// those whose offset is known; two-way comparisons before one-way ones.
+    fn offsets(&self, order: &[usize]) -> (Vec<Option<i64>>, Vec<i64>) {
         let mut offsets = vec![None; self.compared.len()];
+        let mut errors = vec![0_i64; self.compared.len()];
         let Some(&first) = order
             .iter()
             .find(|&&a| order.iter().any(|&b| self.offset(a, b).is_some()))
             .or(order.first())
         else {
-            return offsets;
+            return (offsets, errors);
         };
         offsets[first] = Some(0);
         for two_way in [true, false] {
-            loop {
-                let step = order.iter().find_map(|&from| {
-                    let known = offsets[from]?;
-                    order.iter().find_map(|&to| {
-                        let usable = offsets[to].is_none()
-                            && (!two_way || self.compared[from][to]?.is_two_way());
-                        usable.then_some(())?;
-                        Some((to, known + self.offset(from, to)?))
-                    })
-                });
-                let Some((vantage, offset)) = step else { break };
-                offsets[vantage] = Some(offset);
+            while let Some((from, to)) = self.next_known(order, &offsets, two_way) {
+                let Some(pair) = self.compared[from][to] else {
+                    break;
+                };
+                let step = pair.clock_offset().unwrap_or(0);
+                offsets[to] = offsets[from].map(|known: i64| known.saturating_add(step));
+                errors[to] = errors[from].saturating_add(pair.clock_error());
             }
         }
-        offsets
+        (offsets, errors)
+    }
+
+    /// A vantage whose offset follows from one that is known.
+    fn next_known(
+        &self,
+        order: &[usize],
+        offsets: &[Option<i64>],
+        two_way: bool,
+    ) -> Option<(usize, usize)> {
+        let known = order.iter().filter(|&&from| offsets[from].is_some());
+        let unknown = || order.iter().filter(|&&to| offsets[to].is_none());
+        known
+            .flat_map(|&from| unknown().map(move |&to| (from, to)))
+            .find(|&(from, to)| {
+                self.compared[from][to].is_some_and(|pair| {
+                    pair.clock_offset().is_some() && (!two_way || pair.is_two_way())
+                })
+            })
     }
 
     fn offset(&self, a: usize, b: usize) -> Option<i64> {

@@ -33,7 +33,7 @@ fn vantage(at: &Watched, flow: Flow, everywhere: &[CaptureTime]) -> VantageEvide
         vantage: at.vantage.clone(),
         selection: Selection::All,
         coverage: at.coverage.clone(),
-        nearby: at.handshakes.near(flow, &times),
+        nearby: at.nearby.near(flow, &times),
         segments: segments.to_vec(),
     }
 }

@@ -13,7 +13,7 @@ use parallax_core::report::{Count, VantageSummary};
 use parallax_core::{Coverage, Digest, Flow, Vantage, VantageKind};
 
 use super::AnalyzeError;
-use super::nearby::{Handshakes, Interest};
+use super::nearby::{Interest, Nearby};
 use super::plan::{Plan, is_stdin};
 use super::progress::Progress;
 use super::source;
@@ -33,7 +33,7 @@ pub struct Watched {
     pub vantage: Vantage,
     /// In order of time.
     pub coverage: Vec<Coverage>,
-    pub handshakes: Handshakes,
+    pub nearby: Nearby,
     segments: HashMap<Flow, Vec<Digest>>,
     packets: u64,
     unread: UnreadCounts,
@@ -121,7 +121,7 @@ fn look(
     let mut whole = Vec::new();
     let summary = source::read(vantage, file, progress, |digest| {
         if digest.is_rst() {
-            interest.add(digest.tuple.flow());
+            interest.add(digest.tuple.flow(), digest.time);
         }
         if !again {
             whole.push(digest);
@@ -161,7 +161,7 @@ fn take(
 #[derive(Default)]
 struct Keep {
     segments: HashMap<Flow, Vec<Digest>>,
-    handshakes: Vec<Digest>,
+    nearby: Vec<Digest>,
 }
 
 impl Keep {
@@ -171,7 +171,7 @@ impl Keep {
             self.segments.entry(flow).or_default().push(digest);
         }
         if interest.is_nearby(&digest, flow) {
-            self.handshakes.push(digest);
+            self.nearby.push(digest);
         }
     }
 
@@ -192,7 +192,7 @@ impl Keep {
         Watched {
             vantage,
             coverage,
-            handshakes: Handshakes::new(self.handshakes),
+            nearby: Nearby::new(self.nearby),
             segments: self.segments,
             packets,
             unread,

@@ -1,16 +1,18 @@
-//! Handshakes of other flows, found by address pair and by endpoint.
+//! Segments of other flows, found by address pair and by endpoint.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 
-use parallax_core::evidence::NEARBY_MAX;
+use parallax_core::evidence::{NEARBY_MAX, NEIGHBOURS_MAX, NEIGHBOURS_WITHIN};
 use parallax_core::{CaptureTime, Digest, Endpoint, Flow};
 
-/// Which segments may be asked for: those of flows with a reset, and handshakes near to them.
+/// Which segments may be asked for: those of flows with a reset, and others near to them.
 #[derive(Debug, Default)]
 pub struct Interest {
     flows: HashSet<Flow>,
     pairs: HashSet<Pair>,
+    /// Spans of time ([`NEIGHBOURS_WITHIN`] each) in which a pair has a reset at some vantage.
+    spans: HashSet<(Pair, i64)>,
     endpoints: HashSet<Endpoint>,
 }
 
@@ -23,7 +25,9 @@ fn pair(flow: Flow) -> Pair {
 }
 
 impl Interest {
-    pub fn add(&mut self, flow: Flow) {
+    /// Takes a reset of a flow.
+    pub fn add(&mut self, flow: Flow, time: CaptureTime) {
+        self.spans.insert((pair(flow), span(time)));
         if self.flows.insert(flow) {
             self.pairs.insert(pair(flow));
             self.endpoints.extend([flow.low(), flow.high()]);
@@ -45,29 +49,50 @@ impl Interest {
         self.flows.contains(&flow)
     }
 
-    /// Whether this is a handshake segment that may be near to a flow of interest.
+    /// Whether this segment may be near to a flow of interest: a handshake, or anything between two
+    /// hosts around a reset.
     pub fn is_nearby(&self, digest: &Digest, flow: Flow) -> bool {
+        let (pair, now) = (pair(flow), span(digest.time));
+        let around = || (now - 1..=now + 1).any(|span| self.spans.contains(&(pair, span)));
+        self.is_handshake(digest, flow) || self.pairs.contains(&pair) && around()
+    }
+
+    fn is_handshake(&self, digest: &Digest, flow: Flow) -> bool {
         (digest.is_syn() || digest.is_syn_ack()) && self.pairs.contains(&pair(flow))
             || digest.is_syn_ack() && self.endpoints.contains(&digest.tuple.src)
     }
 }
 
-/// One vantage's SYNs and SYN+ACKs, in order of time.
+/// The span of time that holds a moment.
+fn span(time: CaptureTime) -> i64 {
+    time.nanos().div_euclid(NEIGHBOURS_WITHIN)
+}
+
+/// One vantage's segments that may be near to a reset, in order of time.
 #[derive(Debug, Default)]
-pub struct Handshakes {
+pub struct Nearby {
     digests: Vec<Digest>,
+    /// SYNs and SYN+ACKs.
     by_pair: HashMap<Pair, Vec<usize>>,
+    /// All other segments.
+    others: HashMap<Pair, Vec<usize>>,
     /// SYN+ACKs by their sender.
     by_endpoint: HashMap<Endpoint, Vec<usize>>,
 }
 
-impl Handshakes {
+impl Nearby {
     pub fn new(mut digests: Vec<Digest>) -> Self {
         digests.sort_by_key(|digest| digest.time);
         let mut all = Self::default();
         for (index, digest) in digests.iter().enumerate() {
             let pair = pair(digest.tuple.flow());
-            all.by_pair.entry(pair).or_default().push(index);
+            let handshake = digest.is_syn() || digest.is_syn_ack();
+            let list = if handshake {
+                &mut all.by_pair
+            } else {
+                &mut all.others
+            };
+            list.entry(pair).or_default().push(index);
             if digest.is_syn_ack() {
                 let from = all.by_endpoint.entry(digest.tuple.src).or_default();
                 from.push(index);
@@ -77,35 +102,55 @@ impl Handshakes {
         all
     }
 
-    /// The [`NEARBY_MAX`] handshake segments of other flows that are nearest in time to any of
-    /// `times` (sorted), in order of time: between the flow's addresses, or SYN+ACKs of its
-    /// endpoints.
+    /// The segments of other flows that are nearest in time to any of `times` (sorted), in order of
+    /// time: [`NEARBY_MAX`] handshake segments between the flow's addresses or SYN+ACKs of its
+    /// endpoints, and [`NEIGHBOURS_MAX`] others between its addresses.
     pub fn near(&self, flow: Flow, times: &[CaptureTime]) -> Vec<Digest> {
         let lists = [
             self.by_pair.get(&pair(flow)),
             self.by_endpoint.get(&flow.low()),
             self.by_endpoint.get(&flow.high()),
         ];
-        let mut found = BTreeSet::new();
-        for list in lists.into_iter().flatten() {
-            for time in times {
-                self.nearest(list, flow, *time, &mut found);
-            }
-        }
-        let mut found: Vec<usize> = found.into_iter().collect();
-        found.sort_by_key(|index| distance(self.digests[*index].time, times));
-        found.truncate(NEARBY_MAX);
+        let mut found = self.nearest_of(&lists, flow, times, NEARBY_MAX);
+        let others = [self.others.get(&pair(flow))];
+        found.extend(self.nearest_of(&others, flow, times, NEIGHBOURS_MAX));
         found.sort_unstable();
         found.into_iter().map(|index| self.digests[index]).collect()
     }
 
+    fn nearest_of(
+        &self,
+        lists: &[Option<&Vec<usize>>],
+        flow: Flow,
+        times: &[CaptureTime],
+        most: usize,
+    ) -> Vec<usize> {
+        let mut found = BTreeSet::new();
+        for list in lists.iter().copied().flatten() {
+            for time in times {
+                self.nearest(list, flow, *time, most, &mut found);
+            }
+        }
+        let mut found: Vec<usize> = found.into_iter().collect();
+        found.sort_by_key(|index| distance(self.digests[*index].time, times));
+        found.truncate(most);
+        found
+    }
+
     /// Adds the segments of `list` nearest to `time`, going outwards from it.
-    fn nearest(&self, list: &[usize], flow: Flow, time: CaptureTime, found: &mut BTreeSet<usize>) {
+    fn nearest(
+        &self,
+        list: &[usize],
+        flow: Flow,
+        time: CaptureTime,
+        most: usize,
+        found: &mut BTreeSet<usize>,
+    ) {
         let other = |index: &usize| self.digests[*index].tuple.flow() != flow;
         let middle = list.partition_point(|index| self.digests[*index].time < time);
         let (before, after) = list.split_at(middle);
-        found.extend(before.iter().rev().copied().filter(other).take(NEARBY_MAX));
-        found.extend(after.iter().copied().filter(other).take(NEARBY_MAX));
+        found.extend(before.iter().rev().copied().filter(other).take(most));
+        found.extend(after.iter().copied().filter(other).take(most));
     }
 }
 

@@ -41,6 +41,7 @@ impl From<Missing> for Unread {
 
 /// Reads the IP headers; `on_link` is how many octets the packet had on the link from its IP header
 /// on.
+#[inline]
 pub(super) fn read(network: Network, octets: &[u8], on_link: usize) -> Result<Segment<'_>, Unread> {
     let version = octets.first().ok_or(Unread::CutInIp)? >> 4;
     match (network, version) {
@@ -51,6 +52,7 @@ pub(super) fn read(network: Network, octets: &[u8], on_link: usize) -> Result<Se
     }
 }
 
+#[inline]
 fn v4(octets: &[u8], on_link: usize) -> Result<Segment<'_>, Unread> {
     let header_len = usize::from(octets[0] & 0x0f) * 4;
     if header_len < 20 {
@@ -111,6 +113,7 @@ const fn declared_len(total: usize, on_link: usize) -> usize {
 }
 
 /// Follows extension headers of the kinds that `known` names down to TCP.
+#[inline]
 fn extensions(
     mut segment: Segment<'_>,
     mut next: u8,

@@ -65,6 +65,7 @@ pub(super) struct Framed<'a> {
 /// VLAN tags that are followed; more are nonsense or an attack on the reader.
 const TAGS_MAX: usize = 8;
 
+#[inline]
 pub(super) fn walk(link: LinkType, frame: &[u8]) -> Result<Framed<'_>, Unread> {
     match link {
         LinkType::Ethernet => ethernet(frame),
@@ -79,6 +80,7 @@ pub(super) fn walk(link: LinkType, frame: &[u8]) -> Result<Framed<'_>, Unread> {
     }
 }
 
+#[inline]
 fn ethernet(frame: &[u8]) -> Result<Framed<'_>, Unread> {
     let (header, rest) = header::<14>(frame)?;
     let fields = LinkFields {
@@ -133,6 +135,7 @@ fn loopback(frame: &[u8]) -> Result<Framed<'_>, Unread> {
 }
 
 /// Follows VLAN tags (802.1Q, 802.1ad, and the types used before it) to the IP header.
+#[inline]
 fn tagged(
     mut fields: LinkFields,
     mut ether_type: u16,

@@ -25,6 +25,7 @@ const FIXED: usize = 20;
 /// Reads the header. By hand, since etherparse's slice refuses a header whose options were cut.
 ///
 /// A first fragment may end within the options; in a whole packet that is nonsense.
+#[inline]
 pub(super) fn read(segment: &Body<'_>, first_fragment: bool) -> Result<Tcp, Unread> {
     let (fixed, rest) = segment.split(FIXED).map_err(|missing| match missing {
         Missing::Cut => Unread::CutInTcp,
@@ -63,6 +64,7 @@ fn payload_hash(captured: &[u8], payload_len: usize) -> Option<u64> {
 }
 
 /// Reads the options out of what was captured of them; `len` is how long the header says they are.
+#[inline]
 fn options(captured: &[u8], len: usize) -> TcpOptions {
     let mut options = TcpOptions::default();
     let mut place = 0;

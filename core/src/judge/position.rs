@@ -157,13 +157,10 @@ fn by_fingerprint(scene: &Scene<'_>, case: &Case<'_>) -> Position {
         .rev()
         .find(|&place| scene.host_side(case.views[place].vantage) == Some(case.sender));
     // A silence that says nothing may hide the sender's own sighting, or the lack of one.
-    let hidden = case.views[..case.first]
-        .iter()
-        .any(|view| match view.sight {
-            Sight::Blind(Blindness::NotOnPath | Blindness::OneWay) => false,
-            Sight::Blind(_) => true,
-            Sight::Seen(_) | Sight::Absent(_) => false,
-        });
+    let hidden = case.views[..case.first].iter().any(|view| {
+        matches!(&view.sight, Sight::Blind(why)
+            if !matches!(why, Blindness::NotOnPath | Blindness::OneWay))
+    });
     let (origin, between, confidence) = if probability >= 0.8 {
         let between = (sender_host, case.first);
         (Origin::Middlebox, Some(between), probability.min(0.95))

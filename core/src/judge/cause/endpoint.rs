@@ -455,7 +455,8 @@ fn abort<'a>(s: &Scenery<'a, '_>) -> Finding<'a> {
     let unread = last_data.is_some_and(|data| match reading(s) {
         Reading::Stalled => true,
         Reading::GoesOn => false,
-        Reading::Unknown => !answered(s, data) && !took_all(s, data),
+        Reading::Unknown if s.sender() == Side::Client => !answered(s, data) && !took_all(s, data),
+        Reading::Unknown => !answered(s, data),
     });
     if unread {
         Finding::new(
