@@ -25,8 +25,10 @@ pub use self::source::AnalyzeError;
 
 pub fn run(args: &AnalyzeArgs, output: &mut Output) -> Result<Finding, Failure> {
     let plan = Plan::of(args)?;
-    let gathered = gather::read(&plan, &Progress::start())?;
-    let answer = Answer::of(&plan, gathered);
+    let progress = Progress::start();
+    let gathered = gather::read(&plan, &progress)?;
+    let answer = Answer::of(&plan, gathered, &progress);
+    drop(progress);
     let explanations = match &args.explain {
         Some(wanted) => answer.explain(&plan, wanted)?,
         None => Vec::new(),
@@ -71,10 +73,13 @@ struct Answer {
 }
 
 impl Answer {
-    fn of(plan: &Plan, gathered: Gathered) -> Self {
+    fn of(plan: &Plan, gathered: Gathered, progress: &Progress) -> Self {
         let mut flows = Vec::new();
         let mut reports = Vec::new();
-        for flow in gathered.interest.flows() {
+        let interesting = gathered.interest.flows();
+        progress.judge(interesting.len() as u64);
+        for (done, flow) in (0..).zip(interesting) {
+            progress.at(done);
             let evidence = evidence::of(&gathered, flow, plan.path.as_deref());
             for judged in judge::judge_flow(&evidence) {
                 flows.push((judged.report.id, flow));

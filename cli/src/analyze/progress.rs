@@ -13,6 +13,7 @@ pub struct Progress {
 
 const KNOWN_LENGTH: &str = "{msg} {bar:24} {bytes}/{total_bytes} {bytes_per_sec} {eta}";
 const UNKNOWN_LENGTH: &str = "{msg} {spinner} {bytes} {bytes_per_sec}";
+const FLOWS: &str = "{msg} {bar:24} {pos}/{len} flows {eta}";
 
 impl Progress {
     pub fn start() -> Self {
@@ -28,6 +29,15 @@ impl Progress {
         } else {
             UNKNOWN_LENGTH
         };
+        self.stage(&format!("reading {}", plain(file)), template, total);
+    }
+
+    /// Begins the judging of `total` flows.
+    pub fn judge(&self, total: u64) {
+        self.stage("judging", FLOWS, Some(total));
+    }
+
+    fn stage(&self, words: &str, template: &str, total: Option<u64>) {
         self.bar.reset();
         match total {
             Some(total) => self.bar.set_length(total),
@@ -36,12 +46,12 @@ impl Progress {
         if let Ok(style) = ProgressStyle::with_template(template) {
             self.bar.set_style(style);
         }
-        self.bar.set_message(format!("reading {}", plain(file)));
+        self.bar.set_message(words.to_owned());
     }
 
-    /// So many octets of the file are read.
-    pub fn at(&self, octets: u64) {
-        self.bar.set_position(octets);
+    /// So many octets of the file are read, or flows judged.
+    pub fn at(&self, done: u64) {
+        self.bar.set_position(done);
     }
 }
 

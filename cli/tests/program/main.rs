@@ -9,7 +9,7 @@ use std::io::Write;
 use std::process::{Command, Output, Stdio};
 
 /// How a run of `parallax` ended.
-pub struct Run {
+struct Run {
     pub code: i32,
     pub stdout: String,
     pub stderr: String,
@@ -28,7 +28,7 @@ impl From<Output> for Run {
 impl Run {
     /// The one line on standard error.
     #[track_caller]
-    pub fn error(&self, code: i32) -> &str {
+    fn error(&self, code: i32) -> &str {
         assert_eq!(self.code, code, "{}", self.stderr);
         assert_eq!(self.stdout, "");
         let line = self.stderr.strip_suffix('\n').unwrap();
@@ -37,7 +37,7 @@ impl Run {
     }
 
     #[track_caller]
-    pub fn json(&self) -> serde_json::Value {
+    fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|_| panic!("{}", self.stderr))
     }
 }
@@ -58,11 +58,11 @@ fn command(arguments: &[&str]) -> Command {
     command
 }
 
-pub fn parallax(arguments: &[&str]) -> Run {
+fn parallax(arguments: &[&str]) -> Run {
     command(arguments).output().unwrap().into()
 }
 
-pub fn parallax_reading(arguments: &[&str], input: &[u8]) -> Run {
+fn parallax_reading(arguments: &[&str], input: &[u8]) -> Run {
     let mut child = command(arguments).stdin(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(input).unwrap();
     child.wait_with_output().unwrap().into()
