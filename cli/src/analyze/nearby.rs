@@ -166,3 +166,62 @@ fn distance(time: CaptureTime, times: &[CaptureTime]) -> u64 {
         .min()
         .unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use parallax_core::digest::{IpFields, LinkFields, TcpFlags, TcpOptions};
+    use parallax_core::{FourTuple, TcpSeq};
+
+    use super::*;
+
+    /// A segment from 192.0.2.7 to 198.51.100.2, or back.
+    fn segment(nanos: i64, port: u16, flags: TcpFlags) -> Digest {
+        let client = Endpoint::new("192.0.2.7".parse().unwrap(), port);
+        let server = Endpoint::new("198.51.100.2".parse().unwrap(), 80);
+        let there = FourTuple::new(client, server);
+        let back = flags.has(TcpFlags::SYN) && flags.has(TcpFlags::ACK);
+        Digest {
+            time: CaptureTime::from_nanos(nanos),
+            tuple: if back { there.reversed() } else { there },
+            seq: TcpSeq(1),
+            ack: TcpSeq(1),
+            flags,
+            window: 0,
+            payload_len: 0,
+            payload_hash: None,
+            options: TcpOptions::default(),
+            ip: IpFields::default(),
+            link: LinkFields::default(),
+        }
+    }
+
+    #[test]
+    fn the_nearest_handshakes_of_other_flows_are_found() {
+        let many = i64::try_from(NEARBY_MAX).unwrap() * 3;
+        let other = |nanos| segment(nanos, 4001, TcpFlags::SYN);
+        let own = |nanos| segment(nanos, 4000, TcpFlags::SYN);
+        let nearby = Nearby::new((0..many).flat_map(|at| [own(at), other(at)]).collect());
+        let middle = many / 2;
+        let times = [CaptureTime::from_nanos(middle)];
+        let found = nearby.near(own(0).tuple.flow(), &times);
+        assert_eq!(found.len(), NEARBY_MAX);
+        assert!(found.iter().all(|digest| digest.tuple.src.port == 4001));
+        assert!(found.is_sorted_by_key(|digest| digest.time));
+        let reach = i64::try_from(NEARBY_MAX).unwrap() / 2;
+        let near = |digest: &Digest| (digest.time.nanos() - middle).abs() <= reach;
+        assert!(found.iter().all(near));
+    }
+
+    #[test]
+    fn a_syn_ack_of_an_endpoint_is_near_to_flows_with_other_hosts() {
+        let mut answer = segment(5, 4001, TcpFlags::SYN.with(TcpFlags::ACK));
+        answer.tuple.dst.addr = "203.0.113.9".parse().unwrap();
+        let flow = segment(0, 4000, TcpFlags::RST).tuple.flow();
+        let mut interest = Interest::default();
+        assert!(!interest.is_nearby(&answer, answer.tuple.flow()));
+        interest.add(flow, CaptureTime::from_nanos(0));
+        assert!(interest.is_nearby(&answer, answer.tuple.flow()));
+        let found = Nearby::new(vec![answer]).near(flow, &[CaptureTime::from_nanos(0)]);
+        assert_eq!(found, [answer]);
+    }
+}
