@@ -93,27 +93,39 @@ impl TcpFlags {
     }
 }
 
-/// One letter a flag, in the contract's order: `R`, `RA`, `RAP`, `S`, `SA`, `PA`, `FA`, `A`.
+/// One letter a flag: a RST as the contract has it (`R`, `RA`, `RAP`), others as is usual (`S`, `SA`, `PA`,
+/// `FA`, `A`).
 impl fmt::Display for TcpFlags {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut any = false;
-        for (flag, letter) in [
-            (Self::SYN, 'S'),
-            (Self::RST, 'R'),
-            (Self::ACK, 'A'),
-            (Self::PSH, 'P'),
-            (Self::FIN, 'F'),
-            (Self::URG, 'U'),
-            (Self::ECE, 'E'),
-            (Self::CWR, 'W'),
-            (Self::NS, 'N'),
-        ] {
-            if self.has(flag) {
-                fmt::Write::write_char(f, letter)?;
-                any = true;
-            }
+        const RESET: &[(TcpFlags, char)] = &[
+            (TcpFlags::RST, 'R'),
+            (TcpFlags::ACK, 'A'),
+            (TcpFlags::PSH, 'P'),
+            (TcpFlags::FIN, 'F'),
+            (TcpFlags::URG, 'U'),
+            (TcpFlags::SYN, 'S'),
+        ];
+        const OTHER: &[(TcpFlags, char)] = &[
+            (TcpFlags::SYN, 'S'),
+            (TcpFlags::FIN, 'F'),
+            (TcpFlags::PSH, 'P'),
+            (TcpFlags::URG, 'U'),
+            (TcpFlags::ACK, 'A'),
+        ];
+        const ECN: &[(TcpFlags, char)] = &[
+            (TcpFlags::ECE, 'E'),
+            (TcpFlags::CWR, 'W'),
+            (TcpFlags::NS, 'N'),
+        ];
+        let order = if self.has(Self::RST) { RESET } else { OTHER };
+        if self.0 == 0 {
+            return f.write_str("-");
         }
-        if any { Ok(()) } else { f.write_str("-") }
+        order
+            .iter()
+            .chain(ECN)
+            .filter(|(flag, _)| self.has(*flag))
+            .try_for_each(|(_, letter)| fmt::Write::write_char(f, *letter))
     }
 }
 
@@ -171,4 +183,23 @@ pub enum Direction {
     Unknown,
     In,
     Out,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_print_as_the_contract_and_custom_have_them() {
+        let told = |bits: &[TcpFlags]| {
+            let all = bits.iter().fold(TcpFlags(0), |all, flag| all.with(*flag));
+            all.to_string()
+        };
+        assert_eq!(told(&[TcpFlags::RST]), "R");
+        assert_eq!(told(&[TcpFlags::ACK, TcpFlags::RST]), "RA");
+        assert_eq!(told(&[TcpFlags::PSH, TcpFlags::ACK, TcpFlags::RST]), "RAP");
+        assert_eq!(told(&[TcpFlags::ACK, TcpFlags::PSH]), "PA");
+        assert_eq!(told(&[TcpFlags::SYN, TcpFlags::ACK, TcpFlags::ECE]), "SAE");
+        assert_eq!(told(&[]), "-");
+    }
 }
