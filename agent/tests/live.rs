@@ -13,6 +13,9 @@ use parallax_core::Digest;
 use parallax_core::decode::{Unread, UnreadCounts, decode};
 use parallax_core::digest::Direction;
 
+/// Set in a namespace of the test's own: nothing here may change the machine's interfaces.
+const OWN_NETWORK: &str = "PARALLAX_TEST_OWN_NETWORK";
+
 /// Runs one of this file's ignored tests in a new user and network namespace.
 fn in_own_network(test: &str, through: &[&str]) {
     let output = Command::new("unshare")
@@ -20,15 +23,20 @@ fn in_own_network(test: &str, through: &[&str]) {
         .args(through)
         .arg(std::env::current_exe().unwrap())
         .args(["--exact", test, "--ignored", "--nocapture"])
+        .env(OWN_NETWORK, "1")
         .output()
         .unwrap();
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{text}{errors}");
-    assert!(text.contains("1 passed"), "{text}{errors}");
+    assert!(output.status.success(), "{printed}{errors}");
+    assert!(printed.contains("1 passed"), "{printed}{errors}");
 }
 
 fn ip(arguments: &str) {
+    assert!(
+        std::env::var_os(OWN_NETWORK).is_some(),
+        "not in a namespace of its own"
+    );
     let status = Command::new("ip")
         .args(arguments.split(' '))
         .status()

@@ -12,6 +12,10 @@ mod line;
 
 /// Print the digest of every TCP segment in a capture file
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  parallax-agent digest --file client.pcap | head
+  zcat fw.pcapng.gz | parallax-agent digest --file - --format none")]
 pub struct DigestArgs {
     /// Capture file: pcap or pcapng, plain or gzipped; - is standard input
     #[arg(long, value_name = "FILE")]
