@@ -2,8 +2,10 @@
 
 #[path = "stream/ingest.rs"]
 mod ingest;
+#[path = "stream/program.rs"]
+mod program;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ingest::{Plan, TestCollector};
 use parallax_agent::outbox::Span;
@@ -18,6 +20,7 @@ use parallax_core::{
 use parallax_proto::v1::CaptureSource;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tonic::Status;
 
 fn digest(seq: u32, flags: TcpFlags) -> Digest {

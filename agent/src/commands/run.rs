@@ -229,6 +229,7 @@ impl Settings {
 pub fn run(args: RunArgs) -> anyhow::Result<()> {
     let settings = settings(args)?;
     let (live, stop) = LiveCapture::open(&settings.live_options())?;
+    let since = watch::now();
     eprintln!(
         "capturing on {} as vantage {:?}",
         links(&live),
@@ -239,7 +240,7 @@ pub fn run(args: RunArgs) -> anyhow::Result<()> {
     let handover = Handover::new(settings.flow_memory(), feed);
     let capturing = std::thread::Builder::new()
         .name("capture".to_owned())
-        .spawn(move || watch::capture(live, handover))
+        .spawn(move || watch::capture(live, since, handover))
         .context("cannot start the capture thread")?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -193,7 +193,7 @@ impl Conversation {
                     self.commit().await;
                 }
             }
-            agent_message::Message::Beat(beat) => self.beat(beat),
+            agent_message::Message::Beat(beat) => self.beat(&beat),
             agent_message::Message::Goodbye(_) => {
                 self.shelf.lock().unwrap().sessions[self.index].said_goodbye = true;
                 self.commit().await;
@@ -232,7 +232,7 @@ impl Conversation {
         session.batches.len()
     }
 
-    fn beat(&mut self, beat: Beat) {
+    fn beat(&mut self, beat: &Beat) {
         let mut held = self.shelf.lock().unwrap();
         let received = (held.stored.len() + self.uncommitted.len()) as u64;
         if beat.next_number > received {
@@ -240,7 +240,7 @@ impl Conversation {
             held.violations.push(violation);
         }
         if let Some(before) = held.beats.insert(beat.from, beat.clone())
-            && before != beat
+            && before != *beat
         {
             let violation = format!("{before:?} came again as {beat:?}");
             held.violations.push(violation);

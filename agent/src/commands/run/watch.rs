@@ -19,9 +19,13 @@ pub(super) struct Captured {
     pub error: Option<LiveError>,
 }
 
-/// Captures until stopped, or until nobody takes what is captured.
-pub(super) fn capture(mut live: LiveCapture, mut handover: Handover) -> Captured {
-    let mut watch = Watch::since(now());
+/// Captures until stopped, or until nobody takes what is captured; `live` is open since `since`.
+pub(super) fn capture(
+    mut live: LiveCapture,
+    since: CaptureTime,
+    mut handover: Handover,
+) -> Captured {
+    let mut watch = Watch::since(since);
     let error = go_on(&mut live, &mut handover, &mut watch).err();
     let error = error.or_else(|| take_last(live, &mut handover, &mut watch).err());
     debug!("flow memory evicted {:?}", handover.evicted());
@@ -148,7 +152,7 @@ impl Watch {
     clippy::disallowed_methods,
     reason = "coverage of an idle vantage ends at its clock, not at its last packet"
 )]
-fn now() -> CaptureTime {
+pub(super) fn now() -> CaptureTime {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
     CaptureTime::from_nanos(since_epoch.map_or(0, |span| span.as_nanos() as i64))
 }

@@ -1,0 +1,136 @@
+//! The program itself against a collector: a file, and an interface.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::ingest::{Plan, TestCollector};
+
+const AGENT: &str = env!("CARGO_BIN_EXE_parallax-agent");
+
+/// A capture of one SYN and the RST+ACK that refuses it.
+fn capture_file(folder: &Path) -> String {
+    let mut octets = Vec::new();
+    octets.extend(0xa1b2_3c4d_u32.to_le_bytes());
+    octets.extend([2, 0, 4, 0]);
+    for word in [0_u32, 0, 65_535, 101] {
+        octets.extend(word.to_le_bytes());
+    }
+    let (client, server) = ([192, 0, 2, 1], [198, 51, 100, 1]);
+    for (nanos, src, dst, ports, flags) in [
+        (1_u32, client, server, [0x9c, 0x40, 0, 80], 0x02),
+        (2, server, client, [0, 80, 0x9c, 0x40], 0x14),
+    ] {
+        for word in [1_767_323_045, nanos, 40, 40] {
+            octets.extend(word.to_le_bytes());
+        }
+        octets.extend([0x45, 0, 0, 40, 0, 0, 0x40, 0, 64, 6, 0, 0]);
+        octets.extend([src, dst, ports].concat());
+        octets.extend([0, 0, 0, 7, 0, 0, 0, 8, 0x50, flags, 0, 100, 0, 0, 0, 0]);
+    }
+    let path = folder.join("refused.pcap");
+    std::fs::write(&path, octets).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn replay_delivers_a_file_and_sums_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = capture_file(folder.path());
+    let collector = TestCollector::new(Plan::default());
+    let running = collector.listen(None);
+    let output = Command::new(AGENT)
+        .args([
+            "replay",
+            "--vantage=client",
+            "--host=192.0.2.1",
+            "--file",
+            &file,
+            "--collector",
+            &running.url(),
+        ])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(
+        stdout.trim_end(),
+        format!("{file} as client: 2 packets, 2 digests sent, 2 committed, 0 unread, 0 warnings")
+    );
+    let shelf = collector.shelf();
+    assert_eq!(shelf.violations, Vec::<String>::new());
+    assert_eq!(shelf.stored.len(), 2);
+    assert_eq!(shelf.beats.len(), 1);
+    let beat = shelf.beats.values().next().unwrap();
+    assert_eq!((beat.until - beat.from, beat.received), (1, 2));
+    assert!(shelf.sessions[0].said_goodbye);
+}
+
+/// Needs the right to capture.
+#[test]
+fn a_live_run_ships_a_reset_covers_silence_and_ends_on_a_signal() {
+    let collector = TestCollector::new(Plan {
+        commit_each: 1,
+        ..Plan::default()
+    });
+    let running = collector.listen(None);
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .unwrap()
+        .port();
+    let mut child = Command::new(AGENT)
+        .args(["run", "--vantage=lo", "--host=127.0.0.1", "--interface=lo"])
+        .args(["--filter", &format!("port {port}")])
+        .args(["--collector", &running.url()])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    let mut ready = String::new();
+    stderr.read_line(&mut ready).unwrap();
+    assert_eq!(ready, "capturing on lo (Ethernet) as vantage \"lo\"\n");
+    TcpStream::connect(("127.0.0.1", port)).unwrap_err();
+    wait_until(|| {
+        collector
+            .shelf()
+            .stored
+            .iter()
+            .any(parallax_core::Digest::is_rst)
+    });
+    wait_until(|| collector.shelf().beats.len() >= 4);
+    kill(Pid::from_raw(child.id() as i32), Signal::SIGTERM).unwrap();
+    let status = child.wait().unwrap();
+    let mut log = String::new();
+    stderr.read_to_string(&mut log).unwrap();
+    assert_eq!(status.code(), Some(0), "{log}");
+
+    let shelf = collector.shelf();
+    assert_eq!(shelf.violations, Vec::<String>::new());
+    assert!(shelf.sessions[0].said_goodbye);
+    let beats: Vec<_> = shelf.beats.values().collect();
+    assert!(
+        beats
+            .windows(2)
+            .all(|pair| pair[0].until + 1 == pair[1].from)
+    );
+    let reset = shelf.stored.iter().find(|digest| digest.is_rst()).unwrap();
+    let time = reset.time.nanos();
+    assert!(beats[0].from <= time && time <= beats[beats.len() - 1].until);
+}
+
+/// Looks every few milliseconds, for some twenty seconds.
+#[track_caller]
+fn wait_until(mut reached: impl FnMut() -> bool) {
+    for _ in 0..4000 {
+        if reached() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    panic!("waited for 20 s");
+}
