@@ -141,7 +141,14 @@ fn groups<'a>(scene: &Scene<'a>) -> Vec<Group<'a>> {
                 });
                 groups.len() - 1
             });
-            groups[place].sightings.push((vantage, *seen));
+            let sightings = &mut groups[place].sightings;
+            let doubled =
+                sightings.iter().rev().take(4).any(|(other, known)| {
+                    *other == vantage && known.digest.is_doubled_by(seen.digest)
+                });
+            if !doubled {
+                sightings.push((vantage, *seen));
+            }
         }
     }
     groups
@@ -212,7 +219,10 @@ fn build<'a>(scene: &Scene<'a>, passed: &[Passed], group: &Group<'a>) -> Option<
         .iter()
         .position(|&vantage| at(vantage).next().is_some())?;
     let first_seen = at(travel[first]).next()?;
-    let count = travel.iter().map(|&vantage| copies(at(vantage))).max()?;
+    let count = travel
+        .iter()
+        .map(|&vantage| at(vantage).count() as u32)
+        .max()?;
     let views = travel
         .iter()
         .map(|&vantage| View {
@@ -256,23 +266,6 @@ fn without_misses(mut views: Vec<View<'_>>, first: usize) -> Vec<View<'_>> {
     views
 }
 
-/// Copies of a packet at one vantage, less those that the capture itself doubled: the same packet
-/// recorded on two interfaces, or twice on one ("any" devices, mirror ports).
-fn copies<'a>(sightings: impl Iterator<Item = Seen<'a>>) -> u32 {
-    let mut packets: Vec<&Digest> = Vec::new();
-    for seen in sightings {
-        let doubled = packets.iter().any(|known| {
-            known.ip.id.is_some_and(|id| id != 0) && known.ip.id == seen.digest.ip.id
-                || known.link.interface != seen.digest.link.interface
-                    && seen.digest.time.since(known.time).abs() < crate::time::MILLISECOND
-        });
-        if !doubled {
-            packets.push(seen.digest);
-        }
-    }
-    packets.len() as u32
-}
-
 /// A UUID v7 of the reset's time, whose random part is a hash: the same input gives the same id.
 fn new_id(scene: &Scene<'_>, identity: u64, time: CaptureTime) -> Uuid {
     let millis = (time.nanos().max(0) / crate::time::MILLISECOND).cast_unsigned();
@@ -300,15 +293,17 @@ fn silence<'a>(
     };
     let offset = scene.path.offsets[vantage].unwrap_or(0);
     let moment = CaptureTime::from_nanos(first_seen.at.saturating_add(offset));
-    if let Err(blindness) = watched(&scene.evidence.vantages[vantage].coverage, moment) {
-        return Sight::Blind(blindness);
-    }
+    let error = scene.path.errors[vantage];
+    let drop_rate = match watched(&scene.evidence.vantages[vantage].coverage, moment, error) {
+        Ok(drop_rate) => drop_rate,
+        Err(blindness) => return Sight::Blind(blindness),
+    };
     if passed.is_lossy() {
         return Sight::Blind(Blindness::Lossy(passed));
     }
     Sight::Absent(Attestation {
         on_path,
-        miss_rate: passed.miss_rate(),
+        miss_rate: passed.miss_rate().max(drop_rate),
     })
 }
 
@@ -348,29 +343,39 @@ fn on_path(scene: &Scene<'_>, vantage: usize, group: &Group<'_>) -> Result<OnPat
 /// How far around a reset a drop makes the silence doubtful: a beat's span and the clocks' error.
 const DOUBT: i64 = 50 * crate::time::MILLISECOND;
 
-fn watched(coverage: &[Coverage], moment: CaptureTime) -> Result<(), Blindness> {
+/// A vantage that loses more than this share of the packets around a reset may have lost the reset.
+const DROP_RATE_MAX: f64 = 0.02;
+
+/// Whether coverage holds a moment that is known within `error` nanoseconds; then the share of packets
+/// dropped around it.
+fn watched(coverage: &[Coverage], moment: CaptureTime, error: i64) -> Result<f64, Blindness> {
     let (Some(first), Some(last)) = (
         coverage.iter().map(|span| span.from).min(),
         coverage.iter().map(|span| span.until).max(),
     ) else {
         return Err(Blindness::NoCoverage);
     };
-    if moment < first {
+    if moment.plus(error.saturating_neg()) < first {
         return Err(Blindness::StartedAfter);
     }
-    if moment > last {
-        return Err(Blindness::EndedBefore(moment.since(last)));
+    if moment.plus(error) > last {
+        return Err(Blindness::EndedBefore(moment.plus(error).since(last)));
     }
     if !coverage.iter().any(|span| span.covers(moment)) {
         return Err(Blindness::Gap);
     }
-    let dropped: u64 = coverage
+    let near = coverage
         .iter()
-        .filter(|span| span.from <= moment.plus(DOUBT) && moment.plus(-DOUBT) <= span.until)
-        .map(|span| span.dropped)
-        .sum();
-    if dropped > 0 {
+        .filter(|span| span.from <= moment.plus(DOUBT) && moment.plus(-DOUBT) <= span.until);
+    let (received, dropped) = near.fold((0_u64, 0_u64), |(received, dropped), span| {
+        (
+            received.saturating_add(span.received),
+            dropped.saturating_add(span.dropped),
+        )
+    });
+    let rate = dropped as f64 / (received as f64 + dropped as f64).max(1.0);
+    if rate > DROP_RATE_MAX {
         return Err(Blindness::Dropping(dropped));
     }
-    Ok(())
+    Ok(rate)
 }

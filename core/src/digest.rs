@@ -44,6 +44,16 @@ impl Digest {
         self.seq.plus(self.seq_len())
     }
 
+    /// Whether `later`, an equal segment at the same vantage, is the same packet recorded twice: on two
+    /// interfaces of one machine ("any" devices, routers), or by a mirror port.
+    pub fn is_doubled_by(&self, later: &Self) -> bool {
+        const AT_ONCE: i64 = crate::time::MILLISECOND;
+        let same_id = self.ip.id.is_some_and(|id| id != 0) && self.ip.id == later.ip.id;
+        let elsewhere = self.link.interface != later.link.interface || self.ip.ttl != later.ip.ttl;
+        let at_once = later.time.since(self.time).saturating_abs() < AT_ONCE;
+        at_once && (same_id || elsewhere)
+    }
+
     pub fn is_rst(&self) -> bool {
         self.flags.has(TcpFlags::RST)
     }

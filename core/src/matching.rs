@@ -7,8 +7,8 @@ use crate::digest::Digest;
 use crate::flow::FourTuple;
 use crate::report::Side;
 
-/// Everything of a segment that a hop leaves alone. Two equal keys at one vantage are ambiguous and
-/// are not used.
+/// Everything of a segment that a hop leaves alone. Two packets with equal keys at one vantage are
+/// ambiguous and are not used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct PacketKey {
     tuple: FourTuple,
@@ -47,7 +47,12 @@ impl<'a> Recognisable<'a> {
         let mut seen: HashMap<PacketKey, Option<(&Digest, Side)>> = HashMap::new();
         for (digest, sender) in digests {
             seen.entry(PacketKey::of(digest))
-                .and_modify(|entry| *entry = None)
+                .and_modify(|entry| {
+                    // A router's two interfaces record each packet twice; the first is as good.
+                    if !entry.is_some_and(|(first, _)| first.is_doubled_by(digest)) {
+                        *entry = None;
+                    }
+                })
                 .or_insert(Some((digest, sender)));
         }
         let unique = seen

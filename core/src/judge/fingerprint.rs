@@ -55,6 +55,13 @@ pub(crate) fn lean(scene: &Scene<'_>, case: &Case<'_>) -> Leaning {
     leaning
 }
 
+fn hops_told(ttl: u8) -> String {
+    match hop_count(ttl) {
+        1 => "1 hop".to_owned(),
+        count => format!("{count} hops"),
+    }
+}
+
 /// Hops that a packet has come, by the common initial TTLs.
 fn hop_count(ttl: u8) -> u8 {
     match ttl {
@@ -86,17 +93,17 @@ fn hops(scene: &Scene<'_>, case: &Case<'_>) -> Option<(f64, String)> {
         (
             HOPS_AGREE,
             format!(
-                "at {here} the RST has come {} hops (TTL {ttl}), like other packets from the {sender}",
-                hop_count(ttl)
+                "at {here} the RST has come {} (TTL {ttl}), like other packets from the {sender}",
+                hops_told(ttl)
             ),
         )
     } else {
         (
             HOPS_DIFFER,
             format!(
-                "at {here} the RST has come {} hops (TTL {ttl}), other packets from the {sender} {} (TTL {example})",
-                hop_count(ttl),
-                hop_count(example)
+                "at {here} the RST has come {} (TTL {ttl}), other packets from the {sender} {} (TTL {example})",
+                hops_told(ttl),
+                hops_told(example)
             ),
         )
     })

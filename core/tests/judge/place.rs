@@ -314,3 +314,36 @@ fn a_vantage_that_alone_missed_a_passing_reset_is_no_place_of_loss() {
     assert_eq!(report.lost_between, None);
     assert!(!report.absent_at[0].attested);
 }
+
+#[test]
+fn a_router_that_records_both_its_interfaces_accuses_nobody() {
+    let mut wire = Wire::new(&ALL);
+    wire.double("gw");
+    wire.handshake();
+    wire.exchange();
+    wire.send(Side::Server, flags("RA").window(501));
+    let report = only(wire.judge());
+    assert_eq!(report.origin, Origin::Endpoint);
+    assert_eq!(report.count, 1);
+    assert_eq!(report.path, ["client", "gw", "fw-in", "fw-out", "server"]);
+
+    let mut wire = Wire::new(&ALL);
+    wire.double("fw-in");
+    forged(&mut wire);
+    let report = only(wire.judge());
+    assert_eq!(between(&report), [Some("fw-out"), Some("fw-in")]);
+}
+
+#[test]
+fn a_vantage_that_drops_packets_around_the_reset_is_blind() {
+    let mut wire = Wire::new(&ALL);
+    forged(&mut wire);
+    let mut evidence = wire.evidence();
+    for (dropped, attested) in [(0, true), (1, true), (500, false)] {
+        evidence.vantages[3].coverage[0].received = 1000;
+        evidence.vantages[3].coverage[0].dropped = dropped;
+        let report = only(judge::judge_flow(&evidence));
+        let fw_out = report.absent_at.iter().find(|one| one.vantage == "fw-out");
+        assert_eq!(fw_out.unwrap().attested, attested, "{dropped} dropped");
+    }
+}

@@ -83,6 +83,7 @@ struct Point {
     nearby: Vec<Digest>,
     forget: bool,
     link: Option<[u8; 6]>,
+    doubled: bool,
 }
 
 /// Vantages in a row, a router between each two and 1 ms of delay.
@@ -110,6 +111,7 @@ impl Wire {
                 nearby: Vec::new(),
                 forget: false,
                 link: None,
+                doubled: false,
             })
             .collect();
         Self {
@@ -197,6 +199,12 @@ impl Wire {
         self.points[place].link = kept;
     }
 
+    /// The vantage is a router that records packets as they come and as they go.
+    pub fn double(&mut self, name: &str) {
+        let place = self.place(name);
+        self.points[place].doubled = true;
+    }
+
     pub fn links(&mut self) {
         for (index, point) in self.points.iter_mut().enumerate() {
             point.link = Some([2, 0, 0, 0, 0, index as u8]);
@@ -229,6 +237,11 @@ impl Wire {
             let travel = (step - from) as i64 * MILLISECOND;
             seen.time = CaptureTime::from_nanos(self.now + travel + point.clock);
             point.segments.push(seen);
+            if point.doubled {
+                seen.ip.ttl -= 1;
+                seen.time = seen.time.plus(20_000);
+                point.segments.push(seen);
+            }
         }
         self.now += (until - from) as i64 * MILLISECOND;
     }
