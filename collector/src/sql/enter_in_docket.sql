@@ -1,0 +1,13 @@
+-- Flows to judge, in the transaction that stores their evidence. $1 flows with a RST among the new digests,
+-- $2 other flows: they matter where a reset of theirs is known.
+INSERT INTO docket (flow)
+SELECT flow
+FROM (
+    SELECT unnest($1::bigint[]) AS flow
+    UNION
+    SELECT reset.flow FROM reset WHERE reset.flow = ANY ($2::bigint[])
+) AS touched
+-- In one order everywhere, so that two transactions never wait for each other in a circle.
+ORDER BY flow
+ON CONFLICT (flow) DO UPDATE SET evidence = docket.evidence + 1
+RETURNING flow

@@ -1,0 +1,17 @@
+-- Strikes flows out of the docket and marks their resets settled; marks those of flows that are open again.
+-- $1 flows to settle, $2 the docket's count of evidence when theirs was gathered, $3 open flows.
+WITH struck AS (
+    -- Evidence that came since then has raised the count: such a flow stays.
+    DELETE FROM docket
+    USING unnest($1::bigint[], $2::bigint[]) AS judged (flow, evidence)
+    WHERE docket.flow = judged.flow AND docket.evidence = judged.evidence
+    RETURNING docket.flow
+)
+UPDATE reset
+SET settled = NOT settled
+WHERE (NOT settled AND flow IN (SELECT flow FROM struck))
+    -- It was in no docket.
+    OR (NOT settled AND flow IN (
+        SELECT flow FROM unnest($1::bigint[], $2::bigint[]) AS judged (flow, evidence) WHERE evidence IS NULL
+    ))
+    OR (settled AND flow = ANY ($3::bigint[]))

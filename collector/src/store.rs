@@ -1,0 +1,81 @@
+//! Everything in Postgres: connecting, migrating, loading digests, gathering evidence, keeping
+//! verdicts, answering questions.
+
+use sqlx::postgres::PgPool;
+use thiserror::Error;
+
+mod answers;
+mod connect;
+mod copy;
+mod digest_row;
+mod evidence;
+mod load;
+mod rows;
+mod runs;
+mod spans;
+mod verdicts;
+
+pub use answers::{Filters, Place};
+pub use connect::{ConnectError, Target};
+pub use copy::{COPY_DIGESTS, encode_digests};
+pub use evidence::{Ask, Gathered, PortionOfFlow, SEGMENTS_MAX};
+pub use load::{Beat, Loaded, Outcome, Portion};
+pub use rows::RowError;
+pub use runs::{NewRun, RegisterError, Registered, Source};
+pub use verdicts::{Settling, Verdicts};
+
+/// The collector's database.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pool: PgPool,
+}
+
+/// What the database did not do.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    #[error("cannot {what}: {source}")]
+    Database {
+        what: &'static str,
+        source: sqlx::Error,
+    },
+    #[error(transparent)]
+    Row(#[from] RowError),
+    #[error("cannot {what}: {source}")]
+    Json {
+        what: &'static str,
+        source: serde_json::Error,
+    },
+}
+
+impl StoreError {
+    pub(crate) fn database(what: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
+        move |source| Self::Database { what, source }
+    }
+
+    /// Whether the statement itself was refused, rather than the database out of reach.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::Database { source, .. } => source.as_database_error().is_some_and(|error| {
+                // Classes 08 (connection), 53 (resources) and 57 (operator: shutdown) pass by themselves;
+                // so do serialization failures and deadlocks (40).
+                let code = error.code().unwrap_or_default();
+                !["08", "40", "53", "57"]
+                    .iter()
+                    .any(|class| code.starts_with(class))
+            }),
+            Self::Row(_) | Self::Json { .. } => true,
+        }
+    }
+}
+
+impl Store {
+    /// The pool, for tests and benchmarks.
+    pub fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// Waits until no connection is in use and closes them.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}

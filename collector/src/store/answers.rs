@@ -1,0 +1,212 @@
+//! Answers to questions: resets by filter, one reset, vantages, late coverage.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use parallax_core::CaptureTime;
+use parallax_core::report::{Count, Document, ResetReport, VantageSummary};
+use parallax_core::vantage::KindName;
+use uuid::Uuid;
+
+use super::evidence::Ask;
+use super::rows::RowName;
+use super::{Store, StoreError};
+
+/// Which resets are asked for; `None` does not filter.
+#[derive(Debug, Clone, Default)]
+pub struct Filters {
+    pub since: Option<CaptureTime>,
+    pub until: Option<CaptureTime>,
+    /// Source or destination.
+    pub address: Option<IpAddr>,
+    /// Source or destination.
+    pub port: Option<u16>,
+    /// A vantage that saw it.
+    pub vantage: Option<String>,
+    pub origin: Option<&'static str>,
+    pub cause: Option<&'static str>,
+    pub between: Option<Place>,
+    /// The newest this many.
+    pub limit: u32,
+}
+
+/// Two vantages, in either order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place(pub String, pub String);
+
+#[derive(sqlx::FromRow)]
+struct ReportRow {
+    id: Uuid,
+    report: String,
+}
+
+#[derive(sqlx::FromRow)]
+struct SummaryRow {
+    id: i32,
+    name: String,
+    kind: String,
+    addresses: Vec<IpAddr>,
+    received: i64,
+    dropped: i64,
+    first_ns: Option<i64>,
+    last_ns: Option<i64>,
+}
+
+impl Store {
+    /// The newest resets that pass, oldest first, and whether there are more.
+    pub async fn resets(&self, filters: &Filters) -> Result<(Vec<ResetReport>, bool), StoreError> {
+        let between = filters.between.as_ref();
+        let limit = i64::from(filters.limit);
+        let rows: Vec<ReportRow> = sqlx::query_as(include_str!("../sql/resets.sql"))
+            .bind(filters.since.map(CaptureTime::nanos))
+            .bind(filters.until.map(CaptureTime::nanos))
+            .bind(filters.address)
+            .bind(filters.port.map(i32::from))
+            .bind(filters.vantage.as_deref())
+            .bind(filters.origin)
+            .bind(filters.cause)
+            .bind(between.map(|place| place.0.as_str()))
+            .bind(between.map(|place| place.1.as_str()))
+            .bind(limit + 1)
+            // A plan for these filters, not for any.
+            .persistent(false)
+            .fetch_all(&self.pool)
+            .await
+            .map_err(StoreError::database("read resets"))?;
+        let more = rows.len() > filters.limit as usize;
+        let rows = rows.iter().take(filters.limit as usize).rev();
+        let reports: Result<Vec<ResetReport>, StoreError> = rows.map(report).collect();
+        Ok((reports?, more))
+    }
+
+    /// The flow and time of a reset.
+    pub async fn find_reset(&self, id: Uuid) -> Result<Option<Ask>, StoreError> {
+        let row: Option<(i64, i64)> =
+            sqlx::query_as("SELECT flow, time_ns FROM reset WHERE id = $1 LIMIT 1")
+                .bind(id)
+                .fetch_optional(&self.pool)
+                .await
+                .map_err(StoreError::database("find a reset"))?;
+        Ok(row.map(|(flow, time)| Ask {
+            flow,
+            moment: Some(CaptureTime::from_nanos(time)),
+        }))
+    }
+
+    /// Every vantage, in the order of first registration.
+    pub async fn summaries(&self) -> Result<Vec<VantageSummary>, StoreError> {
+        let rows: Vec<SummaryRow> = sqlx::query_as(include_str!("../sql/summaries.sql"))
+            .fetch_all(&self.pool)
+            .await
+            .map_err(StoreError::database("read vantages"))?;
+        let unread: Vec<(i32, String, i64)> = sqlx::query_as(include_str!("../sql/unread.sql"))
+            .fetch_all(&self.pool)
+            .await
+            .map_err(StoreError::database("read counts of unread packets"))?;
+        let mut by_vantage: BTreeMap<i32, Vec<Count>> = BTreeMap::new();
+        for (vantage_id, reason, count) in unread {
+            by_vantage.entry(vantage_id).or_default().push(Count {
+                what: reason,
+                count: count.max(0).cast_unsigned(),
+            });
+        }
+        rows.into_iter()
+            .map(|row| {
+                let unreadable = by_vantage.remove(&row.id).unwrap_or_default();
+                summary(row, unreadable)
+            })
+            .collect()
+    }
+
+    /// The document of these filters. `connected` tells whether an agent is connected for a vantage.
+    pub async fn document(
+        &self,
+        filters: Option<&Filters>,
+        path: &[String],
+        connected: impl Fn(&str) -> bool,
+    ) -> Result<Document, StoreError> {
+        let mut vantages = self.summaries().await?;
+        for vantage in &mut vantages {
+            vantage.connected = Some(connected(&vantage.name));
+        }
+        let mut warnings = Vec::new();
+        let resets = match filters {
+            None => Vec::new(),
+            Some(filters) => {
+                let (resets, more) = self.resets(filters).await?;
+                if more {
+                    warnings.push(format!(
+                        "only the newest {} resets are shown: narrow the question, or raise the limit",
+                        filters.limit
+                    ));
+                }
+                resets
+            }
+        };
+        let path = (!path.is_empty()).then(|| path.to_vec());
+        Ok(Document::assemble(vantages, path, resets, warnings))
+    }
+
+    /// Enters every flow with a reset in this span in the docket; returns them.
+    pub async fn docket_span(
+        &self,
+        from: CaptureTime,
+        until: CaptureTime,
+    ) -> Result<Vec<i64>, StoreError> {
+        let rows: Vec<(i64,)> = sqlx::query_as(include_str!("../sql/docket_span.sql"))
+            .bind(from.nanos())
+            .bind(until.nanos())
+            .fetch_all(&self.pool)
+            .await
+            .map_err(StoreError::database("enter a span in the docket"))?;
+        Ok(rows.into_iter().map(|(flow,)| flow).collect())
+    }
+
+    /// Every flow that waits for judgement.
+    pub async fn docketed(&self) -> Result<Vec<i64>, StoreError> {
+        let rows: Vec<(i64,)> = sqlx::query_as("SELECT flow FROM docket ORDER BY flow")
+            .fetch_all(&self.pool)
+            .await
+            .map_err(StoreError::database("read the docket"))?;
+        Ok(rows.into_iter().map(|(flow,)| flow).collect())
+    }
+
+    /// Whether the database answers.
+    pub async fn is_alive(&self) -> bool {
+        sqlx::query("SELECT 1").execute(&self.pool).await.is_ok()
+    }
+}
+
+fn report(row: &ReportRow) -> Result<ResetReport, StoreError> {
+    serde_json::from_str(&row.report).map_err(|error| {
+        let name = RowName {
+            table: "reset",
+            row: format!("id {}", row.id),
+        };
+        name.refuse("report", error).into()
+    })
+}
+
+fn summary(row: SummaryRow, unreadable: Vec<Count>) -> Result<VantageSummary, StoreError> {
+    let name = RowName {
+        table: "vantage",
+        row: format!("id {}", row.id),
+    };
+    let kind = match row.kind.as_str() {
+        "host" => KindName::Host,
+        "hop" => KindName::Hop,
+        other => return Err(name.refuse("kind", other).into()),
+    };
+    Ok(VantageSummary {
+        kind,
+        addresses: row.addresses,
+        packets: name.narrow("received", row.received)?,
+        first: row.first_ns.map(CaptureTime::from_nanos),
+        last: row.last_ns.map(CaptureTime::from_nanos),
+        dropped: name.narrow("dropped", row.dropped)?,
+        clock_offset_ns: None,
+        unreadable,
+        connected: None,
+        name: row.name,
+    })
+}

@@ -1,0 +1,130 @@
+//! A row of table `digest` and the digest that it stands for.
+
+use std::net::IpAddr;
+
+use parallax_core::digest::{
+    Digest, Direction, IpFields, LinkFields, TcpFlags, TcpOptions, Timestamps,
+};
+use parallax_core::{CaptureTime, Endpoint, FourTuple, TcpSeq};
+
+use super::rows::{Mac, RowError, RowName};
+
+/// Columns as they come; nothing of it leaves the store.
+#[derive(Debug, sqlx::FromRow)]
+pub(super) struct DigestRow {
+    /// Which question this row answers, from 1.
+    pub asked: i64,
+    pub run_id: i32,
+    pub number: i64,
+    pub time_ns: i64,
+    seq: i64,
+    ack: i64,
+    payload_len: i64,
+    option_order: i64,
+    sport: i32,
+    dport: i32,
+    win: i32,
+    flags: i16,
+    ttl: i16,
+    traffic_class: i16,
+    marks: i16,
+    interface: i16,
+    src: IpAddr,
+    dst: IpAddr,
+    payload_hash: Option<i64>,
+    ts_value: Option<i64>,
+    ts_echo: Option<i64>,
+    ip_id: Option<i32>,
+    mss: Option<i32>,
+    window_scale: Option<i16>,
+    vlan_outer: Option<i32>,
+    vlan_inner: Option<i32>,
+    link_source: Option<Mac>,
+}
+
+/// Bits of column `marks`, as in the protocol's `DigestBatch.marks`.
+pub(super) mod marks {
+    pub const DONT_FRAGMENT: i16 = 1;
+    pub const FRAGMENT: i16 = 2;
+    pub const OPTIONS_CUT: i16 = 4;
+    pub const SACK_PERMITTED: i16 = 8;
+    pub const IN: i16 = 16;
+    pub const OUT: i16 = 32;
+    pub const DIRECTION: i16 = IN | OUT;
+    pub const ALL: i16 = DONT_FRAGMENT | FRAGMENT | OPTIONS_CUT | SACK_PERMITTED | DIRECTION;
+}
+
+impl TryFrom<&DigestRow> for Digest {
+    type Error = RowError;
+
+    fn try_from(row: &DigestRow) -> Result<Self, RowError> {
+        let name = RowName {
+            table: "digest",
+            row: format!("run {} number {}", row.run_id, row.number),
+        };
+        let has = |mark: i16| row.marks & mark != 0;
+        Ok(Self {
+            time: CaptureTime::from_nanos(row.time_ns),
+            tuple: FourTuple::new(
+                Endpoint::new(row.src, name.narrow("sport", row.sport)?),
+                Endpoint::new(row.dst, name.narrow("dport", row.dport)?),
+            ),
+            seq: TcpSeq(name.narrow("seq", row.seq)?),
+            ack: TcpSeq(name.narrow("ack", row.ack)?),
+            flags: TcpFlags(name.narrow("flags", row.flags)?),
+            window: name.narrow("win", row.win)?,
+            payload_len: name.narrow("payload_len", row.payload_len)?,
+            payload_hash: row.payload_hash.map(i64::cast_unsigned),
+            options: TcpOptions {
+                mss: name.narrow_option("mss", row.mss)?,
+                window_scale: name.narrow_option("window_scale", row.window_scale)?,
+                sack_permitted: has(marks::SACK_PERMITTED),
+                timestamps: timestamps(row, &name)?,
+                order: row.option_order.cast_unsigned(),
+                cut: has(marks::OPTIONS_CUT),
+            },
+            ip: IpFields {
+                ttl: name.narrow("ttl", row.ttl)?,
+                id: name.narrow_option("ip_id", row.ip_id)?,
+                dont_fragment: has(marks::DONT_FRAGMENT),
+                traffic_class: name.narrow("traffic_class", row.traffic_class)?,
+                fragment: has(marks::FRAGMENT),
+            },
+            link: LinkFields {
+                direction: direction(row, &name)?,
+                source: row.link_source.map(|mac| mac.0),
+                vlans: [
+                    name.narrow_option("vlan_outer", row.vlan_outer)?,
+                    name.narrow_option("vlan_inner", row.vlan_inner)?,
+                ],
+                interface: name.narrow("interface", row.interface)?,
+            },
+        })
+    }
+}
+
+fn timestamps(row: &DigestRow, name: &RowName) -> Result<Option<Timestamps>, RowError> {
+    match (row.ts_value, row.ts_echo) {
+        (None, None) => Ok(None),
+        (Some(value), Some(echo)) => Ok(Some(Timestamps {
+            value: name.narrow("ts_value", value)?,
+            echo: name.narrow("ts_echo", echo)?,
+        })),
+        _ => Err(name.refuse(
+            "ts_echo",
+            "a value where ts_value has none, or none where it has one",
+        )),
+    }
+}
+
+fn direction(row: &DigestRow, name: &RowName) -> Result<Direction, RowError> {
+    let bits = row.marks & marks::DIRECTION;
+    if row.marks & !marks::ALL != 0 || bits == marks::DIRECTION {
+        return Err(name.refuse("marks", row.marks));
+    }
+    Ok(match bits {
+        marks::IN => Direction::In,
+        marks::OUT => Direction::Out,
+        _ => Direction::Unknown,
+    })
+}

@@ -1,0 +1,398 @@
+//! Gathering everything known about flows, in a constant number of questions for many of them.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::net::IpAddr;
+
+use parallax_core::time::SECOND;
+use parallax_core::{
+    CaptureTime, Coverage, Digest, Flow, FlowEvidence, Selection, Vantage, VantageEvidence,
+    VantageKind,
+};
+use sqlx::postgres::PgConnection;
+use uuid::Uuid;
+
+use super::digest_row::DigestRow;
+use super::rows::{RowError, RowName};
+use super::{Store, StoreError};
+
+mod sightings;
+
+use sightings::Sightings;
+
+/// The most segments of one flow that are gathered at one vantage: those nearest to the reset, more
+/// before it than after it, and the first ones (`sql/segments.sql`).
+pub const SEGMENTS_MAX: usize = 4096;
+/// One more than is used of each part of `sql/segments.sql`: it tells that there are more.
+const BEFORE_LIMIT: usize = 3073;
+const AFTER_LIMIT: usize = 1025;
+
+/// How far around a flow's segments a run counts as having watched it.
+const AROUND: i64 = 60 * SECOND;
+
+/// A flow to gather.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ask {
+    /// [`Flow::hash`] as the database carries it.
+    pub flow: i64,
+    /// The time of the reset in question; `None`: the newest.
+    pub moment: Option<CaptureTime>,
+}
+
+/// Whether all that is stored of a flow was gathered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PortionOfFlow {
+    Whole,
+    /// Only the segments nearest to the moment: see [`SEGMENTS_MAX`].
+    Part,
+}
+
+/// One flow's evidence, and how it stood in the docket at that moment.
+#[derive(Debug)]
+pub struct Gathered {
+    pub flow: i64,
+    /// One entry; none: the flow has no reset; several: different 4-tuples of equal hash.
+    pub evidence: Result<Vec<FlowEvidence>, RowError>,
+    pub portion: PortionOfFlow,
+    /// `docket.evidence`; `None`: not in the docket.
+    pub docket: Option<i64>,
+}
+
+#[derive(Debug, sqlx::FromRow)]
+struct VantageRow {
+    id: i32,
+    name: String,
+    kind: String,
+    addresses: Vec<IpAddr>,
+}
+
+impl TryFrom<&VantageRow> for Vantage {
+    type Error = RowError;
+
+    fn try_from(row: &VantageRow) -> Result<Self, RowError> {
+        let kind = match row.kind.as_str() {
+            "hop" => VantageKind::Hop,
+            "host" => VantageKind::Host {
+                addresses: row.addresses.clone(),
+            },
+            other => {
+                let name = RowName {
+                    table: "vantage",
+                    row: format!("id {}", row.id),
+                };
+                return Err(name.refuse("kind", other));
+            }
+        };
+        Ok(Self {
+            name: row.name.clone(),
+            kind,
+        })
+    }
+}
+
+#[derive(Debug, sqlx::FromRow)]
+struct CoverageRow {
+    asked: i64,
+    run_id: i32,
+    from_ns: i64,
+    until_ns: i64,
+    received: i64,
+    dropped: i64,
+    selection: String,
+}
+
+/// A flow at a vantage, and the moment around which it is gathered there.
+#[derive(Debug, Clone, Copy)]
+struct Post {
+    /// Index into the asks.
+    ask: usize,
+    flow: Flow,
+    vantage_id: i32,
+    moment: i64,
+}
+
+impl Store {
+    /// Gathers the evidence of each asked flow, as of one moment of the database. `path` names the
+    /// configured path, client side first.
+    pub async fn gather(&self, asks: &[Ask], path: &[String]) -> Result<Vec<Gathered>, StoreError> {
+        let mut tx = self
+            .pool
+            .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            .await
+            .map_err(StoreError::database("begin to gather evidence"))?;
+        let hashes: Vec<i64> = asks.iter().map(|ask| ask.flow).collect();
+        let docket = docket(&mut tx, &hashes).await?;
+        let vantages = vantages(&mut tx).await?;
+        let sightings = sightings::load(&mut tx, &hashes).await?;
+        let known = known_ids(&mut tx, &hashes).await?;
+        let posts = posts(asks, &sightings, &vantages);
+        let found = Found {
+            segments: segments(&mut tx, asks, &posts).await?,
+            nearby: nearby(&mut tx, asks, &posts).await?,
+            coverage: coverage(&mut tx, &posts).await?,
+        };
+        tx.commit()
+            .await
+            .map_err(StoreError::database("end gathering evidence"))?;
+        let mut parts = vec![PortionOfFlow::Whole; asks.len()];
+        let mut built: Vec<Result<Vec<FlowEvidence>, RowError>> =
+            asks.iter().map(|_| Ok(Vec::new())).collect();
+        // Posts come flow by flow, and within a flow in the order of the vantages.
+        let mut start = 0;
+        for chunk in posts.chunk_by(|a, b| a.ask == b.ask && a.flow == b.flow) {
+            let ask = chunk[0].ask;
+            if found.is_part(start, chunk) {
+                parts[ask] = PortionOfFlow::Part;
+            }
+            let one = found.build(start, chunk, &vantages, path, &known[&asks[ask].flow]);
+            start += chunk.len();
+            match (one, &mut built[ask]) {
+                (Ok(one), Ok(all)) => all.push(one),
+                (Err(error), whole) => *whole = Err(error),
+                (Ok(_), Err(_)) => {}
+            }
+        }
+        Ok(asks
+            .iter()
+            .zip(built)
+            .zip(parts)
+            .map(|((ask, evidence), portion)| Gathered {
+                flow: ask.flow,
+                evidence,
+                portion,
+                docket: docket.get(&ask.flow).copied(),
+            })
+            .collect())
+    }
+}
+
+/// Answers by post (index into the posts).
+struct Found {
+    segments: HashMap<usize, Vec<DigestRow>>,
+    nearby: HashMap<usize, Vec<DigestRow>>,
+    coverage: HashMap<usize, Vec<CoverageRow>>,
+}
+
+impl Found {
+    fn is_part(&self, start: usize, posts: &[Post]) -> bool {
+        (start..).zip(posts).any(|(index, post)| {
+            let Some(rows) = self.segments.get(&index) else {
+                return false;
+            };
+            let before = rows.iter().filter(|row| row.time_ns <= post.moment).count();
+            // The first ones may have come twice.
+            before >= BEFORE_LIMIT || rows.len() - before >= AFTER_LIMIT
+        })
+    }
+
+    fn build(
+        &self,
+        start: usize,
+        posts: &[Post],
+        vantages: &[VantageRow],
+        path: &[String],
+        known_ids: &[(u64, Uuid)],
+    ) -> Result<FlowEvidence, RowError> {
+        let all: Result<Vec<VantageEvidence>, RowError> = (start..)
+            .zip(posts)
+            .zip(vantages)
+            .map(|((index, post), vantage)| self.at(index, post, vantage))
+            .collect();
+        Ok(FlowEvidence {
+            flow: posts[0].flow,
+            vantages: all?,
+            configured_path: configured(path, vantages),
+            known_ids: known_ids.to_vec(),
+        })
+    }
+
+    fn at(
+        &self,
+        index: usize,
+        post: &Post,
+        vantage: &VantageRow,
+    ) -> Result<VantageEvidence, RowError> {
+        let none = Vec::new();
+        let segments = self.segments.get(&index).unwrap_or(&none);
+        let spans = self.coverage.get(&index).map_or(&[][..], Vec::as_slice);
+        Ok(VantageEvidence {
+            vantage: Vantage::try_from(vantage)?,
+            selection: selection(spans, segments, post),
+            coverage: spans.iter().map(span).collect::<Result<_, _>>()?,
+            segments: digests(segments, |digest| digest.tuple.flow() == post.flow)?,
+            nearby: digests(self.nearby.get(&index).unwrap_or(&none), |digest| {
+                digest.tuple.flow() != post.flow
+            })?,
+        })
+    }
+}
+
+/// Digests of rows, each row once, in order of time.
+fn digests(rows: &[DigestRow], wanted: impl Fn(&Digest) -> bool) -> Result<Vec<Digest>, RowError> {
+    let mut seen = HashSet::with_capacity(rows.len());
+    let mut ordered: Vec<&DigestRow> = rows
+        .iter()
+        .filter(|row| seen.insert((row.run_id, row.number)))
+        .collect();
+    ordered.sort_unstable_by_key(|row| (row.time_ns, row.run_id, row.number));
+    let digests: Result<Vec<Digest>, RowError> =
+        ordered.into_iter().map(Digest::try_from).collect();
+    let mut digests = digests?;
+    digests.retain(wanted);
+    Ok(digests)
+}
+
+fn span(row: &CoverageRow) -> Result<Coverage, RowError> {
+    let name = RowName {
+        table: "coverage",
+        row: format!("run {} from {}", row.run_id, row.from_ns),
+    };
+    Ok(Coverage {
+        from: CaptureTime::from_nanos(row.from_ns),
+        until: CaptureTime::from_nanos(row.until_ns),
+        received: name.narrow("received", row.received)?,
+        dropped: name.narrow("dropped", row.dropped)?,
+    })
+}
+
+/// Context if any run that recorded the flow, or watched while it lived, ships context only.
+fn selection(spans: &[CoverageRow], segments: &[DigestRow], post: &Post) -> Selection {
+    let times = || segments.iter().map(|row| row.time_ns);
+    let from = times().min().unwrap_or(post.moment).saturating_sub(AROUND);
+    let until = times().max().unwrap_or(post.moment).saturating_add(AROUND);
+    let runs: BTreeSet<i32> = segments.iter().map(|row| row.run_id).collect();
+    let context = spans.iter().any(|span| {
+        span.selection == "context"
+            && (runs.contains(&span.run_id) || (span.from_ns <= until && from <= span.until_ns))
+    });
+    if context {
+        Selection::Context
+    } else {
+        Selection::All
+    }
+}
+
+/// The configured path as indices; `None` unless two of its vantages are known.
+fn configured(path: &[String], vantages: &[VantageRow]) -> Option<Vec<usize>> {
+    let indices: Vec<usize> = path
+        .iter()
+        .filter_map(|name| vantages.iter().position(|vantage| vantage.name == *name))
+        .collect();
+    (indices.len() > 1).then_some(indices)
+}
+
+/// Every asked flow at every vantage.
+fn posts(asks: &[Ask], sightings: &Sightings, vantages: &[VantageRow]) -> Vec<Post> {
+    let mut posts = Vec::with_capacity(asks.len() * vantages.len());
+    for (index, ask) in asks.iter().enumerate() {
+        for (flow, moments) in sightings.moments(index, ask.moment) {
+            posts.extend(vantages.iter().map(|vantage| Post {
+                ask: index,
+                flow,
+                vantage_id: vantage.id,
+                moment: moments.at(vantage.id),
+            }));
+        }
+    }
+    posts
+}
+
+async fn docket(tx: &mut PgConnection, flows: &[i64]) -> Result<BTreeMap<i64, i64>, StoreError> {
+    let rows: Vec<(i64, i64)> =
+        sqlx::query_as("SELECT flow, evidence FROM docket WHERE flow = ANY ($1)")
+            .bind(flows)
+            .fetch_all(tx)
+            .await
+            .map_err(StoreError::database("read the docket"))?;
+    Ok(rows.into_iter().collect())
+}
+
+async fn vantages(tx: &mut PgConnection) -> Result<Vec<VantageRow>, StoreError> {
+    sqlx::query_as("SELECT id, name, kind, addresses FROM vantage ORDER BY id")
+        .fetch_all(tx)
+        .await
+        .map_err(StoreError::database("read the vantages"))
+}
+
+async fn known_ids(
+    tx: &mut PgConnection,
+    flows: &[i64],
+) -> Result<HashMap<i64, Vec<(u64, Uuid)>>, StoreError> {
+    let rows: Vec<(i64, i64, Uuid)> =
+        sqlx::query_as("SELECT flow, identity, id FROM reset WHERE flow = ANY ($1)")
+            .bind(flows)
+            .fetch_all(tx)
+            .await
+            .map_err(StoreError::database("read known resets"))?;
+    let mut known: HashMap<i64, Vec<(u64, Uuid)>> =
+        flows.iter().map(|flow| (*flow, Vec::new())).collect();
+    for (flow, identity, id) in rows {
+        known
+            .entry(flow)
+            .or_default()
+            .push((identity.cast_unsigned(), id));
+    }
+    Ok(known)
+}
+
+async fn segments(
+    tx: &mut PgConnection,
+    asks: &[Ask],
+    posts: &[Post],
+) -> Result<HashMap<usize, Vec<DigestRow>>, StoreError> {
+    let rows: Vec<DigestRow> = sqlx::query_as(include_str!("../sql/segments.sql"))
+        .bind(column(posts, |post| asks[post.ask].flow))
+        .bind(column(posts, |post| post.vantage_id))
+        .bind(column(posts, |post| post.moment))
+        .fetch_all(tx)
+        .await
+        .map_err(StoreError::database("gather segments"))?;
+    Ok(by_post(rows, |row| row.asked))
+}
+
+async fn nearby(
+    tx: &mut PgConnection,
+    asks: &[Ask],
+    posts: &[Post],
+) -> Result<HashMap<usize, Vec<DigestRow>>, StoreError> {
+    let rows: Vec<DigestRow> = sqlx::query_as(include_str!("../sql/nearby.sql"))
+        .bind(column(posts, |post| asks[post.ask].flow))
+        .bind(column(posts, |post| post.vantage_id))
+        .bind(column(posts, |post| post.moment))
+        .bind(column(posts, |post| post.flow.low().addr))
+        .bind(column(posts, |post| i32::from(post.flow.low().port)))
+        .bind(column(posts, |post| post.flow.high().addr))
+        .bind(column(posts, |post| i32::from(post.flow.high().port)))
+        .fetch_all(tx)
+        .await
+        .map_err(StoreError::database("gather nearby handshakes"))?;
+    Ok(by_post(rows, |row| row.asked))
+}
+
+async fn coverage(
+    tx: &mut PgConnection,
+    posts: &[Post],
+) -> Result<HashMap<usize, Vec<CoverageRow>>, StoreError> {
+    let rows: Vec<CoverageRow> = sqlx::query_as(include_str!("../sql/coverage.sql"))
+        .bind(column(posts, |post| post.vantage_id))
+        .bind(column(posts, |post| post.moment))
+        .fetch_all(tx)
+        .await
+        .map_err(StoreError::database("gather coverage"))?;
+    Ok(by_post(rows, |row| row.asked))
+}
+
+fn column<T>(posts: &[Post], value: impl Fn(&Post) -> T) -> Vec<T> {
+    posts.iter().map(value).collect()
+}
+
+/// Rows by the post that they answer; ordinality counts from 1.
+fn by_post<Row>(rows: Vec<Row>, asked: impl Fn(&Row) -> i64) -> HashMap<usize, Vec<Row>> {
+    let mut by_post: HashMap<usize, Vec<Row>> = HashMap::new();
+    for row in rows {
+        by_post
+            .entry(asked(&row) as usize - 1)
+            .or_default()
+            .push(row);
+    }
+    by_post
+}

@@ -1,0 +1,128 @@
+//! Resets joined across vantages, and the moment at which each vantage saw the one in question.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use parallax_core::{CaptureTime, Endpoint, Flow, FourTuple};
+use sqlx::postgres::PgConnection;
+
+use crate::store::StoreError;
+use crate::store::rows::RowName;
+
+/// One reset at one vantage.
+#[derive(Debug, sqlx::FromRow)]
+struct SightingRow {
+    asked: i64,
+    src: IpAddr,
+    sport: i32,
+    dst: IpAddr,
+    dport: i32,
+    seq: i64,
+    vantage_id: i32,
+    first_ns: i64,
+    last_ns: i64,
+}
+
+/// Direction and sequence number: what joins sightings.
+type Key = (IpAddr, i32, i64);
+
+/// Resets by asked flow, real 4-tuple and key.
+pub(super) struct Sightings {
+    by_ask: BTreeMap<usize, BTreeMap<Flow, BTreeMap<Key, Vec<SightingRow>>>>,
+}
+
+/// When each vantage saw a reset.
+pub(super) struct Moments {
+    by_vantage: BTreeMap<i32, i64>,
+    /// For vantages that did not see it: when it was first seen anywhere.
+    elsewhere: i64,
+}
+
+impl Moments {
+    pub fn at(&self, vantage_id: i32) -> i64 {
+        self.by_vantage
+            .get(&vantage_id)
+            .copied()
+            .unwrap_or(self.elsewhere)
+    }
+}
+
+pub(super) async fn load(tx: &mut PgConnection, flows: &[i64]) -> Result<Sightings, StoreError> {
+    let rows: Vec<SightingRow> = sqlx::query_as(include_str!("../../sql/sightings.sql"))
+        .bind(flows)
+        .fetch_all(tx)
+        .await
+        .map_err(StoreError::database("join sightings"))?;
+    let mut by_ask: BTreeMap<usize, BTreeMap<Flow, BTreeMap<Key, Vec<SightingRow>>>> =
+        BTreeMap::new();
+    for row in rows {
+        let name = RowName {
+            table: "digest",
+            row: format!("at {}", row.first_ns),
+        };
+        let tuple = FourTuple::new(
+            Endpoint::new(row.src, name.narrow("sport", row.sport)?),
+            Endpoint::new(row.dst, name.narrow("dport", row.dport)?),
+        );
+        by_ask
+            .entry(row.asked as usize - 1)
+            .or_default()
+            .entry(tuple.flow())
+            .or_default()
+            .entry((row.src, row.sport, row.seq))
+            .or_default()
+            .push(row);
+    }
+    Ok(Sightings { by_ask })
+}
+
+impl Sightings {
+    /// For each 4-tuple behind an asked hash, when its reset nearest to `moment` (the newest
+    /// without one) was seen where.
+    pub fn moments(&self, ask: usize, moment: Option<CaptureTime>) -> Vec<(Flow, Moments)> {
+        let flows = self.by_ask.get(&ask).into_iter().flatten();
+        flows
+            .filter_map(|(flow, resets)| {
+                let chosen = resets.values().min_by_key(|rows| match moment {
+                    Some(moment) => rows
+                        .iter()
+                        .map(|row| distance(row, moment.nanos()))
+                        .min()
+                        .unwrap_or(u64::MAX),
+                    None => newest_first(rows),
+                })?;
+                Some((*flow, Moments::of(chosen, moment)))
+            })
+            .collect()
+    }
+}
+
+fn distance(row: &SightingRow, moment: i64) -> u64 {
+    row.first_ns
+        .abs_diff(moment)
+        .min(row.last_ns.abs_diff(moment))
+}
+
+/// Smaller for newer resets.
+fn newest_first(rows: &[SightingRow]) -> u64 {
+    let newest = rows.iter().map(|row| row.last_ns).max().unwrap_or(i64::MIN);
+    newest.abs_diff(i64::MAX)
+}
+
+impl Moments {
+    fn of(rows: &[SightingRow], moment: Option<CaptureTime>) -> Self {
+        let time = |row: &SightingRow| match moment {
+            Some(moment)
+                if row.first_ns.abs_diff(moment.nanos())
+                    <= row.last_ns.abs_diff(moment.nanos()) =>
+            {
+                row.first_ns
+            }
+            _ => row.last_ns,
+        };
+        Self {
+            by_vantage: rows.iter().map(|row| (row.vantage_id, time(row))).collect(),
+            elsewhere: rows.iter().map(time).min().unwrap_or_default(),
+        }
+    }
+}

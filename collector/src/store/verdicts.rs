@@ -1,0 +1,176 @@
+//! Keeping verdicts: what was judged again replaces what was known, ids stay.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use parallax_core::judge::Judged;
+use parallax_core::report::ResetReport;
+use sqlx::postgres::PgConnection;
+
+use super::{PortionOfFlow, Store, StoreError};
+
+/// Whether more evidence is expected soon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settling {
+    Open,
+    /// The flow leaves the docket, unless evidence came since it was gathered.
+    Settle,
+}
+
+/// The judgement of one flow.
+#[derive(Debug)]
+pub struct Verdicts {
+    /// [`parallax_core::Flow::hash`] as the database carries it.
+    pub flow: i64,
+    pub judged: Vec<Judged>,
+    pub portion: PortionOfFlow,
+    pub settling: Settling,
+    /// `docket.evidence` when the evidence was gathered.
+    pub docket: Option<i64>,
+}
+
+#[derive(sqlx::FromRow)]
+struct KnownRow {
+    flow: i64,
+    identity: i64,
+    report: String,
+}
+
+type Key = (i64, i64);
+
+impl Store {
+    /// Writes judgements in one transaction; returns the reports that are new or say something else
+    /// than before, in order of time. A known reset that the judgement of a whole flow does not
+    /// contain any more is deleted.
+    pub async fn write_verdicts(
+        &self,
+        verdicts: &[Verdicts],
+    ) -> Result<Vec<ResetReport>, StoreError> {
+        let mut tx = self
+            .pool
+            .begin()
+            .await
+            .map_err(StoreError::database("begin to write verdicts"))?;
+        let flows: BTreeSet<i64> = verdicts.iter().map(|verdict| verdict.flow).collect();
+        let flows: Vec<i64> = flows.into_iter().collect();
+        let known = known(&mut tx, &flows).await?;
+        let judged = by_key(verdicts);
+        let changed: Vec<(Key, &ResetReport)> = judged
+            .iter()
+            .filter(|(key, report)| known.get(key).is_none_or(|known| !says_same(known, report)))
+            .map(|(key, report)| (*key, *report))
+            .collect();
+        upsert(&mut tx, &changed).await?;
+        delete(&mut tx, &vanished(verdicts, &known, &judged)).await?;
+        settle(&mut tx, verdicts).await?;
+        tx.commit()
+            .await
+            .map_err(StoreError::database("commit verdicts"))?;
+        let mut reports: Vec<ResetReport> = changed
+            .into_iter()
+            .map(|(_, report)| report.clone())
+            .collect();
+        reports.sort_by_key(|report| report.time);
+        Ok(reports)
+    }
+}
+
+/// Judged resets by key; the first of equal identity counts.
+fn by_key(verdicts: &[Verdicts]) -> BTreeMap<Key, &ResetReport> {
+    let mut judged = BTreeMap::new();
+    for verdict in verdicts {
+        for reset in &verdict.judged {
+            judged
+                .entry((verdict.flow, reset.identity.cast_signed()))
+                .or_insert(&reset.report);
+        }
+    }
+    judged
+}
+
+/// A stored report that cannot be read any more is replaced.
+fn says_same(stored: &str, report: &ResetReport) -> bool {
+    serde_json::from_str::<ResetReport>(stored).is_ok_and(|stored| stored == *report)
+}
+
+fn vanished(
+    verdicts: &[Verdicts],
+    known: &BTreeMap<Key, String>,
+    judged: &BTreeMap<Key, &ResetReport>,
+) -> Vec<Key> {
+    let whole: BTreeSet<i64> = verdicts
+        .iter()
+        .filter(|verdict| verdict.portion == PortionOfFlow::Whole)
+        .map(|verdict| verdict.flow)
+        .collect();
+    known
+        .keys()
+        .filter(|key| whole.contains(&key.0) && !judged.contains_key(key))
+        .copied()
+        .collect()
+}
+
+async fn known(tx: &mut PgConnection, flows: &[i64]) -> Result<BTreeMap<Key, String>, StoreError> {
+    let rows: Vec<KnownRow> = sqlx::query_as(include_str!("../sql/known_resets.sql"))
+        .bind(flows)
+        .fetch_all(tx)
+        .await
+        .map_err(StoreError::database("read known verdicts"))?;
+    Ok(rows
+        .into_iter()
+        .map(|row| ((row.flow, row.identity), row.report))
+        .collect())
+}
+
+async fn upsert(tx: &mut PgConnection, changed: &[(Key, &ResetReport)]) -> Result<(), StoreError> {
+    if changed.is_empty() {
+        return Ok(());
+    }
+    let reports: Result<Vec<String>, _> = changed
+        .iter()
+        .map(|(_, report)| serde_json::to_string(report))
+        .collect();
+    let reports = reports.map_err(|source| StoreError::Json {
+        what: "write a verdict",
+        source,
+    })?;
+    sqlx::query(include_str!("../sql/upsert_resets.sql"))
+        .bind(column(changed, |(key, _)| key.0))
+        .bind(column(changed, |(key, _)| key.1))
+        .bind(column(changed, |(_, report)| report.time.nanos()))
+        .bind(reports)
+        .execute(tx)
+        .await
+        .map_err(StoreError::database("write verdicts"))?;
+    Ok(())
+}
+
+async fn delete(tx: &mut PgConnection, keys: &[Key]) -> Result<(), StoreError> {
+    if keys.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(include_str!("../sql/delete_resets.sql"))
+        .bind(column(keys, |key| key.0))
+        .bind(column(keys, |key| key.1))
+        .execute(tx)
+        .await
+        .map_err(StoreError::database("delete verdicts"))?;
+    Ok(())
+}
+
+async fn settle(tx: &mut PgConnection, verdicts: &[Verdicts]) -> Result<(), StoreError> {
+    let (settled, open): (Vec<&Verdicts>, Vec<&Verdicts>) = verdicts
+        .iter()
+        .partition(|verdict| verdict.settling == Settling::Settle);
+    sqlx::query(include_str!("../sql/settle.sql"))
+        .bind(column(&settled, |verdict| verdict.flow))
+        .bind(column(&settled, |verdict| verdict.docket))
+        .bind(column(&open, |verdict| verdict.flow))
+        .execute(tx)
+        .await
+        .map_err(StoreError::database("settle verdicts"))?;
+    Ok(())
+}
+
+fn column<Row, T>(rows: &[Row], value: impl Fn(&Row) -> T) -> Vec<T> {
+    rows.iter().map(value).collect()
+}
