@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
@@ -97,7 +98,9 @@ fn log_to_stderr(verbose: bool) {
         "warn,parallax_agent=info"
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     tracing_subscriber::fmt()
+        .with_ansi(std::io::stderr().is_terminal() && !plain)
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_target(verbose)

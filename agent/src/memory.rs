@@ -131,7 +131,7 @@ impl Memory {
     fn flow_of(&mut self, digest: &Digest) -> usize {
         let flow: Flow = digest.tuple.flow();
         let hash = flow.hash();
-        if let Some(index) = self.flows.find(flow, hash) {
+        if let Some(index) = self.flows.find(flow, hash, digest.time) {
             return index;
         }
         let (index, given_way) = self.flows.place(flow, hash, digest.time);

@@ -59,10 +59,6 @@ impl Chain {
         self.ends.map(|(oldest, _)| oldest)
     }
 
-    pub fn youngest(self) -> Option<Slot> {
-        self.ends.map(|(_, youngest)| youngest)
-    }
-
     pub fn grow(&mut self, youngest: Slot) {
         let oldest = self.oldest().unwrap_or(youngest);
         self.ends = Some((oldest, youngest));
@@ -189,14 +185,43 @@ impl KnownFlow {
     }
 }
 
-/// One cell of a set: the upper half of the flow's hash, and its place plus one; zero is empty. A
-/// set of eight is one cache line.
-type Cell = u64;
+/// Flows whose hashes fall together. What a search reads first fills one cache line.
+#[derive(Debug, Clone, Default)]
+struct Set {
+    /// Upper half of each flow's hash.
+    tags: [u32; WAYS],
+    /// When each flow was last seen, on a [`tick`] clock that wraps.
+    seen: [u32; WAYS],
+    /// Place of each flow plus one; zero is empty.
+    places: [u32; WAYS],
+}
+
+/// About a millisecond each; they wrap after 52 days, and only differences are used.
+fn tick(time: CaptureTime) -> u32 {
+    (time.nanos() >> 20) as u32
+}
+
+impl Set {
+    fn place(&self, way: usize) -> Option<usize> {
+        self.places[way].checked_sub(1).map(|place| place as usize)
+    }
+
+    fn longest_idle(&self, now: u32) -> usize {
+        let idle = |way: &usize| now.wrapping_sub(self.seen[*way]) as i32;
+        (0..WAYS).max_by_key(idle).unwrap_or(0)
+    }
+
+    fn put(&mut self, way: usize, hash: u64, place: usize, now: u32) {
+        self.tags[way] = (hash >> 32) as u32;
+        self.seen[way] = now;
+        self.places[way] = place as u32 + 1;
+    }
+}
 
 /// The known flows, in sets of [`WAYS`].
 #[derive(Debug)]
 pub(super) struct Flows {
-    cells: Vec<Cell>,
+    sets: Vec<Set>,
     known: Vec<KnownFlow>,
     /// Where the search for an idle flow goes on.
     hand: usize,
@@ -205,37 +230,46 @@ pub(super) struct Flows {
 impl Flows {
     /// As many flows as fit into `octets`.
     pub fn within(octets: usize) -> Self {
-        let sets = octets / (WAYS * (size_of::<KnownFlow>() + size_of::<Cell>()));
-        let count = sets.clamp(1, u32::MAX as usize / WAYS - 1) * WAYS;
+        let sets = octets / (WAYS * size_of::<KnownFlow>() + size_of::<Set>());
+        let sets = sets.clamp(1, u32::MAX as usize / WAYS - 1);
         Self {
-            cells: vec![0; count],
-            known: Vec::with_capacity(count),
+            sets: vec![Set::default(); sets],
+            known: Vec::with_capacity(sets * WAYS),
             hand: 0,
         }
     }
 
     pub fn octets(&self) -> usize {
-        self.cells.len() * size_of::<Cell>() + self.known.len() * size_of::<KnownFlow>()
+        size_of_val(self.sets.as_slice()) + size_of_val(self.known.as_slice())
     }
 
     #[cfg(test)]
     pub fn reserved(&self) -> [usize; 2] {
-        [self.cells.capacity(), self.known.capacity()]
+        [self.sets.capacity(), self.known.capacity()]
     }
 
-    /// First cell of the set that a hash belongs to: the lower half of the hash, scaled.
+    /// The set that a hash belongs to: the lower half of the hash, scaled.
     fn set(&self, hash: u64) -> usize {
-        let sets = (self.cells.len() / WAYS) as u64;
-        (((hash & u64::from(u32::MAX)) * sets) >> 32) as usize * WAYS
+        (((hash & u64::from(u32::MAX)) * self.sets.len() as u64) >> 32) as usize
     }
 
-    pub fn find(&self, flow: Flow, hash: u64) -> Option<usize> {
+    /// The place of a known flow, which counts as seen at `time`.
+    pub fn find(&mut self, flow: Flow, hash: u64, time: CaptureTime) -> Option<usize> {
         let set = self.set(hash);
-        self.cells[set..set + WAYS]
-            .iter()
-            .filter(|cell| **cell >> 32 == hash >> 32)
-            .filter_map(|cell| place_in(*cell))
-            .find(|place| self.known[*place].flow == flow)
+        let set = &mut self.sets[set];
+        let tag = (hash >> 32) as u32;
+        for way in 0..WAYS {
+            if set.tags[way] != tag {
+                continue;
+            }
+            if let Some(place) = set.place(way)
+                && self.known[place].flow == flow
+            {
+                set.seen[way] = tick(time);
+                return Some(place);
+            }
+        }
+        None
     }
 
     /// A place for a flow that is not known, and what the flow that had it remembered.
@@ -246,22 +280,19 @@ impl Flows {
         time: CaptureTime,
     ) -> (usize, Option<Remembered>) {
         let set = self.set(hash);
-        let tag = (hash >> 32) << 32;
+        let set = &mut self.sets[set];
         let fresh = KnownFlow::new(flow, time);
-        let cells = &self.cells[set..set + WAYS];
-        if let Some(empty) = cells.iter().position(|cell| place_in(*cell).is_none()) {
-            let place = self.known.len();
-            self.known.push(fresh);
-            self.cells[set + empty] = tag | (place as u64 + 1);
-            return (place, None);
+        let empty = (0..WAYS).find(|way| set.place(*way).is_none());
+        let way = empty.unwrap_or_else(|| set.longest_idle(tick(time)));
+        if let Some(place) = set.place(way) {
+            set.put(way, hash, place, tick(time));
+            let gone = std::mem::replace(&mut self.known[place], fresh);
+            return (place, Some(gone.remembered));
         }
-        let longest_idle = (set..set + WAYS)
-            .filter_map(|cell| Some((cell, place_in(self.cells[cell])?)))
-            .min_by_key(|(_, place)| self.known[*place].last);
-        let (cell, place) = longest_idle.unwrap_or((set, 0));
-        self.cells[cell] = tag | (place as u64 + 1);
-        let gone = std::mem::replace(&mut self.known[place], fresh);
-        (place, Some(gone.remembered))
+        let place = self.known.len();
+        set.put(way, hash, place, tick(time));
+        self.known.push(fresh);
+        (place, None)
     }
 
     /// The longest idle among the next few flows that remember something, other than `but`.
@@ -282,10 +313,6 @@ impl Flows {
         }
         best
     }
-}
-
-fn place_in(cell: Cell) -> Option<usize> {
-    (cell as u32).checked_sub(1).map(|place| place as usize)
 }
 
 impl Index<usize> for Flows {

@@ -7,7 +7,7 @@ use super::flows::{Chain, Slot};
 #[derive(Debug)]
 struct Segment {
     digest: Digest,
-    /// The next younger segment of the chain, or the next free slot.
+    /// The next younger segment of the chain, after the youngest the oldest; or the next free slot.
     next: Option<Slot>,
 }
 
@@ -47,7 +47,7 @@ impl Segments {
     pub fn write(&mut self, slot: Slot, digest: &Digest) {
         let segment = Segment {
             digest: *digest,
-            next: None,
+            next: Some(slot),
         };
         if slot.index() == self.slots.len() {
             self.slots.push(segment);
@@ -70,22 +70,21 @@ impl Segments {
 
     /// Puts a written slot at the young end of a chain.
     pub fn push(&mut self, chain: &mut Chain, slot: Slot) {
-        if let Some(youngest) = chain.youngest() {
+        if let Some((oldest, youngest)) = chain.ends() {
             self.slots[youngest.index()].next = Some(slot);
+            self.slots[slot.index()].next = Some(oldest);
         }
         chain.grow(slot);
     }
 
-    /// Overwrites the oldest segment of a chain of two or more, which becomes its youngest.
+    /// Overwrites the oldest segment of a chain, which becomes its youngest.
     pub fn turn(&mut self, chain: &mut Chain, digest: &Digest) {
-        let Some((oldest, youngest)) = chain.ends() else {
+        let Some(oldest) = chain.oldest() else {
             return;
         };
-        if let Some(second) = self.slots[oldest.index()].next {
-            self.slots[youngest.index()].next = Some(oldest);
-            chain.turn(second, oldest);
-        }
-        self.write(oldest, digest);
+        let segment = &mut self.slots[oldest.index()];
+        segment.digest = *digest;
+        chain.turn(segment.next.unwrap_or(oldest), oldest);
     }
 
     /// Appends the digests of a flow's two chains to `out`, merged by time.
