@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::coverage::Coverage;
 use crate::digest::Digest;
-use crate::loss::Passed;
+use crate::loss::{Losses, Passed};
 use crate::report::Side;
 use crate::scene::{Scene, Seen};
 use crate::time::CaptureTime;
@@ -301,9 +301,10 @@ fn silence<'a>(
     if passed.is_lossy() {
         return Sight::Blind(Blindness::Lossy(passed));
     }
+    let losses = Losses::of(scene.evidence.vantages[vantage].selection);
     Sight::Absent(Attestation {
         on_path,
-        miss_rate: passed.miss_rate().max(drop_rate),
+        miss_rate: passed.miss_rate(losses).max(drop_rate),
     })
 }
 

@@ -18,6 +18,25 @@ pub(crate) struct Passed {
     pub(crate) missed: u32,
 }
 
+/// Whether a capture says itself what it lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Losses {
+    /// A live agent reads the kernel's counters.
+    Counted,
+    /// A capture file may have lost anything.
+    Uncounted,
+}
+
+impl Losses {
+    /// Only live agents ship context alone.
+    pub(crate) fn of(selection: Selection) -> Self {
+        match selection {
+            Selection::Context => Self::Counted,
+            Selection::All => Self::Uncounted,
+        }
+    }
+}
+
 impl Passed {
     fn add(&mut self, recorded: bool) {
         if recorded {
@@ -28,10 +47,15 @@ impl Passed {
     }
 
     /// Probability that the vantage fails to record a packet that passes it: the mean of a Beta
-    /// distribution whose prior is a sound capture (0.05 of 10 missed).
-    pub(crate) fn miss_rate(self) -> f64 {
+    /// distribution. Its prior is worth ten packets: of a capture that counts its losses, nearly none
+    /// of them missed; of one that does not, half a packet.
+    pub(crate) fn miss_rate(self, losses: Losses) -> f64 {
+        let prior = match losses {
+            Losses::Counted => 0.01,
+            Losses::Uncounted => 0.5,
+        };
         let total = f64::from(self.recorded) + f64::from(self.missed);
-        (f64::from(self.missed) + 0.05) / (total + 10.0)
+        (f64::from(self.missed) + prior) / (total + 10.0)
     }
 
     /// More missed than a sound capture explains: above one in fifty.

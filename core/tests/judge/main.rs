@@ -3,4 +3,5 @@
 mod absurd;
 mod causes;
 mod place;
+mod simulate;
 mod wire;

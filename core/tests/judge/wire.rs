@@ -84,6 +84,8 @@ struct Point {
     forget: bool,
     link: Option<[u8; 6]>,
     doubled: bool,
+    /// Share of packets that the capture loses.
+    loss: f64,
 }
 
 /// Vantages in a row, a router between each two and 1 ms of delay.
@@ -91,9 +93,40 @@ pub struct Wire {
     points: Vec<Point>,
     now: i64,
     pub tuple: FourTuple,
+    neighbours: u16,
     next: [u32; 2],
     ip_ids: [u16; 2],
     configured: Option<Vec<usize>>,
+    chance: Chance,
+    /// Hops between two neighbouring vantages.
+    hops: u8,
+}
+
+/// Seeded chance (splitmix64).
+#[derive(Clone, Copy)]
+pub struct Chance(pub u64);
+
+impl Chance {
+    pub fn number(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+
+    pub fn below(&mut self, bound: u64) -> u64 {
+        self.number() % bound
+    }
+
+    /// True in so many of a hundred cases.
+    pub fn percent(&mut self, share: u64) -> bool {
+        self.below(100) < share
+    }
+
+    fn share(&mut self) -> f64 {
+        (self.number() >> 11) as f64 / (1_u64 << 53) as f64
+    }
 }
 
 impl Wire {
@@ -112,16 +145,49 @@ impl Wire {
                 forget: false,
                 link: None,
                 doubled: false,
+                loss: 0.0,
             })
             .collect();
         Self {
             points,
             now: EPOCH,
             tuple: FourTuple::new(endpoint(CLIENT, 40_000), endpoint(SERVER, 80)),
+            neighbours: 0,
             next: [1000, 500_000],
             ip_ids: [100, 9000],
             configured: None,
+            chance: Chance(1),
+            hops: 1,
         }
+    }
+
+    pub fn seed(&mut self, seed: u64) {
+        self.chance = Chance(seed);
+    }
+
+    /// The capture at a vantage loses this share of its packets.
+    pub fn lose(&mut self, place: usize, share: f64) {
+        self.points[place].loss = share;
+    }
+
+    pub fn set_clock(&mut self, place: usize, ahead: i64) {
+        self.points[place].clock = ahead;
+    }
+
+    pub fn is_host(&self, name: &str) -> bool {
+        matches!(
+            self.points[self.place(name)].vantage.kind,
+            VantageKind::Host { .. }
+        )
+    }
+
+    /// Hops that a packet from a host has come at its n-th vantage.
+    pub fn hops_to(&self, place: usize) -> u8 {
+        self.hops * place as u8
+    }
+
+    pub fn set_hops(&mut self, hops: u8) {
+        self.hops = hops;
     }
 
     pub fn place(&self, name: &str) -> usize {
@@ -227,12 +293,12 @@ impl Wire {
                 Side::Server => self.points.len() - 1 - step,
             };
             let point = &mut self.points[place];
-            if point.forget {
+            if point.forget || self.chance.share() < point.loss {
                 continue;
             }
             let mut seen = digest;
             let hops = if real { step } else { step - from };
-            seen.ip.ttl = digest.ip.ttl - hops as u8;
+            seen.ip.ttl = digest.ip.ttl - hops as u8 * self.hops;
             seen.link.source = point.link;
             let travel = (step - from) as i64 * MILLISECOND;
             seen.time = CaptureTime::from_nanos(self.now + travel + point.clock);
@@ -315,15 +381,17 @@ impl Wire {
             .iter()
             .map(|point| point.segments.len())
             .collect();
-        self.tuple.src.port += 1;
+        self.neighbours += 1;
+        self.tuple.src.port += self.neighbours;
         self.next = [77_000, 88_000];
         self.handshake();
+        self.exchange();
+        self.send(Side::Client, flags("FA"));
+        self.send(Side::Server, flags("FA"));
+        self.send(Side::Client, flags("A"));
         for (point, mark) in self.points.iter_mut().zip(marks) {
             let other = point.segments.split_off(mark);
-            let opening = other
-                .into_iter()
-                .filter(|digest| digest.flags.has(TcpFlags::SYN));
-            point.nearby.extend(opening);
+            point.nearby.extend(other);
         }
         (self.tuple, self.next) = (tuple, next);
     }
