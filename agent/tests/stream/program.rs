@@ -71,9 +71,33 @@ fn replay_delivers_a_file_and_sums_up() {
     assert!(shelf.sessions[0].said_goodbye);
 }
 
-/// Needs the right to capture.
+/// Set in a namespace of the test's own.
+const OWN_NETWORK: &str = "PARALLAX_TEST_OWN_NETWORK";
+
 #[test]
 fn a_live_run_ships_a_reset_covers_silence_and_ends_on_a_signal() {
+    let output = Command::new("unshare")
+        .args(["--user", "--map-root-user", "--net"])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "program::live_run", "--ignored", "--nocapture"])
+        .env(OWN_NETWORK, "1")
+        .output()
+        .unwrap();
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{printed}{errors}");
+    assert!(printed.contains("1 passed"), "{printed}{errors}");
+}
+
+#[test]
+#[ignore = "runs in a network namespace of its own"]
+fn live_run() {
+    assert!(std::env::var_os(OWN_NETWORK).is_some(), "not in its own");
+    let up = Command::new("ip")
+        .args(["link", "set", "lo", "up"])
+        .status()
+        .unwrap();
+    assert!(up.success());
     let collector = TestCollector::new(Plan {
         commit_each: 1,
         ..Plan::default()
