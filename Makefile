@@ -22,7 +22,8 @@ test: packages
 bench:
 	@tests/packages tcpdump
 	$(CARGO) build --release --locked --workspace --bins
-	@target/release/parallax-lab bench
+	@target/release/parallax-bench digest
+	@target/release/parallax-lab latency
 
 lint:
 	$(CARGO) fmt --all --check

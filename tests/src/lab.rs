@@ -150,6 +150,10 @@ impl Lab {
     }
 
     /// The namespace of a name in [`VANTAGES`].
+    ///
+    /// # Panics
+    ///
+    /// When the lab has no such namespace.
     pub fn namespace(&self, name: &str) -> &Namespace {
         self.machines()
             .into_iter()
