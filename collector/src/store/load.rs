@@ -64,7 +64,7 @@ struct Gain {
 impl Store {
     /// Stores `portions` in one transaction. Digests below a run's watermark are known and dropped;
     /// several portions of one run count as one after the other.
-    pub async fn load(&self, portions: &[Portion]) -> Result<Loaded, StoreError> {
+    pub async fn load(&self, portions: &[&Portion]) -> Result<Loaded, StoreError> {
         let mut tx = self
             .pool
             .begin()
@@ -109,7 +109,7 @@ struct RunRow {
 
 async fn lock_runs(
     tx: &mut PgConnection,
-    portions: &[Portion],
+    portions: &[&Portion],
 ) -> Result<BTreeMap<i32, Gain>, StoreError> {
     let ids: BTreeSet<i32> = portions.iter().map(|portion| portion.run.id).collect();
     let ids: Vec<i32> = ids.into_iter().collect();
@@ -150,7 +150,7 @@ fn gain(row: &RunRow) -> Result<Gain, StoreError> {
 /// Sorts out what is new, and moves the watermarks.
 fn accept<'a>(
     states: &mut BTreeMap<i32, Gain>,
-    portions: &'a [Portion],
+    portions: &[&'a Portion],
     outcomes: &mut BTreeMap<i32, Outcome>,
 ) -> Vec<Fresh<'a>> {
     let mut accepted = Vec::with_capacity(portions.len());

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use parallax_core::{Selection, Vantage, VantageKind};
+use parallax_core::{CaptureTime, Selection, Vantage, VantageKind};
 use thiserror::Error;
 use uuid::Uuid;
 
@@ -100,6 +100,25 @@ impl Store {
             vantage_id,
             committed: committed.cast_unsigned(),
         })
+    }
+
+    /// From the start of a run's first coverage to the end of its last.
+    pub async fn span_of_run(
+        &self,
+        id: i32,
+    ) -> Result<Option<(CaptureTime, CaptureTime)>, StoreError> {
+        let span: Option<(Option<i64>, Option<i64>)> =
+            sqlx::query_as("SELECT first_ns, last_ns FROM run WHERE id = $1")
+                .bind(id)
+                .fetch_optional(&self.pool)
+                .await
+                .map_err(StoreError::database("read a run's coverage"))?;
+        Ok(span.and_then(|(first, last)| {
+            Some((
+                CaptureTime::from_nanos(first?),
+                CaptureTime::from_nanos(last?),
+            ))
+        }))
     }
 
     async fn register_vantage(&self, vantage: &Vantage) -> Result<i32, StoreError> {

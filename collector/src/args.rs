@@ -1,0 +1,183 @@
+//! The command line.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+
+/// Receives digests from agents, joins them in Postgres, and judges where resets came from.
+#[derive(Debug, Parser)]
+#[command(
+    name = "parallax-collector",
+    version,
+    propagate_version = true,
+    max_term_width = 100
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the collector
+    ///
+    /// Without --database-url it runs a PostgreSQL of its own in the data directory, from the
+    /// installed binaries (14 or later). It stops with the collector.
+    #[command(after_help = "Examples:
+  parallax-collector serve
+  parallax-collector serve --grpc 192.0.2.1:7600 --data-dir /var/lib/parallax
+  parallax-collector serve --database-url postgres://parallax@192.0.2.9/parallax
+  parallax-collector serve --path client,fw-in,fw-out,server
+
+Agents and the CLI can use either address. Logs go to standard error; PARALLAX_LOG=debug shows more.")]
+    Serve(ServeArgs),
+    /// Bring the database's schema up to date and stop
+    #[command(after_help = "Examples:
+  parallax-collector migrate --database-url postgres://parallax@192.0.2.9/parallax")]
+    Migrate(DatabaseArgs),
+    /// Print a shell's completion script
+    #[command(after_help = "Examples:
+  parallax-collector completion bash > /etc/bash_completion.d/parallax-collector")]
+    Completion {
+        /// The shell to complete for
+        shell: Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+    /// Where agents connect; port 0 takes a free one, '' leaves it out
+    #[arg(
+        long,
+        value_name = "ADDR",
+        env = "PARALLAX_GRPC",
+        default_value = "127.0.0.1:7600"
+    )]
+    pub grpc: Listen,
+    /// Where people and programs ask
+    #[arg(
+        long,
+        value_name = "ADDR",
+        env = "PARALLAX_HTTP",
+        default_value = "127.0.0.1:7680"
+    )]
+    pub http: Listen,
+    /// The vantages from the client side to the server side; without it the path is inferred
+    #[arg(
+        long,
+        value_name = "NAME,…",
+        env = "PARALLAX_PATH",
+        value_delimiter = ','
+    )]
+    pub path: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct DatabaseArgs {
+    /// A PostgreSQL that you run, 14 or later: postgres://USER@HOST/DATABASE
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "PARALLAX_DATABASE_URL",
+        hide_env_values = true
+    )]
+    pub database_url: Option<String>,
+    /// Where the private PostgreSQL lives [default: $XDG_STATE_HOME/parallax, as root /var/lib/parallax]
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "PARALLAX_DATA_DIR",
+        conflicts_with = "database_url"
+    )]
+    pub data_dir: Option<PathBuf>,
+}
+
+/// An address to listen on, or none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Listen(pub Option<SocketAddr>);
+
+impl std::str::FromStr for Listen {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.is_empty() {
+            return Ok(Self(None));
+        }
+        if let Ok(address) = text.parse() {
+            return Ok(Self(Some(address)));
+        }
+        let mut resolved = text.to_socket_addrs().map_err(|_| {
+            "expected HOST:PORT, for instance 127.0.0.1:7600 or [::]:7600".to_owned()
+        })?;
+        resolved
+            .next()
+            .map(|address| Self(Some(address)))
+            .ok_or_else(|| "the name has no address".to_owned())
+    }
+}
+
+impl ServeArgs {
+    /// The addresses to listen on, each once, in the order of gRPC and HTTP.
+    pub fn listen(&self) -> Vec<SocketAddr> {
+        let mut listen: Vec<SocketAddr> =
+            [self.grpc.0, self.http.0].into_iter().flatten().collect();
+        // Two free ports are two addresses.
+        if listen.len() == 2 && listen[0] == listen[1] && listen[0].port() != 0 {
+            listen.pop();
+        }
+        listen
+    }
+}
+
+/// The data directory where none is named: the state directory of the XDG base directories, for
+/// root the system's.
+pub fn default_data_dir() -> Option<PathBuf> {
+    if nix::unistd::Uid::effective().is_root() {
+        return Some(PathBuf::from("/var/lib/parallax"));
+    }
+    let absolute = |name: &str| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
+    absolute("XDG_STATE_HOME")
+        .or_else(|| Some(absolute("HOME")?.join(".local/state")))
+        .map(|state| state.join("parallax"))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn one_address_for_both_is_listened_on_once() {
+        let parse = |grpc: &str, http: &str| {
+            let cli = Cli::try_parse_from([
+                "parallax-collector",
+                "serve",
+                "--grpc",
+                grpc,
+                "--http",
+                http,
+            ]);
+            match cli.unwrap().command {
+                Command::Serve(args) => args.listen().len(),
+                _ => 0,
+            }
+        };
+        assert_eq!(parse("127.0.0.1:7600", "127.0.0.1:7600"), 1);
+        assert_eq!(parse("127.0.0.1:0", "127.0.0.1:0"), 2);
+        assert_eq!(parse("", "127.0.0.1:7680"), 1);
+    }
+}

@@ -1,0 +1,95 @@
+//! Digests from agents: one stream per run, gathered by one loader into few transactions.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use parallax_proto::v1::ingest_server::{Ingest, IngestServer};
+use parallax_proto::v1::{AgentMessage, CollectorMessage};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+use tonic::codec::CompressionEncoding;
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::judging::Court;
+use crate::store::Store;
+
+mod conversation;
+mod hello;
+mod loader;
+mod registry;
+
+pub use loader::Loader;
+pub use registry::Registry;
+
+/// The largest message that is read: a full batch of incompressible digests is a third of this.
+const MESSAGE_MAX: usize = 32 << 20;
+/// Answers that wait for a slow agent.
+const ANSWERS_MAX: usize = 16;
+
+/// The gRPC service.
+#[derive(Clone)]
+pub struct IngestService {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    store: Store,
+    registry: Registry,
+    loader: Loader,
+    court: Court,
+    stop: CancellationToken,
+}
+
+impl IngestService {
+    /// A service whose streams end when `stop` is cancelled.
+    pub fn new(
+        store: Store,
+        registry: Registry,
+        loader: Loader,
+        court: Court,
+        stop: CancellationToken,
+    ) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                store,
+                registry,
+                loader,
+                court,
+                stop,
+            }),
+        }
+    }
+
+    /// As a tower service.
+    pub fn into_server(self) -> IngestServer<Self> {
+        IngestServer::new(self)
+            .max_decoding_message_size(MESSAGE_MAX)
+            .accept_compressed(CompressionEncoding::Zstd)
+    }
+}
+
+type Answers = Pin<Box<dyn tokio_stream::Stream<Item = Result<CollectorMessage, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl Ingest for IngestService {
+    type StreamStream = Answers;
+
+    async fn stream(
+        &self,
+        request: Request<Streaming<AgentMessage>>,
+    ) -> Result<Response<Answers>, Status> {
+        let (answers, receiver) = mpsc::channel(ANSWERS_MAX);
+        let shared = Arc::clone(&self.shared);
+        tokio::spawn(async move {
+            if let Err(status) =
+                conversation::converse(&shared, request.into_inner(), &answers).await
+            {
+                tracing::debug!(code = ?status.code(), "stream refused: {}", status.message());
+                // An agent that is gone needs no refusal.
+                let _ = answers.send(Err(status)).await;
+            }
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
+    }
+}

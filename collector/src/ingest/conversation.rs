@@ -1,0 +1,379 @@
+//! One stream: what an agent may say when, and what it is answered.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use parallax_core::{CaptureTime, Coverage, Digest};
+use parallax_proto::batch;
+use parallax_proto::v1::agent_message::Message as Said;
+use parallax_proto::v1::collector_message::Message as Answer;
+use parallax_proto::v1::{
+    AgentMessage, Beat as BeatMessage, CollectorMessage, Committed, DigestBatch, Hello, Welcome,
+};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, timeout};
+use tonic::{Status, Streaming};
+use tracing::{info, warn};
+
+use super::loader::{Item, Progress};
+use super::registry::Claim;
+use super::{Shared, hello};
+use crate::store::{Beat, NewRun, Portion, RegisterError, Registered, Source, StoreError};
+
+/// How long an agent may take to say who it is.
+const HELLO_PATIENCE: Duration = Duration::from_secs(10);
+/// A live agent beats several times a second; after this it is gone.
+const LIVE_PATIENCE: Duration = Duration::from_secs(30);
+/// Beats that may wait for their digests.
+const BEATS_WAITING_MAX: usize = 4096;
+/// The most reasons in one beat.
+const REASONS_MAX: usize = 64;
+const REASON_LEN_MAX: usize = 64;
+
+type Answers = mpsc::Sender<Result<CollectorMessage, Status>>;
+
+/// Why a conversation is over without a refusal.
+enum End {
+    Goodbye,
+    /// The agent hung up, or no longer listens.
+    Gone,
+}
+
+/// Holds the conversation; an error is the refusal to send.
+pub(super) async fn converse(
+    shared: &Shared,
+    mut incoming: Streaming<AgentMessage>,
+    answers: &Answers,
+) -> Result<(), Status> {
+    let run = hello::check(first(&mut incoming).await?)
+        .map_err(|error| Status::invalid_argument(error.to_string()))?;
+    let name = run.vantage.name.clone();
+    let claim = shared
+        .registry
+        .claim(&name, run.run_id, Instant::now())
+        .map_err(|_| busy(&name))?;
+    let registered = shared.store.register(&run).await.map_err(not_registered)?;
+    info!(vantage = name, run = %run.run_id, committed = registered.committed, "agent connected");
+    let (progress, committed) = watch::channel(Progress::Committed(registered.committed));
+    let mut conversation = Conversation {
+        shared,
+        claim,
+        source: run.source,
+        registered,
+        received: registered.committed,
+        beats: VecDeque::new(),
+        progress,
+        committed,
+        told: registered.committed,
+    };
+    let welcome = Answer::Welcome(Welcome {
+        committed: registered.committed,
+        collector_version: env!("CARGO_PKG_VERSION").to_owned(),
+    });
+    let outcome = match send(answers, welcome).await {
+        Err(Gone) => Ok(End::Gone),
+        Ok(()) => conversation.run(&mut incoming, answers).await,
+    };
+    if run.source == Source::File {
+        conversation.announce_coverage().await;
+    }
+    match outcome {
+        Ok(End::Goodbye) => info!(vantage = name, "agent said goodbye"),
+        Ok(End::Gone) => info!(vantage = name, "agent disconnected"),
+        Err(status) => {
+            log_refusal(&run, &status);
+            return Err(status);
+        }
+    }
+    Ok(())
+}
+
+async fn first(incoming: &mut Streaming<AgentMessage>) -> Result<Hello, Status> {
+    let Ok(said) = timeout(HELLO_PATIENCE, incoming.message()).await else {
+        return Err(Status::deadline_exceeded(
+            "no Hello came within ten seconds",
+        ));
+    };
+    match said?.and_then(|said| said.message) {
+        Some(Said::Hello(hello)) => Ok(hello),
+        _ => Err(Status::invalid_argument(
+            "the first message must be a Hello",
+        )),
+    }
+}
+
+fn busy(name: &str) -> Status {
+    Status::failed_precondition(format!(
+        "another agent is connected as vantage \"{name}\"; stop it, or give this one another name with --vantage"
+    ))
+}
+
+fn not_registered(error: RegisterError) -> Status {
+    match error {
+        RegisterError::OtherVantage { .. } => Status::invalid_argument(error.to_string()),
+        RegisterError::Store(error) => database_away(&error),
+    }
+}
+
+pub(super) fn database_away(error: &StoreError) -> Status {
+    warn!("{error}");
+    Status::unavailable("the collector's database does not take digests now; try again later")
+}
+
+fn log_refusal(run: &NewRun, status: &Status) {
+    warn!(
+        vantage = run.vantage.name,
+        code = ?status.code(),
+        "stream ended: {}",
+        status.message()
+    );
+}
+
+/// The agent no longer listens.
+struct Gone;
+
+async fn send(answers: &Answers, answer: Answer) -> Result<(), Gone> {
+    let message = CollectorMessage {
+        message: Some(answer),
+    };
+    answers.send(Ok(message)).await.map_err(|_| Gone)
+}
+
+struct Conversation<'a> {
+    shared: &'a Shared,
+    claim: Claim,
+    source: Source,
+    registered: Registered,
+    /// Number of the next digest that may come.
+    received: u64,
+    /// Beats whose digests have not all come yet.
+    beats: VecDeque<BeatMessage>,
+    progress: watch::Sender<Progress>,
+    committed: watch::Receiver<Progress>,
+    /// The watermark that the agent was told last.
+    told: u64,
+}
+
+impl Conversation<'_> {
+    async fn run(
+        &mut self,
+        incoming: &mut Streaming<AgentMessage>,
+        answers: &Answers,
+    ) -> Result<End, Status> {
+        loop {
+            self.claim.waits(Some(Instant::now()));
+            let said = tokio::select! {
+                biased;
+                () = self.shared.stop.cancelled() => {
+                    return Err(Status::unavailable("the collector is stopping"));
+                }
+                () = self.claim.replaced.cancelled() => {
+                    return Err(Status::aborted("a newer stream of this vantage took over"));
+                }
+                changed = self.committed.changed() => {
+                    if changed.is_err() || self.tell(answers).await?.is_err() {
+                        return Ok(End::Gone);
+                    }
+                    continue;
+                }
+                said = next(incoming, self.source) => said?,
+            };
+            self.claim.waits(None);
+            let Some(said) = said else {
+                return Ok(End::Gone);
+            };
+            match said.message {
+                Some(Said::Batch(batch)) => self.take_batch(batch).await?,
+                Some(Said::Beat(beat)) => self.take_beat(beat).await?,
+                Some(Said::Goodbye(_)) => return self.say_goodbye(answers).await,
+                Some(Said::Hello(_)) => {
+                    return Err(Status::invalid_argument("a second Hello on one stream"));
+                }
+                None => {
+                    return Err(Status::invalid_argument(
+                        "a message of a kind that this collector does not know; use agents of its version",
+                    ));
+                }
+            }
+        }
+    }
+
+    /// Answers with the watermark as it stands.
+    async fn tell(&mut self, answers: &Answers) -> Result<Result<(), Gone>, Status> {
+        let progress = self.committed.borrow_and_update().clone();
+        let committed = match progress {
+            Progress::Committed(committed) | Progress::Finished(committed) => committed,
+            Progress::Failed(status) => return Err(status),
+        };
+        if committed <= self.told {
+            return Ok(Ok(()));
+        }
+        self.told = committed;
+        Ok(send(answers, Answer::Committed(Committed { committed })).await)
+    }
+
+    async fn take_batch(&mut self, batch: DigestBatch) -> Result<(), Status> {
+        let first_number = batch.first_number;
+        if first_number > self.received {
+            return Err(Status::invalid_argument(format!(
+                "digests {} to {} are missing before this batch",
+                self.received,
+                first_number - 1
+            )));
+        }
+        let decoded = batch::decode(batch).map_err(|error| {
+            Status::invalid_argument(format!("batch from digest {first_number} on: {error}"))
+        })?;
+        let digests: Vec<Digest> = decoded.into_iter().map(|(_, digest)| digest).collect();
+        let end = first_number + digests.len() as u64;
+        self.received = self.received.max(end);
+        let beats = self.due_beats();
+        self.hand_over(first_number, digests, beats, false).await
+    }
+
+    async fn take_beat(&mut self, beat: BeatMessage) -> Result<(), Status> {
+        check_beat(&beat)?;
+        if self.beats.len() >= BEATS_WAITING_MAX {
+            return Err(Status::invalid_argument(
+                "too many beats wait for digests that do not come",
+            ));
+        }
+        self.beats.push_back(beat);
+        let beats = self.due_beats();
+        if beats.is_empty() {
+            return Ok(());
+        }
+        self.hand_over(self.received, Vec::new(), beats, false)
+            .await
+    }
+
+    /// The beats whose digests have all come.
+    fn due_beats(&mut self) -> Vec<Beat> {
+        let mut due = Vec::new();
+        while let Some(beat) = self.beats.front() {
+            if beat.next_number > self.received {
+                break;
+            }
+            due.extend(self.beats.pop_front().map(counted));
+        }
+        due
+    }
+
+    async fn hand_over(
+        &self,
+        first_number: u64,
+        digests: Vec<Digest>,
+        beats: Vec<Beat>,
+        finished: bool,
+    ) -> Result<(), Status> {
+        let item = Item {
+            portion: Portion {
+                run: self.registered,
+                first_number,
+                digests,
+                beats,
+                finished,
+            },
+            source: self.source,
+            progress: self.progress.clone(),
+        };
+        self.shared.loader.take(item).await
+    }
+
+    /// Commits what is held, answers for the last time.
+    async fn say_goodbye(&mut self, answers: &Answers) -> Result<End, Status> {
+        if let Some(beat) = self.beats.front() {
+            return Err(Status::invalid_argument(format!(
+                "goodbye, but a beat speaks of digests up to {} and only those below {} came",
+                beat.next_number, self.received
+            )));
+        }
+        self.hand_over(self.received, Vec::new(), Vec::new(), true)
+            .await?;
+        loop {
+            let progress = self.committed.borrow_and_update().clone();
+            match progress {
+                Progress::Failed(status) => return Err(status),
+                Progress::Finished(committed) => {
+                    // The last answer is sent even if it says nothing new: the agent waits for it.
+                    let last = Answer::Committed(Committed { committed });
+                    let _ = send(answers, last).await;
+                    return Ok(End::Goodbye);
+                }
+                Progress::Committed(_) => {}
+            }
+            if self.committed.changed().await.is_err() {
+                return Ok(End::Gone);
+            }
+        }
+    }
+
+    /// A file was read: its coverage speaks about resets that are judged already.
+    async fn announce_coverage(&self) {
+        match self.shared.store.span_of_run(self.registered.id).await {
+            Ok(Some((from, until))) => self.shared.court.watched_file(from, until),
+            Ok(None) => {}
+            Err(error) => warn!("resets within a file's coverage were not judged again: {error}"),
+        }
+    }
+}
+
+async fn next(
+    incoming: &mut Streaming<AgentMessage>,
+    source: Source,
+) -> Result<Option<AgentMessage>, Status> {
+    let message = incoming.message();
+    let said = match source {
+        // A file's reader may wait for its input.
+        Source::File => message.await,
+        Source::Live => timeout(LIVE_PATIENCE, message)
+            .await
+            .map_err(|_| Status::unavailable("nothing was heard for 30 seconds"))?,
+    };
+    // A connection that breaks is no refusal.
+    Ok(said.unwrap_or_default())
+}
+
+fn check_beat(beat: &BeatMessage) -> Result<(), Status> {
+    let has_span = beat.until != 0;
+    if has_span && beat.from > beat.until {
+        return Err(Status::invalid_argument(format!(
+            "a beat ends at {} before it begins at {}",
+            beat.until, beat.from
+        )));
+    }
+    if !has_span && (beat.received > 0 || beat.dropped > 0) {
+        return Err(Status::invalid_argument(
+            "a beat without a span counts packets",
+        ));
+    }
+    if beat.unread.len() > REASONS_MAX {
+        return Err(Status::invalid_argument("a beat has too many reasons"));
+    }
+    let odd = |reason: &str| {
+        reason.is_empty() || reason.len() > REASON_LEN_MAX || reason.chars().any(char::is_control)
+    };
+    match beat.unread.iter().find(|unread| odd(&unread.reason)) {
+        Some(unread) => Err(Status::invalid_argument(format!(
+            "a beat counts packets unread for the reason {:?}, which is no word",
+            unread.reason
+        ))),
+        None => Ok(()),
+    }
+}
+
+fn counted(beat: BeatMessage) -> Beat {
+    Beat {
+        span: (beat.until != 0).then_some(Coverage {
+            from: CaptureTime::from_nanos(beat.from),
+            until: CaptureTime::from_nanos(beat.until),
+            received: beat.received,
+            dropped: beat.dropped,
+        }),
+        unread: beat
+            .unread
+            .into_iter()
+            .map(|unread| (unread.reason, unread.count))
+            .collect(),
+    }
+}

@@ -1,0 +1,202 @@
+//! The loader: takes what all streams hand over and stores it in few, large transactions.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::time::{Instant, timeout_at};
+use tonic::Status;
+use tracing::warn;
+
+use super::conversation::database_away;
+use crate::clock;
+use crate::judging::Court;
+use crate::store::{Loaded, Outcome, Portion, Source, Store, StoreError};
+
+/// Digests that wait for the database, of all streams: past this, streams are read no further.
+const ROWS_WAITING_MAX: usize = 1 << 18;
+/// Digests of one transaction, about.
+const ROWS_MAX: usize = 1 << 16;
+/// Portions of one transaction.
+const PORTIONS_MAX: usize = 1024;
+/// How long a transaction waits for more, when nothing in it is urgent.
+const LINGER: Duration = Duration::from_millis(20);
+
+/// What one stream hands over.
+pub(super) struct Item {
+    pub portion: Portion,
+    pub source: Source,
+    pub progress: watch::Sender<Progress>,
+}
+
+/// How far a stream's digests are stored.
+#[derive(Debug, Clone)]
+pub(super) enum Progress {
+    Committed(u64),
+    /// Everything, the goodbye included.
+    Finished(u64),
+    /// The stream must end with this.
+    Failed(Status),
+}
+
+struct Waiting {
+    item: Item,
+    _room: OwnedSemaphorePermit,
+}
+
+impl Waiting {
+    fn rows(&self) -> usize {
+        self.item.portion.digests.len()
+    }
+
+    /// A reset, or an agent that waits for its last answer.
+    fn is_urgent(&self) -> bool {
+        let portion = &self.item.portion;
+        portion.finished || portion.digests.iter().any(parallax_core::Digest::is_rst)
+    }
+}
+
+/// The loader's entrance. Clones lead to the same loader.
+#[derive(Clone)]
+pub struct Loader {
+    entrance: mpsc::Sender<Waiting>,
+    room: Arc<Semaphore>,
+}
+
+impl Loader {
+    /// Starts the loader; it ends when every clone of its entrance is gone and all is stored.
+    pub fn start(store: Store, court: Court) -> (Self, tokio::task::JoinHandle<()>) {
+        let (entrance, exit) = mpsc::channel(PORTIONS_MAX);
+        let task = tokio::spawn(load_all(store, court, exit));
+        let room = Arc::new(Semaphore::new(ROWS_WAITING_MAX));
+        (Self { entrance, room }, task)
+    }
+
+    /// Waits for room and queues an item.
+    pub(super) async fn take(&self, item: Item) -> Result<(), Status> {
+        let stopping = || Status::unavailable("the collector is stopping");
+        let rows = item.portion.digests.len().clamp(1, ROWS_WAITING_MAX);
+        let room = Arc::clone(&self.room)
+            .acquire_many_owned(rows as u32)
+            .await
+            .map_err(|_| stopping())?;
+        let waiting = Waiting { item, _room: room };
+        self.entrance.send(waiting).await.map_err(|_| stopping())
+    }
+}
+
+async fn load_all(store: Store, court: Court, mut exit: mpsc::Receiver<Waiting>) {
+    while let Some(first) = exit.recv().await {
+        let group = gather(first, &mut exit).await;
+        load(&store, &court, group).await;
+    }
+}
+
+/// Takes what is there; waits a moment for more unless something is urgent.
+async fn gather(first: Waiting, exit: &mut mpsc::Receiver<Waiting>) -> Vec<Waiting> {
+    let deadline = Instant::now() + LINGER;
+    let mut rows = first.rows();
+    let mut urgent = first.is_urgent();
+    let mut group = vec![first];
+    while rows < ROWS_MAX && group.len() < PORTIONS_MAX {
+        let next = if urgent {
+            exit.try_recv().ok()
+        } else {
+            timeout_at(deadline, exit.recv()).await.ok().flatten()
+        };
+        let Some(next) = next else {
+            break;
+        };
+        rows += next.rows();
+        urgent |= next.is_urgent();
+        group.push(next);
+    }
+    group
+}
+
+async fn load(store: &Store, court: &Court, group: Vec<Waiting>) {
+    let portions: Vec<&Portion> = group.iter().map(|waiting| &waiting.item.portion).collect();
+    match store.load(&portions).await {
+        Ok(loaded) => report(court, &group, loaded),
+        Err(error) if error.is_refusal() && runs(&group) > 1 => {
+            // One run's digests must not keep the others' out.
+            for (_, part) in by_run(group) {
+                Box::pin(load(store, court, part)).await;
+            }
+        }
+        Err(error) => fail(&group, &error),
+    }
+}
+
+fn runs(group: &[Waiting]) -> usize {
+    let mut ids: Vec<i32> = group
+        .iter()
+        .map(|waiting| waiting.item.portion.run.id)
+        .collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids.len()
+}
+
+fn by_run(group: Vec<Waiting>) -> BTreeMap<i32, Vec<Waiting>> {
+    let mut parts: BTreeMap<i32, Vec<Waiting>> = BTreeMap::new();
+    for waiting in group {
+        let id = waiting.item.portion.run.id;
+        parts.entry(id).or_default().push(waiting);
+    }
+    parts
+}
+
+fn report(court: &Court, group: &[Waiting], loaded: Loaded) {
+    for waiting in group {
+        let item = &waiting.item;
+        let next = match loaded.outcomes.get(&item.portion.run.id) {
+            Some(Outcome::Committed(committed)) if item.portion.finished => {
+                Progress::Finished(*committed)
+            }
+            Some(Outcome::Committed(committed)) => Progress::Committed(*committed),
+            Some(Outcome::Gap { committed, first }) => Progress::Failed(Status::unavailable(
+                format!("digests {committed} to {first} were not stored; connect again"),
+            )),
+            Some(Outcome::Unknown) | None => Progress::Failed(Status::unavailable(
+                "the collector's database does not know this run any more; connect again",
+            )),
+        };
+        advance(item, next);
+    }
+    announce_late_coverage(court, group);
+    if !loaded.docketed.is_empty() {
+        court.touched(loaded.docketed);
+    }
+}
+
+/// A failed stream stays failed.
+fn advance(item: &Item, next: Progress) {
+    item.progress.send_if_modified(|progress| {
+        if matches!(progress, Progress::Failed(_)) {
+            return false;
+        }
+        *progress = next;
+        true
+    });
+}
+
+fn fail(group: &[Waiting], error: &StoreError) {
+    warn!(portions = group.len(), "digests were not stored: {error}");
+    let status = database_away(error);
+    for waiting in group {
+        advance(&waiting.item, Progress::Failed(status.clone()));
+    }
+}
+
+/// Coverage that live agents kept back while they could not reach the collector.
+fn announce_late_coverage(court: &Court, group: &[Waiting]) {
+    let now = clock::wall();
+    let spans = group
+        .iter()
+        .filter(|waiting| waiting.item.source == Source::Live)
+        .flat_map(|waiting| &waiting.item.portion.beats)
+        .filter_map(|beat| beat.span);
+    court.watched_live(spans, now);
+}

@@ -1,0 +1,77 @@
+//! The judge loop: flows whose evidence changed are judged at once, again while evidence may still
+//! come, and again when it comes late.
+
+use parallax_core::time::SECOND;
+use parallax_core::{CaptureTime, Coverage};
+use tokio::sync::mpsc;
+
+mod docket;
+mod judge;
+
+pub use judge::{Judge, Watchers, watchers};
+
+/// How far around a file's coverage resets are judged again: clocks may differ by so much.
+const FILE_MARGIN: i64 = 3600 * SECOND;
+/// The same for late coverage of live agents.
+const LIVE_MARGIN: i64 = 10 * SECOND;
+/// Coverage older than this comes late: resets of that time may be settled.
+const LATE: i64 = 2 * SECOND;
+
+/// What the judge is told.
+#[derive(Debug)]
+pub(crate) enum News {
+    /// These flows have new evidence; the docket holds them.
+    Touched(Vec<i64>),
+    /// Coverage came late.
+    Watched {
+        from: CaptureTime,
+        until: CaptureTime,
+    },
+}
+
+/// Where news for the judge is handed in. Clones lead to the same judge.
+#[derive(Debug, Clone)]
+pub struct Court {
+    news: mpsc::UnboundedSender<News>,
+}
+
+impl Court {
+    /// The entrance and the judge's end of it.
+    pub(crate) fn open() -> (Self, mpsc::UnboundedReceiver<News>) {
+        let (news, receiver) = mpsc::unbounded_channel();
+        (Self { news }, receiver)
+    }
+
+    /// New evidence of flows.
+    pub(crate) fn touched(&self, flows: Vec<i64>) {
+        self.tell(News::Touched(flows));
+    }
+
+    /// A file that covers this span was read to its end.
+    pub(crate) fn watched_file(&self, from: CaptureTime, until: CaptureTime) {
+        self.tell(News::Watched {
+            from: from.plus(-FILE_MARGIN),
+            until: until.plus(FILE_MARGIN),
+        });
+    }
+
+    /// Spans that live agents watched; those of just now are no news.
+    pub(crate) fn watched_live(&self, spans: impl Iterator<Item = Coverage>, now: CaptureTime) {
+        let late = spans.filter(|span| now.since(span.until) > LATE);
+        let whole = late.fold(None, |whole: Option<(CaptureTime, CaptureTime)>, span| {
+            let (from, until) = whole.unwrap_or((span.from, span.until));
+            Some((from.min(span.from), until.max(span.until)))
+        });
+        if let Some((from, until)) = whole {
+            self.tell(News::Watched {
+                from: from.plus(-LIVE_MARGIN),
+                until: until.plus(LIVE_MARGIN),
+            });
+        }
+    }
+
+    fn tell(&self, news: News) {
+        // Without a judge the collector is stopping; the docket table keeps what was to be judged.
+        let _ = self.news.send(news);
+    }
+}

@@ -1,0 +1,195 @@
+//! The loop: gather, judge, write, tell the watchers.
+
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parallax_core::judge::{Judged, judge_flow};
+use parallax_core::report::ResetReport;
+use tokio::sync::{broadcast, mpsc};
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, warn};
+
+use super::docket::{Docket, Due, Urgency};
+use super::{Court, News};
+use crate::store::{Ask, Gathered, Settling, Store, StoreError, Verdicts};
+
+/// Flows judged with one gathering of evidence.
+const FLOWS_MAX: usize = 64;
+/// Verdicts that a slow watcher may lag behind.
+const WATCHERS_LAG: usize = 4096;
+
+/// Between two attempts to read the docket at start.
+const TAKE_UP_PAUSE: Duration = Duration::from_secs(1);
+
+/// New and changed verdicts, to whoever watches.
+pub type Watchers = broadcast::Sender<Arc<ResetReport>>;
+
+/// A channel for watchers.
+pub fn watchers() -> Watchers {
+    broadcast::channel(WATCHERS_LAG).0
+}
+
+/// The judge loop's state.
+pub struct Judge {
+    store: Store,
+    path: Vec<String>,
+    watchers: Watchers,
+    news: mpsc::UnboundedReceiver<News>,
+    docket: Docket,
+}
+
+impl Judge {
+    /// A judge, and where to hand in news for it. `path` names the configured path.
+    pub fn new(store: Store, path: Vec<String>, watchers: Watchers) -> (Self, Court) {
+        let (court, news) = Court::open();
+        let judge = Self {
+            store,
+            path,
+            watchers,
+            news,
+            docket: Docket::default(),
+        };
+        (judge, court)
+    }
+
+    /// Judges until `stop`. What was in the docket before the start is taken up.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut taken_up = false;
+        loop {
+            if !taken_up {
+                taken_up = self.take_up().await;
+            }
+            let mut next = self.docket.next();
+            if !taken_up {
+                let again = Instant::now() + TAKE_UP_PAUSE;
+                next = Some(next.map_or(again, |next| next.min(again)));
+            }
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                news = self.news.recv() => match news {
+                    Some(news) => self.hear(news).await,
+                    None => return,
+                },
+                () = sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => {
+                    self.judge_due().await;
+                }
+            }
+            while let Ok(news) = self.news.try_recv() {
+                self.hear(news).await;
+            }
+        }
+    }
+
+    /// Work that an earlier collector left.
+    async fn take_up(&mut self) -> bool {
+        match self.store.docketed().await {
+            Ok(flows) => {
+                self.enter(&flows, Urgency::Late);
+                true
+            }
+            Err(error) => {
+                warn!("what was left to judge is taken up later: {error}");
+                false
+            }
+        }
+    }
+
+    fn enter(&mut self, flows: &[i64], urgency: Urgency) {
+        let now = Instant::now();
+        for flow in flows {
+            self.docket.enter(*flow, urgency, now);
+        }
+    }
+
+    async fn hear(&mut self, news: News) {
+        match news {
+            News::Touched(flows) => self.enter(&flows, Urgency::Fresh),
+            News::Watched { from, until } => match self.store.docket_span(from, until).await {
+                Ok(flows) => self.enter(&flows, Urgency::Late),
+                Err(error) => warn!("resets within a late coverage are not judged again: {error}"),
+            },
+        }
+    }
+
+    async fn judge_due(&mut self) {
+        let gathered = Instant::now();
+        let due = self.docket.due(gathered, FLOWS_MAX);
+        if due.is_empty() {
+            return;
+        }
+        match judge_flows(&self.store, &self.path, &due).await {
+            Ok(changed) => {
+                for due in due {
+                    self.docket.judged(due.flow, gathered);
+                }
+                for report in changed {
+                    // Nobody may be watching.
+                    let _ = self.watchers.send(Arc::new(report));
+                }
+            }
+            Err(error) => {
+                warn!(flows = due.len(), "flows are judged later: {error}");
+                let now = Instant::now();
+                for due in due {
+                    self.docket.retry(due.flow, now);
+                }
+            }
+        }
+    }
+}
+
+/// Judges flows and writes the verdicts; returns what is new or changed.
+async fn judge_flows(
+    store: &Store,
+    path: &[String],
+    due: &[Due],
+) -> Result<Vec<ResetReport>, StoreError> {
+    let settling: HashMap<i64, Settling> = due.iter().map(|due| (due.flow, due.settling)).collect();
+    let asks: Vec<Ask> = due
+        .iter()
+        .map(|due| Ask {
+            flow: due.flow,
+            moment: None,
+        })
+        .collect();
+    let gathered = store.gather(&asks, path).await?;
+    let judged = tokio::task::spawn_blocking(move || {
+        gathered
+            .into_iter()
+            .filter_map(|gathered| verdicts(gathered, &settling))
+            .collect::<Vec<Verdicts>>()
+    });
+    let verdicts = match judged.await {
+        Ok(verdicts) => verdicts,
+        Err(error) => {
+            error!("the judge ended unexpectedly: {error}");
+            return Ok(Vec::new());
+        }
+    };
+    store.write_verdicts(&verdicts).await
+}
+
+/// Judges one flow. A flow that cannot be read, or on which the judge panics, keeps the verdicts it
+/// has and must not stop the others.
+fn verdicts(gathered: Gathered, settling: &HashMap<i64, Settling>) -> Option<Verdicts> {
+    let flow = gathered.flow;
+    let evidence = gathered
+        .evidence
+        .map_err(|error| error!(flow, "a flow cannot be judged: {error}"))
+        .ok()?;
+    let judge = || -> Vec<Judged> { evidence.iter().flat_map(judge_flow).collect() };
+    let judged = std::panic::catch_unwind(AssertUnwindSafe(judge))
+        .map_err(|_| error!(flow, "the judge panicked on a flow"))
+        .ok()?;
+    Some(Verdicts {
+        flow,
+        judged,
+        portion: gathered.portion,
+        settling: settling.get(&flow).copied().unwrap_or(Settling::Open),
+        docket: gathered.docket,
+    })
+}

@@ -1,0 +1,315 @@
+//! The running collector: listeners, loader, judge, and the private Postgres beneath them.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::serve::ListenerExt;
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio::task::{JoinError, JoinHandle, JoinSet};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::http::{self, Api};
+use crate::ingest::{IngestService, Loader, Registry};
+use crate::judging::{Judge, watchers};
+use crate::lock::{self, DataDirLock, LockError};
+use crate::postgres::{self, DATABASE, Durability, PostgresError, Server};
+use crate::store::{ConnectError, Store, Target};
+
+/// How long connections may take to end when the collector stops.
+const STOP_PATIENCE: Duration = Duration::from_secs(5);
+/// How often the private Postgres is looked after.
+const SUPERVISION: Duration = Duration::from_millis(500);
+
+/// Where the digests go.
+#[derive(Debug, Clone)]
+pub enum Database {
+    /// A server that somebody runs.
+    Url(Target),
+    /// A server of our own, in this folder.
+    Private { data_dir: PathBuf },
+}
+
+/// What a collector is started with.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub database: Database,
+    /// Addresses to listen on; all serve everything.
+    pub listen: Vec<SocketAddr>,
+    /// The configured path, client side first.
+    pub path: Vec<String>,
+}
+
+/// Why the collector does not run.
+#[derive(Debug, Error)]
+pub enum ServeError {
+    #[error("cannot make the data directory {dir}: {source}; choose another --data-dir")]
+    DataDir {
+        dir: PathBuf,
+        source: std::io::Error,
+    },
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    #[error(transparent)]
+    Postgres(#[from] PostgresError),
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    #[error("port {port} of {ip} is in use; stop what listens there, or choose another address with --grpc or --http", ip = address.ip(), port = address.port())]
+    InUse { address: SocketAddr },
+    #[error("cannot listen on {address}: {source}; choose another address with --grpc or --http")]
+    Listen {
+        address: SocketAddr,
+        source: std::io::Error,
+    },
+    #[error("starting PostgreSQL ended unexpectedly: {0}")]
+    Task(#[from] JoinError),
+}
+
+/// A private Postgres with the lock that guards it.
+struct Private {
+    server: Server,
+    _lock: DataDirLock,
+}
+
+/// A database that is open and migrated.
+pub struct Opened {
+    pub store: Store,
+    private: Option<Private>,
+}
+
+impl Opened {
+    /// Closes the connections, then stops a private server.
+    pub async fn close(self) {
+        if timeout(STOP_PATIENCE, self.store.close()).await.is_err() {
+            warn!("connections to the database did not end in time");
+        }
+        if let Some(private) = self.private {
+            stop(private).await;
+        }
+    }
+}
+
+async fn stop(private: Private) {
+    let stopped = tokio::task::spawn_blocking(move || {
+        let Private { server, _lock } = private;
+        server.stop();
+    });
+    if let Err(error) = stopped.await {
+        error!("stopping PostgreSQL ended unexpectedly: {error}");
+    }
+}
+
+/// Opens the database, starting a private server where one is wanted, and migrates it.
+pub async fn open(database: &Database) -> Result<Opened, ServeError> {
+    match database {
+        Database::Url(target) => Ok(Opened {
+            store: Store::open(target).await?,
+            private: None,
+        }),
+        Database::Private { data_dir } => {
+            let data_dir = data_dir.clone();
+            let private = tokio::task::spawn_blocking(|| start_private(data_dir)).await??;
+            match open_private(&private.server).await {
+                Ok(store) => Ok(Opened {
+                    store,
+                    private: Some(private),
+                }),
+                Err(error) => {
+                    stop(private).await;
+                    Err(error.into())
+                }
+            }
+        }
+    }
+}
+
+fn start_private(data_dir: PathBuf) -> Result<Private, ServeError> {
+    let failed = |source| ServeError::DataDir {
+        dir: data_dir.clone(),
+        source,
+    };
+    std::fs::create_dir_all(&data_dir).map_err(failed)?;
+    let data_dir = std::fs::canonicalize(&data_dir).map_err(failed)?;
+    let lock = lock::take(&data_dir)?;
+    let server = postgres::start(&postgres::Settings {
+        data_dir,
+        durability: Durability::Durable,
+        installed: postgres::find()?,
+    })?;
+    Ok(Private {
+        server,
+        _lock: lock,
+    })
+}
+
+async fn open_private(server: &Server) -> Result<Store, ConnectError> {
+    Target::new(server.options("postgres"))
+        .create_database(DATABASE)
+        .await?;
+    Store::open(&Target::new(server.own_database())).await
+}
+
+/// Runs a collector until `shutdown` completes. `ready` gets the addresses it listens on, in the
+/// order of the settings.
+pub async fn serve(
+    settings: Settings,
+    ready: impl FnOnce(&[SocketAddr]),
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
+    // Before the database: what fails in a moment must not wait for what takes a second.
+    let listeners = listen(&settings.listen).await?;
+    let bound: Vec<SocketAddr> = listeners.iter().map(|(_, bound)| *bound).collect();
+    let opened = open(&settings.database).await?;
+    let Opened { store, private } = opened;
+    let stop_all = CancellationToken::new();
+    let supervisor = private.map(|private| tokio::spawn(supervise(private, stop_all.clone())));
+    let streams = CancellationToken::new();
+    let (router, workers) = assemble(&store, settings.path, &streams);
+    let servers = start_servers(listeners, &router, &streams);
+    drop(router);
+    ready(&bound);
+    shutdown.await;
+    info!("stopping");
+    streams.cancel();
+    finish(servers, workers).await;
+    stop_all.cancel();
+    let private = match supervisor {
+        Some(supervisor) => Some(supervisor.await?),
+        None => None,
+    };
+    Opened { store, private }.close().await;
+    Ok(())
+}
+
+/// What works behind the routes, and how to stop it.
+struct Workers {
+    loader: JoinHandle<()>,
+    judge: JoinHandle<()>,
+    judge_stop: CancellationToken,
+}
+
+fn assemble(store: &Store, path: Vec<String>, stop: &CancellationToken) -> (Router, Workers) {
+    let registry = Registry::default();
+    let watchers = watchers();
+    let judge_stop = CancellationToken::new();
+    let (judge, court) = Judge::new(store.clone(), path.clone(), watchers.clone());
+    let judge = tokio::spawn(judge.run(judge_stop.clone()));
+    let (entrance, loader) = Loader::start(store.clone(), court.clone());
+    let ingest = IngestService::new(
+        store.clone(),
+        registry.clone(),
+        entrance,
+        court,
+        stop.clone(),
+    );
+    let api = Api {
+        store: store.clone(),
+        registry,
+        path: Arc::new(path),
+        watchers,
+        stop: stop.clone(),
+    };
+    let router =
+        http::routes(api).route_service("/parallax.v1.Ingest/{*method}", ingest.into_server());
+    let workers = Workers {
+        loader,
+        judge,
+        judge_stop,
+    };
+    (router, workers)
+}
+
+/// The loader stores what it was given, then the judge stops; its docket is in the database.
+async fn finish(mut servers: JoinSet<()>, workers: Workers) {
+    let ended = async { while servers.join_next().await.is_some() {} };
+    if timeout(STOP_PATIENCE, ended).await.is_err() {
+        warn!("some connections did not end in time");
+        servers.shutdown().await;
+    }
+    if timeout(STOP_PATIENCE, workers.loader).await.is_err() {
+        warn!("the loader did not end in time; agents will send again what is not committed");
+    }
+    workers.judge_stop.cancel();
+    if timeout(STOP_PATIENCE, workers.judge).await.is_err() {
+        warn!("the judge did not end in time; it goes on at the next start");
+    }
+}
+
+async fn listen(addresses: &[SocketAddr]) -> Result<Vec<(TcpListener, SocketAddr)>, ServeError> {
+    let mut listeners = Vec::with_capacity(addresses.len());
+    for address in addresses {
+        let failed = |source: std::io::Error| match source.kind() {
+            std::io::ErrorKind::AddrInUse => ServeError::InUse { address: *address },
+            _ => ServeError::Listen {
+                address: *address,
+                source,
+            },
+        };
+        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        let bound = listener.local_addr().map_err(failed)?;
+        listeners.push((listener, bound));
+    }
+    Ok(listeners)
+}
+
+fn start_servers(
+    listeners: Vec<(TcpListener, SocketAddr)>,
+    router: &Router,
+    stop: &CancellationToken,
+) -> JoinSet<()> {
+    let mut servers = JoinSet::new();
+    for (listener, bound) in listeners {
+        let router = router.clone();
+        let stop = stop.clone().cancelled_owned();
+        servers.spawn(async move {
+            let listener = listener.tap_io(|stream| {
+                if let Err(error) = stream.set_nodelay(true) {
+                    warn!("small answers may be slow on one connection: {error}");
+                }
+            });
+            let serving = axum::serve(listener, router).with_graceful_shutdown(stop);
+            if let Err(error) = serving.await {
+                error!(%bound, "listening ended: {error}");
+            }
+        });
+    }
+    servers
+}
+
+/// Starts the private Postgres again when it ends by itself; gives it back when `stop` is cancelled.
+async fn supervise(mut private: Private, stop: CancellationToken) -> Private {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return private,
+            () = tokio::time::sleep(SUPERVISION) => {}
+        }
+        let Some(status) = private.server.ended() else {
+            continue;
+        };
+        warn!(%status, log = %private.server.log().display(), "PostgreSQL ended; starting it again");
+        private = match restart(private).await {
+            Ok(private) => private,
+            Err(error) => {
+                // Only a panic within `restart` leads here; the server's lock is gone with it.
+                error!("PostgreSQL cannot be looked after any more: {error}");
+                std::process::exit(1);
+            }
+        };
+    }
+}
+
+async fn restart(mut private: Private) -> Result<Private, JoinError> {
+    tokio::task::spawn_blocking(move || {
+        if let Err(error) = private.server.restart() {
+            error!("{error}");
+        }
+        private
+    })
+    .await
+}
