@@ -13,8 +13,17 @@ fn key(reset: &ResetReport) -> String {
     )
 }
 
+/// What the documents rest on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Evidence {
+    /// The same packets of the same files.
+    Same,
+    /// One knows more of what its vantages can swear to, and may be surer.
+    Live,
+}
+
 /// Everything that a verdict says, without what may differ: ids, wording, and estimates of clocks.
-fn said(document: &Document) -> BTreeMap<String, Value> {
+fn said(document: &Document, evidence: Evidence) -> BTreeMap<String, Value> {
     let keys: BTreeMap<_, _> = document
         .resets
         .iter()
@@ -29,6 +38,10 @@ fn said(document: &Document) -> BTreeMap<String, Value> {
                 for private in ["id", "evidence", "clocks"] {
                     fields.remove(private);
                 }
+                if evidence == Evidence::Live {
+                    fields.remove("confidence");
+                }
+                wordless(fields.get_mut("absent_at"));
                 let root = reset.root.map(|root| keys.get(&root).cloned());
                 fields.insert("root".to_owned(), serde_json::json!(root));
             }
@@ -37,9 +50,18 @@ fn said(document: &Document) -> BTreeMap<String, Value> {
         .collect()
 }
 
+/// Leaves out why an absence attests nothing.
+fn wordless(absences: Option<&mut Value>) {
+    for absence in absences.and_then(Value::as_array_mut).into_iter().flatten() {
+        if let Some(fields) = absence.as_object_mut() {
+            fields.remove("why");
+        }
+    }
+}
+
 /// Every field of every reset in which two documents differ.
-pub fn differences(one: &Document, other: &Document) -> Vec<String> {
-    let (one, other) = (said(one), said(other));
+pub fn differences(one: &Document, other: &Document, evidence: Evidence) -> Vec<String> {
+    let (one, other) = (said(one, evidence), said(other, evidence));
     let mut found = Vec::new();
     for (key, value) in &one {
         match other.get(key) {
