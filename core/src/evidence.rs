@@ -7,8 +7,9 @@
 use uuid::Uuid;
 
 use crate::coverage::Coverage;
-use crate::digest::Digest;
+use crate::digest::{Digest, TcpFlags};
 use crate::flow::Flow;
+use crate::time::CaptureTime;
 use crate::vantage::Vantage;
 
 /// One flow at every vantage there is.
@@ -34,13 +35,99 @@ pub struct VantageEvidence {
     pub coverage: Vec<Coverage>,
     /// This vantage's digests of the flow, all lives of the 4-tuple, in order of time.
     pub segments: Vec<Digest>,
-    /// Segments of *other* flows, in order of time: the SYN and SYN+ACK between the flow's two
-    /// addresses and the SYN+ACK from either of its endpoints (address and port), of which the
-    /// [`NEARBY_MAX`] nearest in time to the flow's resets suffice; and whatever else went between the
-    /// two addresses within some [`NEIGHBOURS_WITHIN`] of a reset, the [`NEIGHBOURS_MAX`] nearest.
-    /// They tell the path, that a port accepts, how a host's packets look here, and what the vantage
-    /// misses.
-    pub nearby: Vec<Digest>,
+    /// Segments of other flows around the flow's end.
+    pub nearby: Nearby,
+}
+
+/// Segments of *other* flows at one vantage, those nearest in time to a moment. They tell the path, that a
+/// port accepts, how a host's packets look here, and what the vantage misses.
+#[derive(Debug, Clone)]
+pub struct Nearby {
+    moment: CaptureTime,
+    handshakes: Vec<Digest>,
+    others: Vec<Digest>,
+}
+
+impl Nearby {
+    /// `moment`: see [`moment`].
+    ///
+    /// `handshakes`: SYN and SYN+ACK between the flow's two addresses, and SYN+ACK from either of its
+    /// endpoints (address and port); the [`NEARBY_MAX`] nearest are kept. `others`: what else is there,
+    /// within [`NEIGHBOURS_WITHIN`], of the flows between the two addresses to which some vantage's kept
+    /// handshakes belong; the [`NEIGHBOURS_MAX`] nearest are kept. They tell only about vantages that
+    /// ship all segments; others may leave them out.
+    pub fn new(moment: CaptureTime, mut handshakes: Vec<Digest>, mut others: Vec<Digest>) -> Self {
+        others.retain(|digest| distance(digest, moment) <= NEIGHBOURS_WITHIN);
+        keep_nearest(&mut handshakes, moment, NEARBY_MAX);
+        keep_nearest(&mut others, moment, NEIGHBOURS_MAX);
+        Self {
+            moment,
+            handshakes,
+            others,
+        }
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Digest> {
+        self.handshakes.iter().chain(&self.others)
+    }
+
+    /// SYN and SYN+ACK, in order of time.
+    pub fn handshakes(&self) -> &[Digest] {
+        &self.handshakes
+    }
+
+    /// Whether a segment of a neighbouring flow, had it been recorded at `time` (known within `error`
+    /// nanoseconds), would be here.
+    pub(crate) fn would_hold(&self, digest: &Digest, time: CaptureTime, error: i64) -> bool {
+        let handshake = digest.flags.has(TcpFlags::SYN);
+        let (kept, most, within) = if handshake {
+            (&self.handshakes, NEARBY_MAX, i64::MAX)
+        } else {
+            (&self.others, NEIGHBOURS_MAX, NEIGHBOURS_WITHIN)
+        };
+        let reach = if kept.len() < most {
+            within
+        } else {
+            let farthest = kept
+                .iter()
+                .map(|digest| distance(digest, self.moment))
+                .max();
+            farthest.unwrap_or(0)
+        };
+        let away = time.since(self.moment).saturating_abs();
+        let loaded = |end: Option<&Digest>, side: fn(CaptureTime, CaptureTime) -> bool| {
+            handshake || end.is_some_and(|end| side(end.time, time))
+        };
+        away.saturating_add(error) < reach
+            && loaded(kept.first(), |first, time| first <= time)
+            && loaded(kept.last(), |last, time| time <= last)
+    }
+}
+
+/// The moment around which a flow is looked at at one vantage: its newest reset there, else its last segment
+/// there, else its newest reset anywhere by that vantage's clock.
+pub fn moment(segments: &[Digest], newest_anywhere: CaptureTime) -> CaptureTime {
+    let latest = |resets_only: bool| {
+        segments
+            .iter()
+            .filter(|digest| !resets_only || digest.is_rst())
+            .map(|digest| digest.time)
+            .max()
+    };
+    latest(true)
+        .or_else(|| latest(false))
+        .unwrap_or(newest_anywhere)
+}
+
+fn distance(digest: &Digest, moment: CaptureTime) -> i64 {
+    digest.time.since(moment).saturating_abs()
+}
+
+fn keep_nearest(digests: &mut Vec<Digest>, moment: CaptureTime, most: usize) {
+    digests.sort_by_key(|digest| (distance(digest, moment), digest.time));
+    digests.truncate(most);
+    digests.sort_by_key(|digest| digest.time);
 }
 
 /// Which segments an agent ships (its `--segments`).

@@ -22,7 +22,7 @@ pub mod vantage;
 
 pub use coverage::Coverage;
 pub use digest::Digest;
-pub use evidence::{FlowEvidence, Selection, VantageEvidence};
+pub use evidence::{FlowEvidence, Nearby, Selection, VantageEvidence};
 pub use flow::{Endpoint, Flow, FourTuple, Way};
 pub use seq::TcpSeq;
 pub use time::CaptureTime;

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::digest::{Digest, TcpFlags};
-use crate::evidence::{NEIGHBOURS_MAX, Selection};
+use crate::evidence::Selection;
 use crate::flow::{Flow, FourTuple};
 use crate::report::Side;
 use crate::scene::{Scene, Seen, corrected};
@@ -193,13 +193,10 @@ struct Neighbours<'a> {
     /// Flows of which it recorded anything, in either direction.
     flows: HashSet<Flow>,
     all: Vec<&'a Digest>,
-    /// Between these times its record is whole, not cut off for its length.
-    window: (i64, i64),
 }
 
 impl<'a> Neighbours<'a> {
     fn of(scene: &'a Scene<'_>, vantage: usize, sender: Side) -> Self {
-        let offset = scene.path.offsets[vantage].unwrap_or(0);
         let mut flows = HashSet::new();
         let mut all = Vec::new();
         for (digest, from) in scene.ends.between_hosts(scene.evidence, vantage) {
@@ -212,12 +209,6 @@ impl<'a> Neighbours<'a> {
                 all.push(digest);
             }
         }
-        let times = || all.iter().map(|digest| corrected(digest, offset));
-        let whole = scene.evidence.vantages[vantage].nearby.len() < NEIGHBOURS_MAX;
-        let window = match (times().min(), times().max()) {
-            (Some(first), Some(last)) if !whole => (first, last),
-            _ => (i64::MIN, i64::MAX),
-        };
         let mut by_tuple: HashMap<FourTuple, Vec<&Digest>> = HashMap::new();
         for digest in &all {
             by_tuple.entry(digest.tuple).or_default().push(digest);
@@ -229,12 +220,7 @@ impl<'a> Neighbours<'a> {
                 Some((tuple, (Ranges::of(digests.into_iter())?, acks)))
             })
             .collect();
-        Self {
-            of,
-            flows,
-            all,
-            window,
-        }
+        Self { of, flows, all }
     }
 
     fn holds(&self, digest: &Digest) -> bool {
@@ -262,8 +248,7 @@ fn count_neighbours(scene: &Scene<'_>, travel: &[usize], sender: Side, passed: &
             for digest in &record.all {
                 let at = corrected(digest, offset);
                 let comparable = here.flows.contains(&digest.tuple.flow())
-                    && here.window.0 < at
-                    && at < here.window.1
+                    && would_hold(scene, vantage, digest, at)
                     && watched(scene, vantage, at)
                     && ships(scene, vantage, digest);
                 if comparable && counted.insert((ack_key(digest), digest.seq_len())) {
@@ -272,6 +257,19 @@ fn count_neighbours(scene: &Scene<'_>, travel: &[usize], sender: Side, passed: &
             }
         }
     }
+}
+
+/// Whether a neighbouring flow's segment that passed a vantage at a moment of the corrected clock is among
+/// those that were loaded.
+fn would_hold(scene: &Scene<'_>, vantage: usize, digest: &Digest, at: i64) -> bool {
+    let evidence = &scene.evidence.vantages[vantage];
+    let own = at.saturating_add(scene.path.offsets[vantage].unwrap_or(0));
+    let error = scene.path.errors[vantage].saturating_add(EDGE);
+    let handshake = digest.flags.has(TcpFlags::SYN);
+    (handshake || evidence.selection == Selection::All)
+        && evidence
+            .nearby
+            .would_hold(digest, CaptureTime::from_nanos(own), error)
 }
 
 /// Whether the vantage would have shipped this segment, had it seen it.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 
-use parallax_core::evidence::{NEARBY_MAX, NEIGHBOURS_MAX, NEIGHBOURS_WITHIN};
+use parallax_core::evidence::{NEARBY_MAX, NEIGHBOURS_WITHIN};
 use parallax_core::{CaptureTime, Digest, Endpoint, Flow};
 
 /// Which segments may be asked for: those of flows with a reset, and others near to them.
@@ -102,69 +102,42 @@ impl Nearby {
         all
     }
 
-    /// The segments of other flows that are nearest in time to any of `times` (sorted), in order of
-    /// time: [`NEARBY_MAX`] handshake segments between the flow's addresses or SYN+ACKs of its
-    /// endpoints, and [`NEIGHBOURS_MAX`] others between its addresses.
-    pub fn near(&self, flow: Flow, times: &[CaptureTime]) -> Vec<Digest> {
+    /// Handshake segments of other flows around a moment: between the flow's addresses, or SYN+ACKs of
+    /// its endpoints. More than enough of them, see [`NEARBY_MAX`].
+    pub fn handshakes(&self, flow: Flow, moment: CaptureTime) -> Vec<Digest> {
         let lists = [
             self.by_pair.get(&pair(flow)),
             self.by_endpoint.get(&flow.low()),
             self.by_endpoint.get(&flow.high()),
         ];
-        let mut found = self.nearest_of(&lists, flow, times, NEARBY_MAX);
-        let others = [self.others.get(&pair(flow))];
-        found.extend(self.nearest_of(&others, flow, times, NEIGHBOURS_MAX));
-        found.sort_unstable();
+        let mut found = BTreeSet::new();
+        for list in lists.into_iter().flatten() {
+            self.nearest(list, flow, moment, &mut found);
+        }
         found.into_iter().map(|index| self.digests[index]).collect()
     }
 
-    fn nearest_of(
-        &self,
-        lists: &[Option<&Vec<usize>>],
-        flow: Flow,
-        times: &[CaptureTime],
-        most: usize,
-    ) -> Vec<usize> {
-        let mut found = BTreeSet::new();
-        for list in lists.iter().copied().flatten() {
-            for time in times {
-                self.nearest(list, flow, *time, most, &mut found);
-            }
-        }
-        let mut found: Vec<usize> = found.into_iter().collect();
-        found.sort_by_key(|index| distance(self.digests[*index].time, times));
-        found.truncate(most);
-        found
+    /// What else is there of neighbouring flows around a moment.
+    pub fn others(&self, flow: Flow, moment: CaptureTime, of: &HashSet<Flow>) -> Vec<Digest> {
+        let all = self.others.get(&pair(flow)).map_or(&[][..], Vec::as_slice);
+        let time = |index: &usize| self.digests[*index].time;
+        let from = all.partition_point(|index| time(index) < moment.plus(-NEIGHBOURS_WITHIN));
+        let until = all.partition_point(|index| time(index) <= moment.plus(NEIGHBOURS_WITHIN));
+        all[from..until]
+            .iter()
+            .map(|index| self.digests[*index])
+            .filter(|digest| of.contains(&digest.tuple.flow()))
+            .collect()
     }
 
     /// Adds the segments of `list` nearest to `time`, going outwards from it.
-    fn nearest(
-        &self,
-        list: &[usize],
-        flow: Flow,
-        time: CaptureTime,
-        most: usize,
-        found: &mut BTreeSet<usize>,
-    ) {
+    fn nearest(&self, list: &[usize], flow: Flow, time: CaptureTime, found: &mut BTreeSet<usize>) {
         let other = |index: &usize| self.digests[*index].tuple.flow() != flow;
         let middle = list.partition_point(|index| self.digests[*index].time < time);
         let (before, after) = list.split_at(middle);
-        found.extend(before.iter().rev().copied().filter(other).take(most));
-        found.extend(after.iter().copied().filter(other).take(most));
+        found.extend(before.iter().rev().copied().filter(other).take(NEARBY_MAX));
+        found.extend(after.iter().copied().filter(other).take(NEARBY_MAX));
     }
-}
-
-/// Nanoseconds to the nearest of `times`, which are sorted.
-fn distance(time: CaptureTime, times: &[CaptureTime]) -> u64 {
-    let next = times.partition_point(|other| *other < time);
-    let around = [next.checked_sub(1), Some(next)];
-    around
-        .into_iter()
-        .flatten()
-        .filter_map(|index| times.get(index))
-        .map(|other| time.since(*other).unsigned_abs())
-        .min()
-        .unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -202,8 +175,10 @@ mod tests {
         let own = |nanos| segment(nanos, 4000, TcpFlags::SYN);
         let nearby = Nearby::new((0..many).flat_map(|at| [own(at), other(at)]).collect());
         let middle = many / 2;
-        let times = [CaptureTime::from_nanos(middle)];
-        let found = nearby.near(own(0).tuple.flow(), &times);
+        let moment = CaptureTime::from_nanos(middle);
+        let found = nearby.handshakes(own(0).tuple.flow(), moment);
+        let found = parallax_core::Nearby::new(moment, found, Vec::new());
+        let found = found.handshakes();
         assert_eq!(found.len(), NEARBY_MAX);
         assert!(found.iter().all(|digest| digest.tuple.src.port == 4001));
         assert!(found.is_sorted_by_key(|digest| digest.time));
@@ -221,7 +196,7 @@ mod tests {
         assert!(!interest.is_nearby(&answer, answer.tuple.flow()));
         interest.add(flow, CaptureTime::from_nanos(0));
         assert!(interest.is_nearby(&answer, answer.tuple.flow()));
-        let found = Nearby::new(vec![answer]).near(flow, &[CaptureTime::from_nanos(0)]);
+        let found = Nearby::new(vec![answer]).handshakes(flow, CaptureTime::from_nanos(0));
         assert_eq!(found, [answer]);
     }
 }

@@ -78,7 +78,7 @@ fn hops(scene: &Scene<'_>, case: &Case<'_>) -> Option<(f64, String)> {
     let others: Vec<u8> = scene.evidence.vantages[vantage]
         .segments
         .iter()
-        .chain(&scene.evidence.vantages[vantage].nearby)
+        .chain(scene.evidence.vantages[vantage].nearby.iter())
         .filter(|digest| digest.tuple.src.addr == host && !digest.is_rst())
         .map(|digest| digest.ip.ttl)
         .collect();

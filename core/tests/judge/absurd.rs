@@ -3,7 +3,7 @@
 use parallax_core::digest::{Digest, IpFields, LinkFields, TcpFlags, TcpOptions};
 use parallax_core::judge;
 use parallax_core::{
-    CaptureTime, Coverage, Endpoint, FlowEvidence, FourTuple, Selection, TcpSeq, Vantage,
+    CaptureTime, Coverage, Endpoint, FlowEvidence, FourTuple, Nearby, Selection, TcpSeq, Vantage,
     VantageEvidence, VantageKind,
 };
 use proptest::prelude::*;
@@ -66,7 +66,7 @@ prop_compose! {
                 dropped,
             }],
             segments,
-            nearby,
+            nearby: Nearby::new(CaptureTime::from_nanos(from), nearby.clone(), nearby),
         }
     }
 }

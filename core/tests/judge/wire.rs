@@ -3,11 +3,12 @@
 use std::net::IpAddr;
 
 use parallax_core::digest::{Digest, IpFields, LinkFields, TcpFlags, TcpOptions, Timestamps};
+use parallax_core::evidence::moment;
 use parallax_core::judge::{self, Judged};
 use parallax_core::report::Side;
 use parallax_core::time::MILLISECOND;
 use parallax_core::{
-    CaptureTime, Coverage, Endpoint, FlowEvidence, FourTuple, Selection, TcpSeq, Vantage,
+    CaptureTime, Coverage, Endpoint, FlowEvidence, FourTuple, Nearby, Selection, TcpSeq, Vantage,
     VantageEvidence, VantageKind,
 };
 
@@ -416,7 +417,7 @@ impl Wire {
                         dropped: 0,
                     }],
                     segments,
-                    nearby: point.nearby.clone(),
+                    nearby: nearby(point, self.now),
                 }
             })
             .collect();
@@ -431,6 +432,15 @@ impl Wire {
     pub fn judge(&self) -> Vec<Judged> {
         judge::judge_flow(&self.evidence())
     }
+}
+
+fn nearby(point: &Point, now: i64) -> Nearby {
+    let (handshakes, others) = point
+        .nearby
+        .iter()
+        .partition(|digest| digest.flags.has(TcpFlags::SYN));
+    let newest = CaptureTime::from_nanos(now + point.clock);
+    Nearby::new(moment(&point.segments, newest), handshakes, others)
 }
 
 fn vantage(name: &str, client_side: bool) -> Vantage {

@@ -111,7 +111,7 @@ fn accepted_around(s: &Scenery<'_, '_>, most: i64) -> Option<i64> {
     let mut nearest = None;
     for (index, vantage) in s.scene.evidence.vantages.iter().enumerate() {
         let offset = s.scene.path.offsets[index].unwrap_or(0);
-        for digest in vantage.nearby.iter().chain(&vantage.segments) {
+        for digest in vantage.nearby.handshakes().iter().chain(&vantage.segments) {
             if digest.is_syn_ack() && digest.tuple.src == port {
                 let gap = (corrected(digest, offset) - now).abs();
                 if gap <= most && nearest.is_none_or(|known| gap < known) {
