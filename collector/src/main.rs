@@ -1,6 +1,6 @@
 //! `parallax-collector`: the program around the library.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
@@ -32,9 +32,12 @@ fn main() -> ExitCode {
 fn start_log() {
     let filter = EnvFilter::try_from_env("PARALLAX_LOG")
         .unwrap_or_else(|_| EnvFilter::new("warn,parallax_collector=info"));
+    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let colours = std::io::stderr().is_terminal() && !plain;
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_ansi(colours)
         .with_target(false)
         .init();
 }

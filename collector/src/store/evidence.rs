@@ -1,6 +1,6 @@
 //! Gathering everything known about flows, in a constant number of questions for many of them.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 
 use parallax_core::time::SECOND;
@@ -8,13 +8,14 @@ use parallax_core::{
     CaptureTime, Coverage, Digest, Flow, FlowEvidence, Selection, Vantage, VantageEvidence,
     VantageKind,
 };
-use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
 use super::digest_row::DigestRow;
 use super::rows::{RowError, RowName};
 use super::{Store, StoreError};
 
+mod nearby;
+mod questions;
 mod sightings;
 
 use sightings::Sightings;
@@ -120,15 +121,20 @@ impl Store {
             .await
             .map_err(StoreError::database("begin to gather evidence"))?;
         let hashes: Vec<i64> = asks.iter().map(|ask| ask.flow).collect();
-        let docket = docket(&mut tx, &hashes).await?;
-        let vantages = vantages(&mut tx).await?;
+        let docket = questions::docket(&mut tx, &hashes).await?;
+        let vantages = questions::vantages(&mut tx).await?;
         let sightings = sightings::load(&mut tx, &hashes).await?;
-        let known = known_ids(&mut tx, &hashes).await?;
+        let known = questions::known_ids(&mut tx, &hashes).await?;
         let posts = posts(asks, &sightings, &vantages);
+        let segments = questions::segments(&mut tx, asks, &posts).await?;
+        let coverage = questions::coverage(&mut tx, &posts).await?;
+        let nearby = nearby::load(&mut tx, asks, &posts, &segments, |index| {
+            selection(index, &posts[index], &segments, &coverage)
+        });
         let found = Found {
-            segments: segments(&mut tx, asks, &posts).await?,
-            nearby: nearby(&mut tx, asks, &posts).await?,
-            coverage: coverage(&mut tx, &posts).await?,
+            nearby: nearby.await?,
+            segments,
+            coverage,
         };
         tx.commit()
             .await
@@ -168,7 +174,7 @@ impl Store {
 /// Answers by post (index into the posts).
 struct Found {
     segments: HashMap<usize, Vec<DigestRow>>,
-    nearby: HashMap<usize, Vec<DigestRow>>,
+    nearby: Vec<nearby::Around>,
     coverage: HashMap<usize, Vec<CoverageRow>>,
 }
 
@@ -211,17 +217,14 @@ impl Found {
         post: &Post,
         vantage: &VantageRow,
     ) -> Result<VantageEvidence, RowError> {
-        let none = Vec::new();
-        let segments = self.segments.get(&index).unwrap_or(&none);
+        let segments = self.segments.get(&index).map_or(&[][..], Vec::as_slice);
         let spans = self.coverage.get(&index).map_or(&[][..], Vec::as_slice);
         Ok(VantageEvidence {
             vantage: Vantage::try_from(vantage)?,
-            selection: selection(spans, segments, post),
+            selection: selection(index, post, &self.segments, &self.coverage),
             coverage: spans.iter().map(span).collect::<Result<_, _>>()?,
             segments: digests(segments, |digest| digest.tuple.flow() == post.flow)?,
-            nearby: digests(self.nearby.get(&index).unwrap_or(&none), |digest| {
-                digest.tuple.flow() != post.flow
-            })?,
+            nearby: self.nearby[index].evidence(post.flow)?,
         })
     }
 }
@@ -255,7 +258,14 @@ fn span(row: &CoverageRow) -> Result<Coverage, RowError> {
 }
 
 /// Context if any run that recorded the flow, or watched while it lived, ships context only.
-fn selection(spans: &[CoverageRow], segments: &[DigestRow], post: &Post) -> Selection {
+fn selection(
+    index: usize,
+    post: &Post,
+    segments: &HashMap<usize, Vec<DigestRow>>,
+    coverage: &HashMap<usize, Vec<CoverageRow>>,
+) -> Selection {
+    let segments = segments.get(&index).map_or(&[][..], Vec::as_slice);
+    let spans = coverage.get(&index).map_or(&[][..], Vec::as_slice);
     let times = || segments.iter().map(|row| row.time_ns);
     let from = times().min().unwrap_or(post.moment).saturating_sub(AROUND);
     let until = times().max().unwrap_or(post.moment).saturating_add(AROUND);
@@ -294,105 +304,4 @@ fn posts(asks: &[Ask], sightings: &Sightings, vantages: &[VantageRow]) -> Vec<Po
         }
     }
     posts
-}
-
-async fn docket(tx: &mut PgConnection, flows: &[i64]) -> Result<BTreeMap<i64, i64>, StoreError> {
-    let rows: Vec<(i64, i64)> =
-        sqlx::query_as("SELECT flow, evidence FROM docket WHERE flow = ANY ($1)")
-            .bind(flows)
-            .fetch_all(tx)
-            .await
-            .map_err(StoreError::database("read the docket"))?;
-    Ok(rows.into_iter().collect())
-}
-
-async fn vantages(tx: &mut PgConnection) -> Result<Vec<VantageRow>, StoreError> {
-    sqlx::query_as("SELECT id, name, kind, addresses FROM vantage ORDER BY id")
-        .fetch_all(tx)
-        .await
-        .map_err(StoreError::database("read the vantages"))
-}
-
-async fn known_ids(
-    tx: &mut PgConnection,
-    flows: &[i64],
-) -> Result<HashMap<i64, Vec<(u64, Uuid)>>, StoreError> {
-    let rows: Vec<(i64, i64, Uuid)> =
-        sqlx::query_as("SELECT flow, identity, id FROM reset WHERE flow = ANY ($1)")
-            .bind(flows)
-            .fetch_all(tx)
-            .await
-            .map_err(StoreError::database("read known resets"))?;
-    let mut known: HashMap<i64, Vec<(u64, Uuid)>> =
-        flows.iter().map(|flow| (*flow, Vec::new())).collect();
-    for (flow, identity, id) in rows {
-        known
-            .entry(flow)
-            .or_default()
-            .push((identity.cast_unsigned(), id));
-    }
-    Ok(known)
-}
-
-async fn segments(
-    tx: &mut PgConnection,
-    asks: &[Ask],
-    posts: &[Post],
-) -> Result<HashMap<usize, Vec<DigestRow>>, StoreError> {
-    let rows: Vec<DigestRow> = sqlx::query_as(include_str!("../sql/segments.sql"))
-        .bind(column(posts, |post| asks[post.ask].flow))
-        .bind(column(posts, |post| post.vantage_id))
-        .bind(column(posts, |post| post.moment))
-        .fetch_all(tx)
-        .await
-        .map_err(StoreError::database("gather segments"))?;
-    Ok(by_post(rows, |row| row.asked))
-}
-
-async fn nearby(
-    tx: &mut PgConnection,
-    asks: &[Ask],
-    posts: &[Post],
-) -> Result<HashMap<usize, Vec<DigestRow>>, StoreError> {
-    let rows: Vec<DigestRow> = sqlx::query_as(include_str!("../sql/nearby.sql"))
-        .bind(column(posts, |post| asks[post.ask].flow))
-        .bind(column(posts, |post| post.vantage_id))
-        .bind(column(posts, |post| post.moment))
-        .bind(column(posts, |post| post.flow.low().addr))
-        .bind(column(posts, |post| i32::from(post.flow.low().port)))
-        .bind(column(posts, |post| post.flow.high().addr))
-        .bind(column(posts, |post| i32::from(post.flow.high().port)))
-        .fetch_all(tx)
-        .await
-        .map_err(StoreError::database("gather nearby handshakes"))?;
-    Ok(by_post(rows, |row| row.asked))
-}
-
-async fn coverage(
-    tx: &mut PgConnection,
-    posts: &[Post],
-) -> Result<HashMap<usize, Vec<CoverageRow>>, StoreError> {
-    let rows: Vec<CoverageRow> = sqlx::query_as(include_str!("../sql/coverage.sql"))
-        .bind(column(posts, |post| post.vantage_id))
-        .bind(column(posts, |post| post.moment))
-        .fetch_all(tx)
-        .await
-        .map_err(StoreError::database("gather coverage"))?;
-    Ok(by_post(rows, |row| row.asked))
-}
-
-fn column<T>(posts: &[Post], value: impl Fn(&Post) -> T) -> Vec<T> {
-    posts.iter().map(value).collect()
-}
-
-/// Rows by the post that they answer; ordinality counts from 1.
-fn by_post<Row>(rows: Vec<Row>, asked: impl Fn(&Row) -> i64) -> HashMap<usize, Vec<Row>> {
-    let mut by_post: HashMap<usize, Vec<Row>> = HashMap::new();
-    for row in rows {
-        by_post
-            .entry(asked(&row) as usize - 1)
-            .or_default()
-            .push(row);
-    }
-    by_post
 }

@@ -54,6 +54,6 @@ CROSS JOIN LATERAL (
         ) AS accepted
     ) AS candidate
     -- The nearest in time; see NEARBY_MAX in core/src/evidence.rs.
-    ORDER BY abs(candidate.time_ns - asked.moment)
+    ORDER BY abs(candidate.time_ns - asked.moment), candidate.time_ns
     LIMIT 64
 ) AS handshake

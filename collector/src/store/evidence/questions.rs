@@ -1,0 +1,148 @@
+//! The questions to the database, each for many flows and vantages at once.
+
+use std::collections::{BTreeMap, HashMap};
+
+use parallax_core::evidence::{NEIGHBOURS_MAX, NEIGHBOURS_WITHIN};
+use sqlx::postgres::PgConnection;
+use uuid::Uuid;
+
+use super::{Ask, CoverageRow, Post, VantageRow};
+use crate::store::StoreError;
+use crate::store::digest_row::DigestRow;
+
+pub(super) async fn docket(
+    tx: &mut PgConnection,
+    flows: &[i64],
+) -> Result<BTreeMap<i64, i64>, StoreError> {
+    let rows: Vec<(i64, i64)> =
+        sqlx::query_as("SELECT flow, evidence FROM docket WHERE flow = ANY ($1)")
+            .bind(flows)
+            .fetch_all(tx)
+            .await
+            .map_err(StoreError::database("read the docket"))?;
+    Ok(rows.into_iter().collect())
+}
+
+pub(super) async fn vantages(tx: &mut PgConnection) -> Result<Vec<VantageRow>, StoreError> {
+    sqlx::query_as("SELECT id, name, kind, addresses FROM vantage ORDER BY id")
+        .fetch_all(tx)
+        .await
+        .map_err(StoreError::database("read the vantages"))
+}
+
+pub(super) async fn known_ids(
+    tx: &mut PgConnection,
+    flows: &[i64],
+) -> Result<HashMap<i64, Vec<(u64, Uuid)>>, StoreError> {
+    let rows: Vec<(i64, i64, Uuid)> =
+        sqlx::query_as("SELECT flow, identity, id FROM reset WHERE flow = ANY ($1)")
+            .bind(flows)
+            .fetch_all(tx)
+            .await
+            .map_err(StoreError::database("read known resets"))?;
+    let mut known: HashMap<i64, Vec<(u64, Uuid)>> =
+        flows.iter().map(|flow| (*flow, Vec::new())).collect();
+    for (flow, identity, id) in rows {
+        known
+            .entry(flow)
+            .or_default()
+            .push((identity.cast_unsigned(), id));
+    }
+    Ok(known)
+}
+
+pub(super) async fn segments(
+    tx: &mut PgConnection,
+    asks: &[Ask],
+    posts: &[Post],
+) -> Result<HashMap<usize, Vec<DigestRow>>, StoreError> {
+    let rows: Vec<DigestRow> = sqlx::query_as(include_str!("../../sql/segments.sql"))
+        .bind(column(posts, |post| asks[post.ask].flow))
+        .bind(column(posts, |post| post.vantage_id))
+        .bind(column(posts, |post| post.moment))
+        .fetch_all(tx)
+        .await
+        .map_err(StoreError::database("gather segments"))?;
+    Ok(by_post(rows, |row| row.asked))
+}
+
+/// Handshakes of other flows, around `moments`, one for each post.
+pub(super) async fn handshakes(
+    tx: &mut PgConnection,
+    asks: &[Ask],
+    posts: &[Post],
+    moments: &[i64],
+) -> Result<HashMap<usize, Vec<DigestRow>>, StoreError> {
+    let rows: Vec<DigestRow> = sqlx::query_as(include_str!("../../sql/handshakes.sql"))
+        .bind(column(posts, |post| asks[post.ask].flow))
+        .bind(column(posts, |post| post.vantage_id))
+        .bind(moments)
+        .bind(column(posts, |post| post.flow.low().addr))
+        .bind(column(posts, |post| i32::from(post.flow.low().port)))
+        .bind(column(posts, |post| post.flow.high().addr))
+        .bind(column(posts, |post| i32::from(post.flow.high().port)))
+        .fetch_all(tx)
+        .await
+        .map_err(StoreError::database("gather neighbouring handshakes"))?;
+    Ok(by_post(rows, |row| row.asked))
+}
+
+/// A neighbouring flow to look for at a post.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Neighbour {
+    /// Index into the posts.
+    pub post: usize,
+    pub flow: i64,
+    pub vantage_id: i32,
+    pub moment: i64,
+}
+
+/// What else neighbouring flows carried, nearest to each post's moment.
+pub(super) async fn neighbours(
+    tx: &mut PgConnection,
+    wanted: &[Neighbour],
+) -> Result<HashMap<usize, Vec<DigestRow>>, StoreError> {
+    if wanted.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows: Vec<DigestRow> = sqlx::query_as(include_str!("../../sql/neighbours.sql"))
+        .bind(column(wanted, |wanted| wanted.post as i64 + 1))
+        .bind(column(wanted, |wanted| wanted.flow))
+        .bind(column(wanted, |wanted| wanted.vantage_id))
+        .bind(column(wanted, |wanted| wanted.moment))
+        .bind(NEIGHBOURS_WITHIN)
+        .bind(NEIGHBOURS_MAX as i64)
+        .fetch_all(tx)
+        .await
+        .map_err(StoreError::database("gather neighbouring flows"))?;
+    Ok(by_post(rows, |row| row.asked))
+}
+
+pub(super) async fn coverage(
+    tx: &mut PgConnection,
+    posts: &[Post],
+) -> Result<HashMap<usize, Vec<CoverageRow>>, StoreError> {
+    let rows: Vec<CoverageRow> = sqlx::query_as(include_str!("../../sql/coverage.sql"))
+        .bind(column(posts, |post| post.vantage_id))
+        .bind(column(posts, |post| post.moment))
+        .fetch_all(tx)
+        .await
+        .map_err(StoreError::database("gather coverage"))?;
+    Ok(by_post(rows, |row| row.asked))
+}
+
+fn column<Row, T>(rows: &[Row], value: impl Fn(&Row) -> T) -> Vec<T> {
+    rows.iter().map(value).collect()
+}
+
+/// Rows by the post that they answer; ordinality counts from 1.
+fn by_post<Row>(rows: Vec<Row>, asked: impl Fn(&Row) -> i64) -> HashMap<usize, Vec<Row>> {
+    let mut by_post: HashMap<usize, Vec<Row>> = HashMap::new();
+    for row in rows {
+        by_post
+            .entry(asked(&row) as usize - 1)
+            .or_default()
+            .push(row);
+    }
+    by_post
+}

@@ -1,0 +1,86 @@
+//! Rows per second of the loader beside plain COPY of the same rows. Not a test: run it with
+//! `cargo test --release -p parallax-collector -- --ignored --nocapture rows_per_second`.
+
+use std::time::Instant;
+
+use parallax_collector::store::{COPY_DIGESTS, Portion, encode_digests};
+
+use crate::digests::{ACK, segment, tuple};
+use crate::load::{hop, portion};
+use crate::server::store;
+
+const ROWS: usize = 400_000;
+const BATCH: usize = 32_768;
+
+#[tokio::test]
+#[ignore = "a measurement"]
+async fn rows_per_second() {
+    let store = store().await;
+    let run = store.register(&hop("bench", 1)).await.unwrap();
+    let digests: Vec<_> = (0..ROWS)
+        .map(|index| {
+            segment(
+                tuple((index / 8) as u16),
+                index as i64,
+                ACK,
+                index as u32,
+                0,
+            )
+        })
+        .collect();
+    let portions: Vec<Portion> = digests
+        .chunks(BATCH)
+        .enumerate()
+        .map(|(index, chunk)| portion(run, (index * BATCH) as u64, chunk.to_vec()))
+        .collect();
+    let started = Instant::now();
+    for portion in &portions {
+        store.load(&[portion]).await.unwrap();
+    }
+    let ours = started.elapsed().as_secs_f64();
+    let plain = |indexed: bool| {
+        let (store, digests) = (store.clone(), &digests);
+        async move {
+            let mut connection = store.pool().acquire().await.unwrap();
+            let drop = if indexed {
+                "TRUNCATE digest"
+            } else {
+                "DROP TABLE digest; CREATE TABLE digest (LIKE bare)"
+            };
+            let statements = if indexed {
+                vec![drop]
+            } else {
+                drop.split("; ").collect()
+            };
+            for statement in statements {
+                sqlx::query(sqlx::AssertSqlSafe(statement))
+                    .execute(&mut *connection)
+                    .await
+                    .unwrap();
+            }
+            let started = Instant::now();
+            for (index, chunk) in digests.chunks(BATCH).enumerate() {
+                let octets = encode_digests(1, 1, (index * BATCH) as u64, chunk);
+                let mut copy = connection.copy_in_raw(COPY_DIGESTS).await.unwrap();
+                for message in octets.chunks(65536) {
+                    copy.send(message).await.unwrap();
+                }
+                copy.finish().await.unwrap();
+            }
+            started.elapsed().as_secs_f64()
+        }
+    };
+    sqlx::query("CREATE TABLE bare (LIKE digest)")
+        .execute(store.pool())
+        .await
+        .unwrap();
+    let indexed = plain(true).await;
+    let bare = plain(false).await;
+    let rate = |seconds: f64| (ROWS as f64 / seconds).round();
+    println!(
+        "loader {} rows/s, COPY with the same indexes {} rows/s, COPY without index {} rows/s",
+        rate(ours),
+        rate(indexed),
+        rate(bare)
+    );
+}

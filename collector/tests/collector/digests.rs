@@ -1,0 +1,124 @@
+//! Digests to store.
+
+use parallax_core::digest::{
+    Digest, Direction, IpFields, LinkFields, TcpFlags, TcpOptions, Timestamps,
+};
+use parallax_core::{CaptureTime, Endpoint, FourTuple, TcpSeq};
+use proptest::prelude::*;
+
+/// 2026-01-02T03:04:05Z.
+pub const EPOCH: i64 = 1_767_323_045_000_000_000;
+pub const MS: i64 = 1_000_000;
+
+pub fn at(millis: i64) -> CaptureTime {
+    CaptureTime::from_nanos(EPOCH + millis * MS)
+}
+
+pub fn tuple(client_port: u16) -> FourTuple {
+    FourTuple::new(
+        Endpoint::new("192.0.2.10".parse().unwrap(), client_port),
+        Endpoint::new("198.51.100.20".parse().unwrap(), 443),
+    )
+}
+
+pub fn segment(tuple: FourTuple, millis: i64, flags: u16, seq: u32, ack: u32) -> Digest {
+    Digest {
+        time: at(millis),
+        tuple,
+        seq: TcpSeq(seq),
+        ack: TcpSeq(ack),
+        flags: TcpFlags(flags),
+        window: 502,
+        payload_len: 0,
+        payload_hash: None,
+        options: TcpOptions::default(),
+        ip: IpFields {
+            ttl: 64,
+            id: Some(0),
+            dont_fragment: true,
+            ..IpFields::default()
+        },
+        link: LinkFields::default(),
+    }
+}
+
+pub const SYN: u16 = 2;
+pub const RST: u16 = 4;
+pub const ACK: u16 = 16;
+
+/// A refused connection: SYN, then RST+ACK.
+pub fn refused(client_port: u16, millis: i64) -> Vec<Digest> {
+    let there = tuple(client_port);
+    vec![
+        segment(there, millis, SYN, 1000, 0),
+        segment(there.reversed(), millis + 1, RST | ACK, 0, 1001),
+    ]
+}
+
+/// Any digest of this 4-tuple; every field takes every value that its type has.
+pub fn any_digest(tuple: FourTuple) -> impl Strategy<Value = Digest> {
+    let numbers = (
+        any::<i64>(),
+        any::<u32>(),
+        any::<u32>(),
+        0_u16..512,
+        any::<u16>(),
+        any::<u32>(),
+    );
+    let payload_hash = any::<Option<u64>>();
+    let options = (
+        any::<Option<u16>>(),
+        any::<Option<u8>>(),
+        any::<bool>(),
+        any::<Option<(u32, u32)>>(),
+        any::<u64>(),
+        any::<bool>(),
+    );
+    let ip = (
+        any::<u8>(),
+        any::<Option<u16>>(),
+        any::<bool>(),
+        any::<u8>(),
+        any::<bool>(),
+    );
+    let link = (
+        0_u8..3,
+        any::<Option<[u8; 6]>>(),
+        any::<[Option<u16>; 2]>(),
+        any::<u8>(),
+    );
+    let way = any::<bool>();
+    (numbers, payload_hash, options, ip, link, way).prop_map(
+        move |(numbers, payload_hash, options, ip, link, way)| Digest {
+            time: CaptureTime::from_nanos(numbers.0),
+            tuple: if way { tuple } else { tuple.reversed() },
+            seq: TcpSeq(numbers.1),
+            ack: TcpSeq(numbers.2),
+            flags: TcpFlags(numbers.3),
+            window: numbers.4,
+            payload_len: numbers.5,
+            payload_hash,
+            options: TcpOptions {
+                mss: options.0,
+                window_scale: options.1,
+                sack_permitted: options.2,
+                timestamps: options.3.map(|(value, echo)| Timestamps { value, echo }),
+                order: options.4,
+                cut: options.5,
+            },
+            ip: IpFields {
+                ttl: ip.0,
+                id: ip.1,
+                dont_fragment: ip.2,
+                traffic_class: ip.3,
+                fragment: ip.4,
+            },
+            link: LinkFields {
+                direction: [Direction::Unknown, Direction::In, Direction::Out][usize::from(link.0)],
+                source: link.1,
+                vlans: link.2,
+                interface: link.3,
+            },
+        },
+    )
+}

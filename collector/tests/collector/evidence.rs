@@ -1,0 +1,195 @@
+//! Evidence is complete: everything that the judge may need, and nothing of others.
+
+use parallax_collector::store::{Ask, PortionOfFlow, Source, Store};
+use parallax_core::{Digest, FlowEvidence, Selection, VantageKind};
+
+use crate::digests::{ACK, RST, SYN, at, refused, segment, tuple};
+use crate::load::{beat, hop, portion};
+use crate::server::store;
+
+fn ask(port: u16) -> Ask {
+    Ask {
+        flow: tuple(port).flow().hash().cast_signed(),
+        moment: None,
+    }
+}
+
+async fn gather(store: &Store, port: u16, path: &[String]) -> (FlowEvidence, PortionOfFlow) {
+    let mut gathered = store.gather(&[ask(port)], path).await.unwrap();
+    let one = gathered.remove(0);
+    let mut evidence = one.evidence.unwrap();
+    assert_eq!(evidence.len(), 1);
+    (evidence.remove(0), one.portion)
+}
+
+async fn fill(store: &Store, name: &str, run: u128, digests: Vec<Digest>, selection: Selection) {
+    let mut new = hop(name, run);
+    new.selection = selection;
+    new.source = Source::Live;
+    let run = store.register(&new).await.unwrap();
+    let mut portion = portion(run, 0, digests);
+    portion.beats = vec![beat(-1000, 1000, 10, 0), beat(1000, 2000, 5, 1)];
+    store.load(&[&portion]).await.unwrap();
+}
+
+#[tokio::test]
+async fn every_vantage_is_there_with_its_coverage_also_if_it_saw_nothing() {
+    let store = store().await;
+    fill(&store, "fw-in", 1, refused(40000, 0), Selection::Context).await;
+    fill(&store, "fw-out", 2, Vec::new(), Selection::All).await;
+    fill(&store, "server", 3, refused(40000, 5), Selection::All).await;
+    let mut host = hop("host", 4);
+    let addresses = vec![
+        "198.51.100.20".parse().unwrap(),
+        "2001:db8::9".parse().unwrap(),
+    ];
+    host.vantage.kind = VantageKind::Host { addresses };
+    store.register(&host).await.unwrap();
+    let path = ["server", "fw-in", "unknown"].map(str::to_owned);
+    let (evidence, portion) = gather(&store, 40000, &path).await;
+    assert_eq!(portion, PortionOfFlow::Whole);
+    assert_eq!(evidence.flow, tuple(40000).flow());
+    let names: Vec<&str> = evidence
+        .vantages
+        .iter()
+        .map(|vantage| vantage.vantage.name.as_str())
+        .collect();
+    assert_eq!(names, ["fw-in", "fw-out", "server", "host"]);
+    assert_eq!(evidence.configured_path, Some(vec![2, 0]));
+    let segments: Vec<usize> = evidence
+        .vantages
+        .iter()
+        .map(|vantage| vantage.segments.len())
+        .collect();
+    assert_eq!(segments, [2, 0, 2, 0]);
+    assert_eq!(evidence.vantages[0].segments, refused(40000, 0));
+    assert_eq!(evidence.vantages[0].selection, Selection::Context);
+    assert_eq!(evidence.vantages[2].selection, Selection::All);
+    for vantage in &evidence.vantages[..3] {
+        assert_eq!(vantage.coverage.len(), 2, "{}", vantage.vantage.name);
+        assert_eq!(vantage.coverage[0].from, at(-1000));
+        assert_eq!(vantage.coverage[1].dropped, 1);
+    }
+    assert!(evidence.vantages[3].coverage.is_empty());
+    assert_eq!(evidence.vantages[3].vantage, host.vantage);
+}
+
+#[tokio::test]
+async fn handshakes_of_neighbouring_flows_come_along_and_nothing_else_does() {
+    let store = store().await;
+    let mut digests = refused(40000, 0);
+    let between = tuple(40001);
+    let mut from_elsewhere = tuple(40002);
+    from_elsewhere.src.addr = "203.0.113.5".parse().unwrap();
+    let mut other_port = from_elsewhere;
+    other_port.dst.port = 80;
+    let near = [
+        segment(between, -50, SYN, 1, 0),
+        segment(between.reversed(), -49, SYN | ACK, 5, 2),
+        segment(from_elsewhere.reversed(), 60, SYN | ACK, 5, 2),
+    ];
+    digests.extend(near);
+    digests.extend([
+        // No handshakes, or of strangers.
+        segment(between, -48, ACK, 2, 6),
+        segment(between, 70, RST | SYN, 2, 6),
+        segment(from_elsewhere, 59, SYN, 1, 0),
+        segment(other_port.reversed(), 60, SYN | ACK, 5, 2),
+    ]);
+    fill(&store, "fw-in", 1, digests, Selection::All).await;
+    let (evidence, _) = gather(&store, 40000, &[]).await;
+    assert_eq!(evidence.vantages[0].nearby, near);
+}
+
+#[tokio::test]
+async fn the_nearest_handshakes_are_taken_when_there_are_many() {
+    let store = store().await;
+    let mut digests = refused(40000, 0);
+    for step in 1..=200_u16 {
+        let other = tuple(41000 + step);
+        digests.push(segment(other, -i64::from(step), SYN, 1, 0));
+        digests.push(segment(other, i64::from(step) + 1, SYN, 1, 0));
+    }
+    fill(&store, "fw-in", 1, digests, Selection::All).await;
+    let (evidence, _) = gather(&store, 40000, &[]).await;
+    let nearby = &evidence.vantages[0].nearby;
+    assert_eq!(nearby.len(), parallax_core::evidence::NEARBY_MAX);
+    assert!(
+        nearby
+            .iter()
+            .all(|digest| digest.time.since(at(0)).abs() < 40_000_000)
+    );
+}
+
+#[tokio::test]
+async fn of_a_huge_flow_the_part_around_the_reset_is_taken_and_it_says_so() {
+    let store = store().await;
+    let there = tuple(40000);
+    let mut digests: Vec<Digest> = (0..6000)
+        .map(|step| segment(there, step, ACK, step as u32, 0))
+        .collect();
+    digests[0].flags.0 = SYN;
+    digests[4000].flags.0 = RST;
+    fill(&store, "fw-in", 1, digests, Selection::All).await;
+    let (evidence, portion) = gather(&store, 40000, &[]).await;
+    assert_eq!(portion, PortionOfFlow::Part);
+    let segments = &evidence.vantages[0].segments;
+    assert!(segments.len() <= 4200, "{}", segments.len());
+    assert!(segments[0].is_syn(), "how it began is there");
+    assert!(segments.iter().any(Digest::is_rst));
+    assert!(segments.iter().any(|digest| digest.time == at(5000)));
+}
+
+#[tokio::test]
+async fn a_moment_chooses_among_resets_far_apart() {
+    let store = store().await;
+    let there = tuple(40000);
+    let mut digests: Vec<Digest> = (0..9000)
+        .map(|step| segment(there, step, ACK, step as u32, 0))
+        .collect();
+    digests[100].flags.0 = RST;
+    digests[8999].flags.0 = RST;
+    fill(&store, "fw-in", 1, digests, Selection::All).await;
+    let newest = gather(&store, 40000, &[]).await.0;
+    assert!(
+        newest.vantages[0]
+            .segments
+            .iter()
+            .any(|digest| digest.time == at(8999))
+    );
+    let mut early = ask(40000);
+    early.moment = Some(at(100));
+    let gathered = store.gather(&[early], &[]).await.unwrap().remove(0);
+    let early = gathered.evidence.unwrap().remove(0);
+    assert!(
+        early.vantages[0]
+            .segments
+            .iter()
+            .any(|digest| digest.time == at(100))
+    );
+    assert!(
+        !early.vantages[0]
+            .segments
+            .iter()
+            .any(|digest| digest.time == at(8999))
+    );
+}
+
+#[tokio::test]
+async fn many_flows_are_gathered_at_once_and_a_flow_without_resets_is_empty() {
+    let store = store().await;
+    let mut digests: Vec<Digest> = (0..50).flat_map(|port| refused(40000 + port, 0)).collect();
+    digests.push(segment(tuple(50000), 0, SYN, 1, 0));
+    fill(&store, "fw-in", 1, digests, Selection::All).await;
+    let asks: Vec<Ask> = (0..50)
+        .map(|port| ask(40000 + port))
+        .chain([ask(50000)])
+        .collect();
+    let gathered = store.gather(&asks, &[]).await.unwrap();
+    for (port, gathered) in (40000..).zip(&gathered[..50]) {
+        let evidence = gathered.evidence.as_ref().unwrap();
+        assert_eq!(evidence[0].vantages[0].segments, refused(port, 0));
+        assert_eq!(gathered.docket, Some(1));
+    }
+    assert!(gathered[50].evidence.as_ref().unwrap().is_empty());
+}

@@ -1,0 +1,12 @@
+//! The collector on a real Postgres: storing, gathering, judging, answering; and as a process.
+
+mod agent;
+mod answers;
+mod bench_rows;
+mod digests;
+mod evidence;
+mod ingest;
+mod load;
+mod process;
+mod server;
+mod verdicts;

@@ -1,0 +1,139 @@
+//! One throwaway Postgres for this process, a database for each test, a collector on it.
+
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use parallax_collector::postgres::{self, Durability, Server};
+use parallax_collector::serve::{self, Database, Settings};
+use parallax_collector::store::{Store, Target};
+use tokio::sync::oneshot;
+
+struct Running {
+    server: Server,
+    /// Stops the server when this process ends, however it ends: its standard input is a pipe from
+    /// here.
+    _watchdog: Child,
+}
+
+static RUNNING: OnceLock<Running> = OnceLock::new();
+static DATABASES: AtomicU32 = AtomicU32::new(0);
+
+fn running() -> &'static Running {
+    RUNNING.get_or_init(|| {
+        let memory = std::path::Path::new("/dev/shm");
+        let builder = tempfile::Builder::new();
+        let folder = if memory.is_dir() {
+            tempfile::tempdir_in(memory)
+        } else {
+            builder.tempdir()
+        };
+        let folder = folder.unwrap().keep();
+        open_to_all(&folder);
+        let server = postgres::start(&postgres::Settings {
+            data_dir: folder.clone(),
+            durability: Durability::Throwaway,
+            installed: postgres::find().unwrap(),
+        })
+        .unwrap();
+        let script = format!(
+            "read _; kill -INT {pid}; while kill -0 {pid} 2>/dev/null; do sleep 0.05; done; rm -rf '{dir}'",
+            pid = server.pid(),
+            dir = folder.display()
+        );
+        let watchdog = Command::new("sh")
+            .args(["-c", &script])
+            .stdin(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        Running {
+            server,
+            _watchdog: watchdog,
+        }
+    })
+}
+
+/// The server's user must pass.
+pub fn open_to_all(folder: &std::path::Path) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// An empty database of the test's own.
+pub async fn database() -> Target {
+    let running = tokio::task::spawn_blocking(running).await.unwrap();
+    let name = format!("test_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
+    Target::new(running.server.options("postgres"))
+        .create_database(&name)
+        .await
+        .unwrap();
+    Target::new(running.server.options(&name))
+}
+
+pub async fn store() -> Store {
+    Store::open(&database().await).await.unwrap()
+}
+
+/// A collector in this process.
+pub struct Collector {
+    pub address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Collector {
+    pub async fn start(database: Target) -> Self {
+        Self::with_path(database, &[]).await
+    }
+
+    pub async fn with_path(database: Target, path: &[&str]) -> Self {
+        let (stop, stopped) = oneshot::channel();
+        let (tell, told) = oneshot::channel();
+        let settings = Settings {
+            database: Database::Url(database),
+            listen: vec!["127.0.0.1:0".parse().unwrap()],
+            path: path.iter().map(ToString::to_string).collect(),
+        };
+        let task = tokio::spawn(async move {
+            let ready = |bound: &[SocketAddr]| tell.send(bound[0]).unwrap();
+            let shutdown = async {
+                let _ = stopped.await;
+            };
+            serve::serve(settings, ready, shutdown).await.unwrap();
+        });
+        Self {
+            address: told.await.unwrap(),
+            stop,
+            task,
+        }
+    }
+
+    pub async fn stop(self) {
+        self.stop.send(()).unwrap();
+        self.task.await.unwrap();
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Status and body of a GET.
+    pub async fn get(&self, path: &str) -> (u16, String) {
+        let url = format!("{}{path}", self.url());
+        tokio::task::spawn_blocking(move || get(&url))
+            .await
+            .unwrap()
+    }
+}
+
+pub fn get(url: &str) -> (u16, String) {
+    let config = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .proxy(None)
+        .build();
+    let mut answer = config.new_agent().get(url).call().unwrap();
+    let body = answer.body_mut().read_to_string().unwrap();
+    (answer.status().as_u16(), body)
+}
