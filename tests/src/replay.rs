@@ -15,7 +15,7 @@ use crate::programs::{Programs, Running, wait_for};
 /// How long the collector may take to make a database and listen.
 const START: Duration = Duration::from_secs(30);
 /// How long verdicts may take to stand still.
-const SETTLE: Duration = Duration::from_secs(15);
+const SETTLE: Duration = Duration::from_secs(40);
 
 /// The verdicts of a fresh collector on the captures in a folder.
 pub fn replay(programs: &Programs, folder: &Path, order: Order) -> Result<Document> {
@@ -90,9 +90,10 @@ impl Collector {
         self.folder.path().join(DATA)
     }
 
-    /// Everything it says, once it has said the same for a second.
+    /// Everything it says, once it has said the same for a while.
     pub fn settled(&self) -> Result<Document> {
-        const CALM: u32 = 20;
+        // Longer than the longest pause between two looks of the judge.
+        const CALM: u32 = 70;
         let mut last: Option<Document> = None;
         let mut same = 0;
         let settled = wait_for(SETTLE, || {
