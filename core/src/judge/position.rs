@@ -22,6 +22,9 @@ pub(crate) struct Position {
 /// Odds that a reset is forged before anything is known of it: two of three are honest.
 const FORGED_BEFORE_LOOKING: f64 = 0.5;
 
+/// A middlebox is accused from this probability on: rather miss one than accuse wrongly.
+const ACCUSE_FROM: f64 = 0.75;
+
 /// Nothing is surer than this: the model of the network itself may be wrong.
 const SUREST: f64 = 0.999;
 
@@ -69,11 +72,26 @@ fn forged_by_absence(scene: &Scene<'_>, case: &Case<'_>, nearest: usize) -> Posi
     let leaning = fingerprint::lean(scene, case);
     evidence.extend(leaning.evidence);
     let odds = FORGED_BEFORE_LOOKING / all_wrong * leaning.log_odds.min(0.0).exp();
+    let probability = odds / (1.0 + odds);
+    if probability < ACCUSE_FROM {
+        return Position {
+            origin: Origin::Undetermined,
+            between: None,
+            lost: None,
+            confidence: probability.max(1.0 - probability),
+            evidence,
+            decide: Some(format!(
+                "more packets at {}, or a live agent there, which counts its losses: the RST looks like the {}'s own, and so short a record may have missed it",
+                quoted(scene, case.views[nearest].vantage),
+                case.sender.as_str()
+            )),
+        };
+    }
     Position {
         origin: Origin::Middlebox,
         between: Some((Some(nearest), case.first)),
         lost: None,
-        confidence: (odds / (1.0 + odds)).min(SUREST),
+        confidence: probability.min(SUREST),
         evidence,
         decide: None,
     }
