@@ -44,7 +44,10 @@ fn stage() -> &'static Stage {
             String::from_utf8_lossy(&output.stderr)
         );
         let text = std::fs::read(folder.join(RUN_FILE)).expect("the run's file");
-        let run = serde_json::from_slice(&text).expect("the run's document");
+        let run: Run = serde_json::from_slice(&text).expect("the run's document");
+        for played in &run.acts {
+            cut_out(&folder, played);
+        }
         Stage {
             programs,
             folder,
@@ -95,17 +98,16 @@ fn act(played: &Played) -> Act {
         .expect("an act of that name")
 }
 
-/// Cuts one act's packets out of the run's captures.
-fn cut_out(stage: &Stage, played: &Played) -> PathBuf {
-    let folder = stage.folder.join(&played.name);
-    std::fs::create_dir_all(&folder).expect("a folder");
-    for ((_, whole), (_, part)) in files(&stage.folder).into_iter().zip(files(&folder)) {
+/// Cuts one act's packets out of the run's captures, into a folder of the act's name.
+fn cut_out(folder: &Path, played: &Played) {
+    let act = folder.join(&played.name);
+    std::fs::create_dir_all(&act).expect("a folder");
+    for ((_, whole), (_, part)) in files(folder).into_iter().zip(files(&act)) {
         copy(&whole, &part, |record| {
             (played.from..=played.to).contains(&record.time)
         })
         .expect("a capture");
     }
-    folder
 }
 
 /// Fails with all of `problems`, if there are any.
@@ -155,7 +157,7 @@ fn analyze_gives_the_right_verdicts_on_each_scenarios_captures_with_and_without_
     let stage = stage();
     let mut problems = Vec::new();
     for played in &stage.run.acts {
-        let folder = cut_out(stage, played);
+        let folder = stage.folder.join(&played.name);
         for order in [Order::Told, Order::Inferred] {
             let document = analyze(&stage.programs, &folder, order).expect("analyze");
             let wrong = compare(&act(played), &document.resets);
@@ -217,7 +219,7 @@ fn no_accusation(how: impl Fn(&Path, &Act) -> Option<Damage>) {
     let mut problems = Vec::new();
     for played in &stage.run.acts {
         let act = act(played);
-        let folder = cut_out(stage, played);
+        let folder = stage.folder.join(&played.name);
         if let Some(damage) = how(&folder, &act) {
             let found = without_each(&stage.programs, &folder, &act, damage).expect("analyze");
             problems.extend(

@@ -50,7 +50,8 @@ fn capture(folder: &Path) -> PathBuf {
 #[test]
 fn a_port_in_use_is_named_by_the_collector() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a listener");
-    let address = taken.local_addr().expect("an address").to_string();
+    let address = taken.local_addr().expect("an address");
+    let (address, port) = (address.to_string(), address.port().to_string());
     let folder = tempfile::tempdir().expect("a folder");
     for (taken, free) in [("--grpc", "--http"), ("--http", "--grpc")] {
         let line = refusal(
@@ -60,7 +61,7 @@ fn a_port_in_use_is_named_by_the_collector() {
                 .arg("--data-dir")
                 .arg(folder.path().join("data")),
         );
-        assert_names(&line, &[&address]);
+        assert_names(&line, &[&port, "in use"]);
     }
 }
 
@@ -76,7 +77,7 @@ fn a_wrong_database_url_is_refused_without_its_password() {
                 .args(["--grpc", &free_port().expect("a port").to_string()])
                 .args(["--http", &free_port().expect("a port").to_string()]),
         );
-        assert_names(&line, &["--database-url"]);
+        assert_names(&line, &["database"]);
         assert!(!line.contains("secret"), "{line}");
     }
 }
