@@ -4,6 +4,7 @@
 //! of the ratios counts.
 
 mod digest;
+mod ingest;
 mod traffic;
 
 use std::path::PathBuf;
@@ -18,6 +19,8 @@ use clap::Parser;
 enum Bench {
     /// CPU per packet of `parallax-agent digest --format none` beside `tcpdump -r` counting.
     Digest(digest::Options),
+    /// Rows a second into durable Postgres beside plain COPY of the same rows.
+    Ingest(ingest::Options),
 }
 
 /// The folder of the release binaries: that of this program.
@@ -29,5 +32,6 @@ fn binaries() -> anyhow::Result<PathBuf> {
 fn main() -> anyhow::Result<()> {
     match Bench::parse() {
         Bench::Digest(options) => digest::run(&options),
+        Bench::Ingest(options) => ingest::run(&options),
     }
 }
