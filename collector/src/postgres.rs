@@ -96,10 +96,10 @@ pub fn start(settings: &Settings) -> Result<Server, PostgresError> {
     let owner = Owner::choose()?;
     let place = cluster::Place::new(&settings.data_dir);
     owner::prepare(&settings.data_dir, &owner)?;
-    orphan::stop(&place)?;
     let binaries = cluster::choose_binaries(&place, &settings.installed)?;
-    cluster::initialise(&place, &binaries, &owner)?;
     let socket = socket::folder(&settings.data_dir, &owner)?;
+    orphan::stop(&place, &socket)?;
+    cluster::initialise(&place, &binaries, &owner)?;
     let launch = server::Launch {
         binaries,
         owner,

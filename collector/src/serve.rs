@@ -251,7 +251,7 @@ async fn listen(addresses: &[SocketAddr]) -> Result<Vec<(TcpListener, SocketAddr
                 source,
             },
         };
-        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        let listener = TcpListener::bind(*address).await.map_err(failed)?;
         let bound = listener.local_addr().map_err(failed)?;
         listeners.push((listener, bound));
     }

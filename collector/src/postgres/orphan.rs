@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tracing::warn;
@@ -11,38 +10,54 @@ use tracing::warn;
 use super::cluster::Place;
 use super::{PostgresError, STOP_PATIENCE};
 
-/// Stops a server that still runs on the cluster. Whoever calls holds the data directory's lock, so
-/// no living collector uses it.
-pub(super) fn stop(place: &Place) -> Result<(), PostgresError> {
-    let pid_file = place.cluster.join("postmaster.pid");
+/// Stops a server that still runs on the cluster, and clears what a killed one left behind. Whoever
+/// calls holds the data directory's lock, so no living collector uses it.
+pub(super) fn stop(place: &Place, socket: &Path) -> Result<(), PostgresError> {
+    let Ok(cluster) = std::fs::canonicalize(&place.cluster) else {
+        // There is none yet.
+        return Ok(());
+    };
+    let pid_file = cluster.join("postmaster.pid");
     let Some(pid) = pid_in(&pid_file) else {
         return Ok(());
     };
-    if !is_alive(pid) {
-        return Ok(());
-    }
-    if !is_server_of(pid, &place.cluster) {
-        // The id went to another process after a crash. Postgres would refuse to start on it.
-        return std::fs::remove_file(&pid_file).map_err(|error| PostgresError::Folder {
-            path: pid_file,
-            what: format!("is stale and cannot be removed: {error}"),
-            advice: "remove it by hand",
-        });
-    }
-    warn!(
-        pid = pid.as_raw(),
-        "stopping the PostgreSQL of a collector that was killed"
-    );
-    for signal in [Signal::SIGINT, Signal::SIGQUIT] {
-        send(pid, signal);
-        if gone_within(pid, STOP_PATIENCE) {
-            return Ok(());
+    let signals = [None, Some(Signal::SIGINT), Some(Signal::SIGQUIT)];
+    let patience = [Duration::ZERO, STOP_PATIENCE, STOP_PATIENCE];
+    for (signal, patience) in signals.into_iter().zip(patience) {
+        if let Some(signal) = signal {
+            warn!(%pid, %signal, "stopping the PostgreSQL of a collector that was killed");
+            send(pid, signal);
+        }
+        if nobody_within(&cluster, patience) {
+            return clear(&[
+                pid_file,
+                socket.join(".s.PGSQL.5432"),
+                socket.join(".s.PGSQL.5432.lock"),
+            ]);
         }
     }
     Err(PostgresError::Orphan {
         pid: pid.as_raw(),
-        dir: place.cluster.clone(),
+        dir: cluster,
     })
+}
+
+/// Removes what names a dead server: its id may belong to another process by now, or to a zombie
+/// that nobody reaps, and Postgres would not start over it.
+fn clear(leftovers: &[PathBuf]) -> Result<(), PostgresError> {
+    for path in leftovers {
+        match std::fs::remove_file(path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(PostgresError::Folder {
+                    path: path.clone(),
+                    what: format!("is stale and cannot be removed: {error}"),
+                    advice: "remove it by hand",
+                });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 fn pid_in(pid_file: &Path) -> Option<Pid> {
@@ -51,32 +66,32 @@ fn pid_in(pid_file: &Path) -> Option<Pid> {
     (pid > 1).then(|| Pid::from_raw(pid))
 }
 
-fn is_alive(pid: Pid) -> bool {
-    !matches!(kill(pid, None), Err(Errno::ESRCH))
-}
-
-/// A postmaster's working directory is its cluster.
-fn is_server_of(pid: Pid, cluster: &Path) -> bool {
-    let here: Option<PathBuf> = std::fs::canonicalize(cluster).ok();
-    let there = std::fs::read_link(format!("/proc/{pid}/cwd")).ok();
-    let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-    here.is_some() && here == there && name.trim().starts_with("postgres")
-}
-
 fn send(pid: Pid, signal: Signal) {
     if let Err(errno) = kill(pid, signal) {
-        warn!(pid = pid.as_raw(), %signal, %errno, "cannot signal PostgreSQL");
+        warn!(%pid, %signal, %errno, "cannot signal PostgreSQL");
     }
 }
 
-fn gone_within(pid: Pid, patience: Duration) -> bool {
+/// Whether all processes of a server have ended: each works in its cluster's folder. A zombie works
+/// nowhere.
+fn nobody_within(cluster: &Path, patience: Duration) -> bool {
     let pause = Duration::from_millis(10);
     let turns = patience.as_millis() / pause.as_millis();
     for _ in 0..turns {
-        if !is_alive(pid) {
+        if !is_worked_in(cluster) {
             return true;
         }
         std::thread::sleep(pause);
     }
-    false
+    !is_worked_in(cluster)
+}
+
+fn is_worked_in(cluster: &Path) -> bool {
+    let Ok(processes) = std::fs::read_dir("/proc") else {
+        return false;
+    };
+    processes
+        .filter_map(Result::ok)
+        .filter_map(|process| std::fs::read_link(process.path().join("cwd")).ok())
+        .any(|folder| folder == cluster)
 }

@@ -13,6 +13,7 @@ use tracing::warn;
 
 use super::binaries::Binaries;
 use super::cluster::Place;
+use super::orphan;
 use super::owner::Owner;
 use super::{DATABASE, Durability, PostgresError, STOP_PATIENCE, connect_options};
 
@@ -60,6 +61,7 @@ impl Server {
 
     /// Starts it again after it ended by itself.
     pub fn restart(&mut self) -> Result<(), PostgresError> {
+        orphan::stop(&self.launch.place, &self.launch.socket)?;
         let again = Self::start(self.launch.clone())?;
         self.child = again.child;
         Ok(())
@@ -243,7 +245,8 @@ impl Launch {
     /// Backends of a killed postmaster take a moment to notice.
     fn old_processes_remain(&self) -> bool {
         let complaint = self.complaint();
-        complaint.contains("pre-existing shared memory block") || complaint.contains("is another")
+        complaint.contains("pre-existing shared memory block")
+            || complaint.contains("already exists")
     }
 
     fn failed(&self, why: &str) -> PostgresError {

@@ -88,17 +88,28 @@ async fn handshakes_of_neighbouring_flows_come_along_and_nothing_else_does() {
         segment(between.reversed(), -49, SYN | ACK, 5, 2),
         segment(from_elsewhere.reversed(), 60, SYN | ACK, 5, 2),
     ];
-    digests.extend(near);
-    digests.extend([
-        // No handshakes, or of strangers.
+    let carried = [
         segment(between, -48, ACK, 2, 6),
         segment(between, 70, RST | SYN, 2, 6),
+    ];
+    digests.extend(near);
+    digests.extend(carried);
+    digests.extend([
+        // Too long ago, or of strangers.
+        segment(between, -10_050, ACK, 2, 6),
         segment(from_elsewhere, 59, SYN, 1, 0),
         segment(other_port.reversed(), 60, SYN | ACK, 5, 2),
     ]);
     fill(&store, "fw-in", 1, digests, Selection::All).await;
     let (evidence, _) = gather(&store, 40000, &[]).await;
-    assert_eq!(evidence.vantages[0].nearby, near);
+    assert_eq!(evidence.vantages[0].nearby.handshakes(), near);
+    let others: Vec<Digest> = evidence.vantages[0]
+        .nearby
+        .iter()
+        .skip(3)
+        .copied()
+        .collect();
+    assert_eq!(others, carried);
 }
 
 #[tokio::test]
@@ -112,7 +123,7 @@ async fn the_nearest_handshakes_are_taken_when_there_are_many() {
     }
     fill(&store, "fw-in", 1, digests, Selection::All).await;
     let (evidence, _) = gather(&store, 40000, &[]).await;
-    let nearby = &evidence.vantages[0].nearby;
+    let nearby = evidence.vantages[0].nearby.handshakes();
     assert_eq!(nearby.len(), parallax_core::evidence::NEARBY_MAX);
     assert!(
         nearby

@@ -58,10 +58,26 @@ impl Running {
     }
 }
 
+/// A test that fails leaves no server behind.
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Ok(None) = self.child.try_wait() {
+            self.signal(Signal::SIGINT);
+            let _ = self.child.wait();
+        }
+    }
+}
+
 /// Exit code and standard error of a start that fails.
 fn fails(mut command: Command) -> (Option<i32>, String, Duration) {
     let started = Instant::now();
     let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let pid = Pid::from_raw(child.id().cast_signed());
+    // One that does not fail is stopped; its exit status then tells.
+    std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_secs(15));
+        let _ = kill(pid, Signal::SIGINT);
+    });
     let mut said = String::new();
     child
         .stderr
@@ -126,9 +142,8 @@ fn a_private_postgres_is_stopped_with_the_collector_and_survives_its_death() {
     assert_eq!(get(&format!("{}/v1/vantages", second.url)).0, 200);
 
     // Both killed: Postgres recovers from its log.
-    second.signal(Signal::SIGKILL);
+    second.stop(Signal::SIGKILL);
     kill(server, Signal::SIGKILL).unwrap();
-    drop(second);
     let third = start(&data_dir);
     let server = postgres_pid(&data_dir).unwrap();
 
@@ -206,6 +221,8 @@ fn a_folder_that_postgres_cannot_pass_is_named() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
+    let closed = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    std::fs::set_permissions(folder.path(), closed).unwrap();
     let (code, said, _) = fails(command(&folder.path().join("data")));
     assert_eq!(code, Some(1));
     assert!(

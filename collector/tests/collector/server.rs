@@ -80,7 +80,7 @@ pub async fn store() -> Store {
 pub struct Collector {
     pub address: SocketAddr,
     stop: oneshot::Sender<()>,
-    task: tokio::task::JoinHandle<()>,
+    thread: std::thread::JoinHandle<()>,
 }
 
 impl Collector {
@@ -96,23 +96,33 @@ impl Collector {
             listen: vec!["127.0.0.1:0".parse().unwrap()],
             path: path.iter().map(ToString::to_string).collect(),
         };
-        let task = tokio::spawn(async move {
+        // A runtime of its own, as the program has.
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
             let ready = |bound: &[SocketAddr]| tell.send(bound[0]).unwrap();
             let shutdown = async {
                 let _ = stopped.await;
             };
-            serve::serve(settings, ready, shutdown).await.unwrap();
+            runtime
+                .block_on(serve::serve(settings, ready, shutdown))
+                .unwrap();
         });
         Self {
             address: told.await.unwrap(),
             stop,
-            task,
+            thread,
         }
     }
 
     pub async fn stop(self) {
-        self.stop.send(()).unwrap();
-        self.task.await.unwrap();
+        let Self { stop, thread, .. } = self;
+        stop.send(()).unwrap();
+        tokio::task::spawn_blocking(|| thread.join().unwrap())
+            .await
+            .unwrap();
     }
 
     pub fn url(&self) -> String {
