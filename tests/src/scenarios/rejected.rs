@@ -32,8 +32,9 @@ pub const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "reject_content_server_talks",
-        story: "As reject_content; then the server, who knows nothing, sends more, and the \
-                client's kernel answers with an honest RST.",
+        story: "The firewall rejects a request for its content, RST to the client only; the \
+                server, who knows nothing, sends more, and the client's kernel answers with an \
+                honest RST.",
         truth: || {
             vec![
                 content_rejected(),
