@@ -1,5 +1,11 @@
 //! The command line.
 
+#![allow(
+    clippy::doc_markdown,
+    rustdoc::bare_urls,
+    reason = "these comments are the text of --help"
+)]
+
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 

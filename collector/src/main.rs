@@ -103,7 +103,7 @@ async fn migrate(args: DatabaseArgs) -> anyhow::Result<()> {
 
 fn database(args: DatabaseArgs) -> anyhow::Result<Database> {
     if let Some(url) = args.database_url {
-        return Ok(Database::Url(Target::from_url(&url)?));
+        return Ok(Database::Url(Box::new(Target::from_url(&url)?)));
     }
     let data_dir = args
         .data_dir

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ const SUPERVISION: Duration = Duration::from_millis(500);
 #[derive(Debug, Clone)]
 pub enum Database {
     /// A server that somebody runs.
-    Url(Target),
+    Url(Box<Target>),
     /// A server of our own, in this folder.
     Private { data_dir: PathBuf },
 }
@@ -114,7 +114,7 @@ pub async fn open(database: &Database) -> Result<Opened, ServeError> {
         }),
         Database::Private { data_dir } => {
             let data_dir = data_dir.clone();
-            let private = tokio::task::spawn_blocking(|| start_private(data_dir)).await??;
+            let private = tokio::task::spawn_blocking(move || start_private(&data_dir)).await??;
             match open_private(&private.server).await {
                 Ok(store) => Ok(Opened {
                     store,
@@ -129,13 +129,13 @@ pub async fn open(database: &Database) -> Result<Opened, ServeError> {
     }
 }
 
-fn start_private(data_dir: PathBuf) -> Result<Private, ServeError> {
+fn start_private(data_dir: &Path) -> Result<Private, ServeError> {
     let failed = |source| ServeError::DataDir {
-        dir: data_dir.clone(),
+        dir: data_dir.to_owned(),
         source,
     };
-    std::fs::create_dir_all(&data_dir).map_err(failed)?;
-    let data_dir = std::fs::canonicalize(&data_dir).map_err(failed)?;
+    std::fs::create_dir_all(data_dir).map_err(failed)?;
+    let data_dir = std::fs::canonicalize(data_dir).map_err(failed)?;
     let lock = lock::take(&data_dir)?;
     let server = postgres::start(&postgres::Settings {
         data_dir,

@@ -21,7 +21,7 @@ const SHELVES: [(&str, &str); 4] = [
     ("/usr/local/opt", "bin"),
 ];
 
-/// Servers of this machine, newest first: the folder that PARALLAX_POSTGRES_BIN names and no other,
+/// Servers of this machine, newest first: the folder that `PARALLAX_POSTGRES_BIN` names and no other,
 /// or else distributions' folders and what `PATH` leads to.
 pub fn find() -> Result<Vec<Binaries>, PostgresError> {
     let named = std::env::var_os("PARALLAX_POSTGRES_BIN").filter(|value| !value.is_empty());

@@ -24,7 +24,10 @@ pub(super) fn stop(place: &Place, socket: &Path) -> Result<(), PostgresError> {
     let signals = [None, Some(Signal::SIGINT), Some(Signal::SIGQUIT)];
     let patience = [Duration::ZERO, STOP_PATIENCE, STOP_PATIENCE];
     for (signal, patience) in signals.into_iter().zip(patience) {
-        if let Some(signal) = signal {
+        // The id in the file may belong to another process by now.
+        if let Some(signal) = signal
+            && is_server_of(&Path::new("/proc").join(pid.to_string()), &cluster)
+        {
             warn!(%pid, %signal, "stopping the PostgreSQL of a collector that was killed");
             send(pid, signal);
         }
@@ -78,20 +81,27 @@ fn nobody_within(cluster: &Path, patience: Duration) -> bool {
     let pause = Duration::from_millis(10);
     let turns = patience.as_millis() / pause.as_millis();
     for _ in 0..turns {
-        if !is_worked_in(cluster) {
+        if !runs_on(cluster) {
             return true;
         }
         std::thread::sleep(pause);
     }
-    !is_worked_in(cluster)
+    !runs_on(cluster)
 }
 
-fn is_worked_in(cluster: &Path) -> bool {
+fn runs_on(cluster: &Path) -> bool {
     let Ok(processes) = std::fs::read_dir("/proc") else {
         return false;
     };
     processes
         .filter_map(Result::ok)
-        .filter_map(|process| std::fs::read_link(process.path().join("cwd")).ok())
-        .any(|folder| folder == cluster)
+        .any(|process| is_server_of(&process.path(), cluster))
+}
+
+/// Whether a folder of `/proc` shows a process of the server on this cluster.
+fn is_server_of(process: &Path, cluster: &Path) -> bool {
+    let works_here = std::fs::read_link(process.join("cwd")).is_ok_and(|folder| folder == cluster);
+    works_here
+        && std::fs::read_to_string(process.join("comm"))
+            .is_ok_and(|name| name.starts_with("postgres"))
 }

@@ -36,7 +36,7 @@ pub struct Server {
 
 const POLL: Duration = Duration::from_millis(5);
 /// Crash recovery can take this long on a slow disk.
-const START_PATIENCE: Duration = Duration::from_secs(120);
+const START_PATIENCE: Duration = Duration::from_mins(2);
 /// Past this size the log begins anew at a start.
 const LOG_MAX: u64 = 10 << 20;
 /// How often a start is tried while the last server's processes vanish.
@@ -258,7 +258,7 @@ impl Launch {
 }
 
 /// Line 8 of postmaster.pid says `ready` once connections are accepted (miscadmin.h,
-/// LOCK_FILE_LINE_PM_STATUS).
+/// `LOCK_FILE_LINE_PM_STATUS`).
 fn is_ready(pid_file: &Path, pid: u32) -> bool {
     let Ok(text) = std::fs::read_to_string(pid_file) else {
         return false;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::PostgresError;
 use super::owner::{self, Owner};
 
-/// What a socket's path may measure (sun_path less its final zero).
+/// What a socket's path may measure (`sun_path` less its final zero).
 const PATH_MAX: usize = 107;
 const SOCKET_NAME: &str = "/.s.PGSQL.5432";
 

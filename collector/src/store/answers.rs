@@ -183,7 +183,7 @@ fn report(row: &ReportRow) -> Result<ResetReport, StoreError> {
             table: "reset",
             row: format!("id {}", row.id),
         };
-        name.refuse("report", error).into()
+        name.refuse("report", &error).into()
     })
 }
 
@@ -195,7 +195,7 @@ fn summary(row: SummaryRow, unreadable: Vec<Count>) -> Result<VantageSummary, St
     let kind = match row.kind.as_str() {
         "host" => KindName::Host,
         "hop" => KindName::Hop,
-        other => return Err(name.refuse("kind", other).into()),
+        other => return Err(name.refuse("kind", &other).into()),
     };
     Ok(VantageSummary {
         kind,

@@ -118,7 +118,7 @@ fn timestamps(row: &DigestRow, name: &RowName) -> Result<Option<Timestamps>, Row
         })),
         _ => Err(name.refuse(
             "ts_echo",
-            "a value where ts_value has none, or none where it has one",
+            &"a value where ts_value has none, or none where it has one",
         )),
     }
 }
@@ -126,7 +126,7 @@ fn timestamps(row: &DigestRow, name: &RowName) -> Result<Option<Timestamps>, Row
 fn direction(row: &DigestRow, name: &RowName) -> Result<Direction, RowError> {
     let bits = row.marks & marks::DIRECTION;
     if row.marks & !marks::ALL != 0 || bits == marks::DIRECTION {
-        return Err(name.refuse("marks", row.marks));
+        return Err(name.refuse("marks", &row.marks));
     }
     Ok(match bits {
         marks::IN => Direction::In,

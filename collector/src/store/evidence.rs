@@ -80,7 +80,7 @@ impl TryFrom<&VantageRow> for Vantage {
                     table: "vantage",
                     row: format!("id {}", row.id),
                 };
-                return Err(name.refuse("kind", other));
+                return Err(name.refuse("kind", &other));
             }
         };
         Ok(Self {

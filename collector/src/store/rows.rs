@@ -26,7 +26,7 @@ pub(super) struct RowName {
 }
 
 impl RowName {
-    pub fn refuse(&self, column: &'static str, value: impl ToString) -> RowError {
+    pub fn refuse(&self, column: &'static str, value: &impl ToString) -> RowError {
         RowError {
             table: self.table,
             row: self.row.clone(),
@@ -40,7 +40,7 @@ impl RowName {
     where
         From: Copy + ToString + TryInto<To>,
     {
-        value.try_into().map_err(|_| self.refuse(column, value))
+        value.try_into().map_err(|_| self.refuse(column, &value))
     }
 
     pub fn narrow_option<From, To>(
@@ -59,7 +59,7 @@ impl RowName {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Mac(pub [u8; 6]);
 
-/// The type's number in Postgres's catalogue (pg_type.dat).
+/// The type's number in Postgres's catalogue (`pg_type.dat`).
 const MACADDR: Oid = Oid(829);
 
 impl sqlx::Type<Postgres> for Mac {

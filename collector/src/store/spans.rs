@@ -100,21 +100,18 @@ impl Growth {
             self.rows.push(span);
             return;
         };
-        match self.rows.last_mut() {
-            Some(row) => {
-                row.until = span.until;
-                row.received = row.received.saturating_add(span.received);
-            }
-            None => {
-                let received = self.extended.map_or(0, |row| row.received);
-                self.extended = Some(Coverage {
-                    from: joined.from,
-                    until: span.until,
-                    received: received.saturating_add(span.received),
-                    dropped: 0,
-                });
-            }
+        if let Some(row) = self.rows.last_mut() {
+            row.until = span.until;
+            row.received = row.received.saturating_add(span.received);
+            return;
         }
+        let received = self.extended.map_or(0, |row| row.received);
+        self.extended = Some(Coverage {
+            from: joined.from,
+            until: span.until,
+            received: received.saturating_add(span.received),
+            dropped: 0,
+        });
     }
 }
 

@@ -1,7 +1,9 @@
 //! From digests on the stream to answers over HTTP.
 
 use std::io::{BufRead, BufReader};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use parallax_collector::store::Store;
 use parallax_core::report::{Document, Explanation, ResetReport};

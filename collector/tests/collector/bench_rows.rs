@@ -1,7 +1,7 @@
 //! Rows per second of the loader beside plain COPY of the same rows. Not a test: run it with
 //! `cargo test --release -p parallax-collector -- --ignored --nocapture rows_per_second`.
 
-use std::time::Instant;
+use tokio::time::Instant;
 
 use parallax_collector::store::{COPY_DIGESTS, Portion, encode_digests};
 

@@ -92,7 +92,7 @@ impl Collector {
         let (stop, stopped) = oneshot::channel();
         let (tell, told) = oneshot::channel();
         let settings = Settings {
-            database: Database::Url(database),
+            database: Database::Url(Box::new(database)),
             listen: vec!["127.0.0.1:0".parse().unwrap()],
             path: path.iter().map(ToString::to_string).collect(),
         };
