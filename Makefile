@@ -23,6 +23,7 @@ bench:
 	@tests/packages tcpdump
 	$(CARGO) build --release --locked --workspace --bins
 	@target/release/parallax-bench digest
+	@target/release/parallax-bench ingest
 	@target/release/parallax-lab latency
 
 lint:
