@@ -39,9 +39,10 @@ pub fn run(options: &Options) -> Result<()> {
         durability: Durability::Durable,
         installed: postgres::find()?,
     })?;
-    let target = Target::new(server.own_database());
+    let target = Target::new(server.options("postgres"));
+    let bench = Target::new(server.options("bench"));
     let runtime = tokio::runtime::Runtime::new()?;
-    let rates = runtime.block_on(measure(&target, &digests, options));
+    let rates = runtime.block_on(measure(&target, &bench, &digests, options));
     server.stop();
     report(&rates?, digests.len(), options);
     Ok(())
@@ -54,8 +55,14 @@ struct Rates {
     indexed: f64,
 }
 
-async fn measure(target: &Target, digests: &[Digest], options: &Options) -> Result<Vec<Rates>> {
-    let store = Store::open(target).await?;
+async fn measure(
+    target: &Target,
+    bench: &Target,
+    digests: &[Digest],
+    options: &Options,
+) -> Result<Vec<Rates>> {
+    target.create_database("bench").await?;
+    let store = Store::open(bench).await?;
     let mut rounds = Vec::new();
     for _ in 0..options.runs {
         rounds.push(Rates {
