@@ -11,12 +11,14 @@ use thiserror::Error;
 
 mod binaries;
 mod cluster;
+mod download;
 mod orphan;
 mod owner;
 mod server;
 mod socket;
 
 pub use binaries::{Binaries, find, find_in};
+pub use download::installed_or_downloaded;
 pub use owner::Owner;
 pub use server::Server;
 
@@ -38,9 +40,13 @@ pub enum Durability {
 #[derive(Debug, Error)]
 pub enum PostgresError {
     #[error(
-        "no PostgreSQL {OLDEST} or later found ({searched}); install one (Debian: `apt install postgresql`), name its binaries with PARALLAX_POSTGRES_BIN, or use a server you have with --database-url"
+        "no PostgreSQL {OLDEST} or later found in /usr/lib/postgresql or PATH, and {download}; install one (Debian: `apt install postgresql`), name its binaries with PARALLAX_POSTGRES_BIN, or use a server you have with --database-url"
     )]
-    NotFound { searched: String },
+    NotFound { download: String },
+    #[error(
+        "PARALLAX_POSTGRES_BIN={folder} {what}; name the `bin` folder of PostgreSQL {OLDEST} or later (Debian: `apt install postgresql`), or use a server you have with --database-url"
+    )]
+    Named { folder: PathBuf, what: String },
     #[error("{program} does not say its version: {why}; check PARALLAX_POSTGRES_BIN")]
     Version { program: PathBuf, why: String },
     #[error(

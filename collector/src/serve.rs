@@ -113,8 +113,7 @@ pub async fn open(database: &Database) -> Result<Opened, ServeError> {
             private: None,
         }),
         Database::Private { data_dir } => {
-            let data_dir = data_dir.clone();
-            let private = tokio::task::spawn_blocking(move || start_private(&data_dir)).await??;
+            let private = start_private(data_dir).await?;
             match open_private(&private.server).await {
                 Ok(store) => Ok(Opened {
                     store,
@@ -129,7 +128,7 @@ pub async fn open(database: &Database) -> Result<Opened, ServeError> {
     }
 }
 
-fn start_private(data_dir: &Path) -> Result<Private, ServeError> {
+async fn start_private(data_dir: &Path) -> Result<Private, ServeError> {
     let failed = |source| ServeError::DataDir {
         dir: data_dir.to_owned(),
         source,
@@ -137,11 +136,12 @@ fn start_private(data_dir: &Path) -> Result<Private, ServeError> {
     std::fs::create_dir_all(data_dir).map_err(failed)?;
     let data_dir = std::fs::canonicalize(data_dir).map_err(failed)?;
     let lock = lock::take(&data_dir)?;
-    let server = postgres::start(&postgres::Settings {
+    let settings = postgres::Settings {
+        installed: postgres::installed_or_downloaded(&data_dir).await?,
         data_dir,
         durability: Durability::Durable,
-        installed: postgres::find()?,
-    })?;
+    };
+    let server = tokio::task::spawn_blocking(move || postgres::start(&settings)).await??;
     Ok(Private {
         server,
         _lock: lock,

@@ -22,7 +22,7 @@ const SHELVES: [(&str, &str); 4] = [
 ];
 
 /// Servers of this machine, newest first: the folder that `PARALLAX_POSTGRES_BIN` names and no other,
-/// or else distributions' folders and what `PATH` leads to.
+/// or else distributions' folders and what `PATH` leads to. None may be there.
 pub fn find() -> Result<Vec<Binaries>, PostgresError> {
     let named = std::env::var_os("PARALLAX_POSTGRES_BIN").filter(|value| !value.is_empty());
     find_in(named.as_deref(), std::env::var_os("PATH").as_deref())
@@ -37,37 +37,32 @@ pub fn find_in(
         let folder = PathBuf::from(named);
         return match inspect(&folder)? {
             Some(found) if found.major >= OLDEST => Ok(vec![found]),
-            Some(found) => Err(not_found(format!(
-                "PARALLAX_POSTGRES_BIN={} is version {}",
-                folder.display(),
-                found.major
-            ))),
-            None => Err(not_found(format!(
-                "PARALLAX_POSTGRES_BIN={} has no `postgres` and `initdb`",
-                folder.display()
-            ))),
+            Some(found) => Err(PostgresError::Named {
+                what: format!("is version {}, older than {OLDEST}", found.major),
+                folder,
+            }),
+            None => Err(PostgresError::Named {
+                what: "has no `postgres` and `initdb`".to_owned(),
+                folder,
+            }),
         };
     }
     let mut found: Vec<Binaries> = Vec::new();
     for folder in shelved().into_iter().chain(on_path(path)) {
-        if let Ok(Some(binaries)) = inspect(&folder)
-            && binaries.major >= OLDEST
-            && !found.iter().any(|known| known.major == binaries.major)
-        {
-            found.push(binaries);
-        }
-    }
-    found.sort_by_key(|binaries| std::cmp::Reverse(binaries.major));
-    if found.is_empty() {
-        return Err(not_found(
-            "looked in /usr/lib/postgresql and PATH".to_owned(),
-        ));
+        add(&mut found, &folder);
     }
     Ok(found)
 }
 
-fn not_found(searched: String) -> PostgresError {
-    PostgresError::NotFound { searched }
+/// Adds what a folder holds, unless it is too old or there is one of its version; newest first.
+pub(super) fn add(found: &mut Vec<Binaries>, folder: &Path) {
+    if let Ok(Some(binaries)) = inspect(folder)
+        && binaries.major >= OLDEST
+        && !found.iter().any(|known| known.major == binaries.major)
+    {
+        found.push(binaries);
+        found.sort_by_key(|binaries| std::cmp::Reverse(binaries.major));
+    }
 }
 
 fn shelved() -> Vec<PathBuf> {
@@ -141,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn no_server_anywhere_says_what_to_install() {
+    fn a_named_folder_without_server_says_what_to_do() {
         let empty = tempfile::tempdir().unwrap();
         let refused = find_in(Some(empty.path().as_os_str()), None).unwrap_err();
         let text = refused.to_string();

@@ -35,7 +35,7 @@ pub(super) fn choose_binaries(
     installed: &[Binaries],
 ) -> Result<Binaries, PostgresError> {
     let newest = installed.first().ok_or(PostgresError::NotFound {
-        searched: "none was named".to_owned(),
+        download: "none was named".to_owned(),
     })?;
     let Some(theirs) = place.version() else {
         return Ok(newest.clone());

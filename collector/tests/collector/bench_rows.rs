@@ -3,14 +3,42 @@
 
 use tokio::time::Instant;
 
-use parallax_collector::store::{COPY_DIGESTS, Portion, encode_digests};
+use parallax_collector::store::{Ask, COPY_DIGESTS, Portion, Store, encode_digests};
 
-use crate::digests::{ACK, segment, tuple};
+use crate::digests::{ACK, refused, segment, tuple};
 use crate::load::{hop, portion};
 use crate::server::store;
 
 const ROWS: usize = 400_000;
 const BATCH: usize = 32_768;
+
+/// How long evidence of 64 flows takes among all these rows.
+async fn gathering(store: &Store) {
+    sqlx::query("ANALYZE digest")
+        .execute(store.pool())
+        .await
+        .unwrap();
+    let run = store.register(&hop("other", 2)).await.unwrap();
+    let resets: Vec<_> = (1000..1064)
+        .flat_map(|port| refused(port, i64::from(port) * 8))
+        .collect();
+    store.load(&[&portion(run, 0, resets)]).await.unwrap();
+    let asks: Vec<Ask> = (1000..1064_u16)
+        .map(|port| Ask {
+            flow: tuple(port).flow().hash().cast_signed(),
+            moment: None,
+        })
+        .collect();
+    for asks in [&asks[..1], &asks[..], &asks[..1], &asks[..]] {
+        let started = Instant::now();
+        let gathered = store.gather(asks, &[]).await.unwrap();
+        println!(
+            "{} flows gathered in {:?}",
+            gathered.len(),
+            started.elapsed()
+        );
+    }
+}
 
 #[tokio::test]
 #[ignore = "a measurement"]
@@ -38,6 +66,7 @@ async fn rows_per_second() {
         store.load(&[portion]).await.unwrap();
     }
     let ours = started.elapsed().as_secs_f64();
+    gathering(&store).await;
     let plain = |indexed: bool| {
         let (store, digests) = (store.clone(), &digests);
         async move {

@@ -205,7 +205,7 @@ fn a_cluster_of_another_version_is_left_alone() {
 }
 
 #[test]
-fn without_any_postgres_it_says_what_to_install() {
+fn a_named_folder_without_postgres_is_refused() {
     let (folder, empty) = (folder(), folder());
     let mut command = command(folder.path());
     command.env("PARALLAX_POSTGRES_BIN", empty.path());
@@ -213,6 +213,31 @@ fn without_any_postgres_it_says_what_to_install() {
     assert_eq!(code, Some(1));
     assert!(
         said.contains("apt install postgresql") && said.contains("--database-url"),
+        "{said}"
+    );
+    assert_eq!(said.lines().count(), 1, "{said}");
+}
+
+#[test]
+fn without_any_postgres_and_any_network_it_says_what_to_install() {
+    if !nix::unistd::Uid::effective().is_root() {
+        eprintln!("skipped: only root can hide the installed servers");
+        return;
+    }
+    let folder = folder();
+    let mut command = Command::new("unshare");
+    command
+        .args(["--mount", "--net", "sh", "-c"])
+        .arg("mount -t tmpfs none /usr/lib/postgresql && exec \"$0\" \"$@\"")
+        .arg(PROGRAM)
+        .args(["serve", "--grpc", "", "--http", "127.0.0.1:0", "--data-dir"])
+        .arg(folder.path())
+        .env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin")
+        .env("PARALLAX_LOG", "off");
+    let (code, said, _) = fails(command);
+    assert_eq!(code, Some(1));
+    assert!(
+        said.contains("apt install postgresql") && said.contains("cannot be downloaded"),
         "{said}"
     );
     assert_eq!(said.lines().count(), 1, "{said}");
