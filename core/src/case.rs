@@ -10,6 +10,7 @@ use crate::digest::Digest;
 use crate::loss::{Losses, Passed};
 use crate::report::Side;
 use crate::scene::{Scene, Seen};
+use crate::seq::TcpSeq;
 use crate::time::CaptureTime;
 
 /// One reset as the vantages on its way know it.
@@ -131,7 +132,7 @@ fn groups<'a>(scene: &Scene<'a>) -> Vec<Group<'a>> {
     let mut index = HashMap::new();
     for (vantage, segments) in scene.seen.iter().enumerate() {
         for seen in segments.iter().filter(|seen| seen.digest.is_rst()) {
-            let identity = identity(seen.digest);
+            let identity = identity(seen.digest, scene.initial_number(seen.life));
             let place = *index.entry((identity, seen.life)).or_insert_with(|| {
                 groups.push(Group {
                     identity,
@@ -196,13 +197,14 @@ fn by_origin<'a>(scene: &Scene<'a>, group: Group<'a>) -> Vec<Group<'a>> {
 }
 
 /// A hash over what makes two RSTs of one flow the same reset.
-fn identity(digest: &Digest) -> u64 {
-    let mut bytes = [0_u8; 13];
+fn identity(digest: &Digest, life: Option<TcpSeq>) -> u64 {
+    let mut bytes = [0_u8; 17];
     bytes[0] = u8::from(digest.tuple.way() == crate::flow::Way::LowToHigh);
     bytes[1..5].copy_from_slice(&digest.seq.0.to_be_bytes());
     bytes[5..9].copy_from_slice(&digest.acked().map_or(0, |ack| ack.0).to_be_bytes());
     bytes[9..11].copy_from_slice(&digest.flags.0.to_be_bytes());
     bytes[11..13].copy_from_slice(&digest.window.to_be_bytes());
+    bytes[13..].copy_from_slice(&life.map_or(0, |isn| isn.0).to_be_bytes());
     xxhash_rust::xxh3::xxh3_64(&bytes)
 }
 

@@ -21,8 +21,8 @@ use chain::Placed;
 /// A verdict on one reset of a flow.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Judged {
-    /// What makes this reset the same one when it is judged again: a hash over direction, sequence
-    /// and acknowledgement number, flags and window.
+    /// What makes this reset the same one when it is judged again: a hash over the connection's initial
+    /// sequence number, direction, sequence and acknowledgement number, flags and window.
     pub identity: u64,
     pub report: ResetReport,
 }

@@ -24,6 +24,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) path: Path,
     /// The flow's segments at each vantage of the evidence, in order of time.
     pub(crate) seen: Vec<Vec<Seen<'a>>>,
+    /// The number of the SYN that began each life but the first.
+    initial: Vec<TcpSeq>,
 }
 
 impl<'a> Scene<'a> {
@@ -61,7 +63,13 @@ impl<'a> Scene<'a> {
             ends,
             path,
             seen,
+            initial: lives.starts.iter().map(|start| start.isn).collect(),
         }
+    }
+
+    /// The number of the SYN that began a life, where it was seen.
+    pub(crate) fn initial_number(&self, life: usize) -> Option<TcpSeq> {
+        self.initial.get(life.checked_sub(1)?).copied()
     }
 
     pub(crate) fn name(&self, vantage: usize) -> &str {

@@ -347,3 +347,18 @@ fn a_vantage_that_drops_packets_around_the_reset_is_blind() {
         assert_eq!(fw_out.unwrap().attested, attested, "{dropped} dropped");
     }
 }
+
+#[test]
+fn equal_resets_of_two_connections_on_the_same_ports_are_two() {
+    let mut wire = Wire::new(&ALL);
+    wire.handshake();
+    wire.send(Side::Server, flags("R").seq(9));
+    wire.wait(500);
+    wire.set_next(Side::Client, 900_000);
+    wire.handshake();
+    wire.send(Side::Server, flags("R").seq(9));
+    let judged = wire.judge();
+    assert_eq!(judged.len(), 2);
+    assert_ne!(judged[0].identity, judged[1].identity);
+    assert_ne!(judged[0].report.id, judged[1].report.id);
+}

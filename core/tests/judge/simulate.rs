@@ -55,7 +55,7 @@ fn play(seed: u64, lossy: bool) -> Run {
         wire.neighbour();
     }
     wire.handshake();
-    for _ in 0..1 + chance.below(6) {
+    for _ in 0..=chance.below(6) {
         wire.exchange();
     }
     let sender = if chance.percent(50) {
@@ -71,7 +71,7 @@ fn play(seed: u64, lossy: bool) -> Run {
         forge(&mut wire, &mut chance, sender, &names)
     };
     wire.wait(50);
-    for _ in 0..1 + chance.below(3) {
+    for _ in 0..=chance.below(3) {
         wire.neighbour();
     }
     Run {
