@@ -60,23 +60,29 @@ pub(super) async fn load(
         .collect())
 }
 
-/// The time of the flow's last segment at each post; where it has none, of its newest reset anywhere.
+/// The moment at each post, as [`parallax_core::evidence::moment`] has it: the flow's newest reset there, else
+/// its last segment there, else its newest reset anywhere.
 fn moments(posts: &[Post], segments: &HashMap<usize, Vec<DigestRow>>) -> Vec<i64> {
+    let latest = |index: usize, resets_only: bool| {
+        let rows = segments.get(&index).into_iter().flatten();
+        rows.filter(|row| !resets_only || row.is_rst())
+            .map(|row| row.time_ns)
+            .max()
+    };
     let mut newest: BTreeMap<(usize, Flow), i64> = BTreeMap::new();
     for (index, post) in posts.iter().enumerate() {
-        let rows = segments.get(&index).into_iter().flatten();
-        for reset in rows.filter(|row| row.is_rst()) {
-            let time = newest.entry((post.ask, post.flow)).or_insert(reset.time_ns);
-            *time = reset.time_ns.max(*time);
+        if let Some(reset) = latest(index, true) {
+            let time = newest.entry((post.ask, post.flow)).or_insert(reset);
+            *time = reset.max(*time);
         }
     }
     posts
         .iter()
         .enumerate()
         .map(|(index, post)| {
-            let rows = segments.get(&index).into_iter().flatten();
-            let last = rows.map(|row| row.time_ns).max();
-            last.or_else(|| newest.get(&(post.ask, post.flow)).copied())
+            latest(index, true)
+                .or_else(|| latest(index, false))
+                .or_else(|| newest.get(&(post.ask, post.flow)).copied())
                 .unwrap_or(post.moment)
         })
         .collect()
