@@ -1,21 +1,23 @@
 //! Causes of resets that an endpoint emitted: which rule of its TCP made it do so.
 
+mod abort;
+mod opening;
+
 use super::{Finding, Transcript};
 use crate::digest::TcpFlags;
 use crate::judge::chain::{self, Placed};
 use crate::judge::wording::{duration, segment};
 use crate::report::{Cause, Side};
-use crate::scene::{Scene, Seen, corrected};
-use crate::seq::TcpSeq;
+use crate::scene::{Scene, Seen};
 use crate::time::{MILLISECOND, SECOND};
 
 /// One of the rules, in the order in which they are asked; the first that answers decides.
 type Rule = for<'a, 'b> fn(&Scenery<'a, 'b>) -> Option<Finding<'a>>;
 
 const RULES: [Rule; 11] = [
-    answer_to_syn,
-    answer_to_syn_ack,
-    unacceptable_ack_before_established,
+    opening::answer_to_syn,
+    opening::answer_to_syn_ack,
+    opening::unacceptable_ack_before_established,
     retransmission_timeout,
     keepalive_timeout,
     accept_queue_overflow,
@@ -58,175 +60,7 @@ pub(super) fn find<'a>(
     RULES
         .iter()
         .find_map(|rule| rule(&scenery))
-        .unwrap_or_else(|| abort(&scenery))
-}
-
-/// How near in time an accepted connection shows that the port was open when it refused another.
-const ACCEPTED_AROUND: i64 = 5 * SECOND;
-
-fn answer_to_syn<'a>(s: &Scenery<'a, '_>) -> Option<Finding<'a>> {
-    let reset = s.transcript.reset.digest;
-    let syn = s
-        .transcript
-        .peer
-        .iter()
-        .rev()
-        .find(|seen| seen.digest.is_syn())?;
-    let answered = s.transcript.own.iter().any(|seen| seen.digest.is_syn_ack());
-    let acks_syn = reset
-        .acked()
-        .is_none_or(|ack| ack == syn.digest.seq.plus(1) || ack == syn.digest.seq_end());
-    if answered || !acks_syn || s.transcript.peer.iter().any(|seen| !seen.digest.is_syn()) {
-        return None;
-    }
-    if let Some(text) = time_wait(s, syn.digest.seq) {
-        return Some(Finding::new(Cause::TimeWaitReuse, Some(syn), text));
-    }
-    let port = s.scene.ends.endpoint(s.sender());
-    Some(match accepted_around(s, ACCEPTED_AROUND) {
-        Some(gap) => Finding::new(
-            Cause::ListenerOverloaded,
-            Some(syn),
-            format!(
-                "the {} refused the SYN although {port} accepted another connection {} away from it",
-                s.who(),
-                duration(gap)
-            ),
-        ),
-        None => Finding::new(
-            Cause::ClosedPort,
-            Some(syn),
-            format!(
-                "the {} answered the SYN with RST, and no connection to {port} was accepted around then",
-                s.who()
-            ),
-        ),
-    })
-}
-
-/// Time between the reset and the nearest SYN+ACK from the same address and port, if within `most`.
-fn accepted_around(s: &Scenery<'_, '_>, most: i64) -> Option<i64> {
-    let port = s.scene.ends.endpoint(s.sender());
-    let now = s.transcript.reset.at;
-    let mut nearest = None;
-    for (index, vantage) in s.scene.evidence.vantages.iter().enumerate() {
-        let offset = s.scene.path.offsets[index].unwrap_or(0);
-        for digest in vantage.nearby.handshakes().iter().chain(&vantage.segments) {
-            if digest.is_syn_ack() && digest.tuple.src == port {
-                let gap = (corrected(digest, offset) - now).abs();
-                if gap <= most && nearest.is_none_or(|known| gap < known) {
-                    nearest = Some(gap);
-                }
-            }
-        }
-    }
-    nearest
-}
-
-/// How long a closed connection's ports stay in `TIME_WAIT` at most: 2 MSL (RFC 9293, 3.4.2).
-const TIME_WAIT_MAX: i64 = 240 * SECOND;
-
-/// The life before this one ended with FIN a short time ago, and the new SYN's number is not above
-/// its last.
-fn time_wait(s: &Scenery<'_, '_>, isn: TcpSeq) -> Option<String> {
-    let case = &s.all[s.index].case;
-    let opener = case.sender.other();
-    former_life(s, opener, isn)
-}
-
-fn former_life(s: &Scenery<'_, '_>, opener: Side, isn: TcpSeq) -> Option<String> {
-    let life = s.all[s.index].case.life.checked_sub(1)?;
-    let now = s.transcript.reset.at;
-    let former: Vec<&Seen<'_>> = s
-        .scene
-        .path
-        .order
-        .iter()
-        .flat_map(|&vantage| s.scene.life(vantage, life))
-        .collect();
-    let closed = former.iter().any(|seen| seen.digest.is_fin());
-    let last = former
-        .iter()
-        .filter(|seen| seen.sender == opener && !seen.digest.is_rst())
-        .map(|seen| seen.digest.seq_end())
-        .reduce(|high, end| if end.after(high) { end } else { high })?;
-    let age = now - former.iter().map(|seen| seen.at).max()?;
-    (closed && age <= TIME_WAIT_MAX && !isn.after(last)).then(|| {
-        format!(
-            "the same ports were closed {} before, and the new SYN's number {isn} is not above the old connection's last, {last}",
-            duration(age)
-        )
-    })
-}
-
-/// The client does not want the connection that it is offered.
-fn answer_to_syn_ack<'a>(s: &Scenery<'a, '_>) -> Option<Finding<'a>> {
-    let syn_ack = s
-        .transcript
-        .last_peer()
-        .filter(|seen| seen.digest.is_syn_ack())?;
-    let reset = s.transcript.reset.digest;
-    let mirrors =
-        reset.seq == syn_ack.digest.ack || reset.acked() == Some(syn_ack.digest.seq_end());
-    let established = s.transcript.own.iter().any(|seen| !seen.digest.is_syn());
-    if !mirrors || established {
-        return None;
-    }
-    let own_syn = s
-        .transcript
-        .own
-        .iter()
-        .rev()
-        .find(|seen| seen.digest.is_syn());
-    if let Some(syn) = own_syn
-        && syn_ack.digest.ack != syn.digest.seq.plus(1)
-        && syn_ack.digest.ack != syn.digest.seq_end()
-    {
-        return Some(Finding::new(
-            Cause::OutOfWindow,
-            Some(syn_ack),
-            format!(
-                "the SYN+ACK acknowledges {}, which the {} never sent",
-                syn_ack.digest.ack,
-                s.who()
-            ),
-        ));
-    }
-    Some(Finding::new(
-        Cause::SynAckRefused,
-        Some(syn_ack),
-        format!(
-            "the {} answered the SYN+ACK with RST: it has no socket for this connection, or no longer wants it",
-            s.who()
-        ),
-    ))
-}
-
-/// A plain ACK with old numbers answers a SYN (the peer still has an older connection on these
-/// ports), and RFC 9293, 3.10.7.3 has the SYN's sender reset it.
-fn unacceptable_ack_before_established<'a>(s: &Scenery<'a, '_>) -> Option<Finding<'a>> {
-    let reset = s.transcript.reset.digest;
-    let syn = s
-        .transcript
-        .own
-        .last()
-        .filter(|seen| seen.digest.is_syn())?;
-    let old = s.transcript.last_peer()?;
-    let ack = old.digest.acked()?;
-    if old.digest.is_syn_ack() || ack != reset.seq || ack == syn.digest.seq.plus(1) {
-        return None;
-    }
-    Some(match former_life(s, s.sender(), syn.digest.seq) {
-        Some(text) => Finding::new(Cause::TimeWaitReuse, Some(old), text),
-        None => Finding::new(
-            Cause::OutOfWindow,
-            Some(old),
-            format!(
-                "an ACK of {ack} answered the SYN with number {}: the peer holds an older connection on these ports",
-                syn.digest.seq
-            ),
-        ),
-    })
+        .unwrap_or_else(|| abort::abort(&scenery))
 }
 
 /// How often a segment is sent again before a stack gives up, at least.
@@ -442,120 +276,4 @@ fn no_socket<'a>(s: &Scenery<'a, '_>) -> Option<Finding<'a>> {
             format!("the {} has no socket for this segment{silence}: it restarted, or had given the connection up", s.who()),
         )
     })
-}
-
-/// What is left: a live socket was thrown away by its program.
-fn abort<'a>(s: &Scenery<'a, '_>) -> Finding<'a> {
-    let last_data = s
-        .transcript
-        .peer
-        .iter()
-        .rev()
-        .find(|seen| seen.digest.payload_len > 0);
-    let unread = last_data.is_some_and(|data| match reading(s) {
-        Reading::Stalled => true,
-        Reading::GoesOn => false,
-        Reading::Unknown if s.sender() == Side::Client => !answered(s, data) && !took_all(s, data),
-        Reading::Unknown => !answered(s, data),
-    });
-    if unread {
-        Finding::new(
-            Cause::AbortUnreadData,
-            last_data,
-            format!(
-                "the {} closed with received data unread, as far as the wire tells",
-                s.who()
-            ),
-        )
-    } else {
-        Finding::new(
-            Cause::AbortLinger,
-            None,
-            format!(
-                "the {}'s program threw the connection away (SO_LINGER 0); nothing shows unread data",
-                s.who()
-            ),
-        )
-    }
-}
-
-/// The sender asked for the data (its own data came first), the answer is complete as far as it goes
-/// (PSH ends it), and nothing more was on its way: whoever hung up then had what it wanted.
-fn took_all(s: &Scenery<'_, '_>, data: &Seen<'_>) -> bool {
-    let asked = s
-        .transcript
-        .own
-        .iter()
-        .any(|seen| seen.digest.payload_len > 0);
-    let complete = data.digest.flags.has(TcpFlags::PSH);
-    let more = s
-        .transcript
-        .peer_after
-        .iter()
-        .any(|seen| seen.digest.payload_len > 0);
-    asked && complete && !more
-}
-
-/// The sender sent data of its own after the peer's last.
-fn answered(s: &Scenery<'_, '_>, data: &Seen<'_>) -> bool {
-    s.transcript
-        .own
-        .iter()
-        .any(|seen| seen.digest.payload_len > 0 && seen.at > data.at)
-}
-
-/// Whether the sender's program reads what arrives, by the right edge of its window: it moves on only
-/// as data is read.
-enum Reading {
-    Stalled,
-    GoesOn,
-    Unknown,
-}
-
-/// Data younger than this may simply not have been read yet.
-const TIME_TO_READ: i64 = 5 * MILLISECOND;
-/// Less data than this disappears in the rounding of scaled windows.
-const WINDOW_TELLS: i64 = 1024;
-
-fn reading(s: &Scenery<'_, '_>) -> Reading {
-    let Some(scale) = s
-        .transcript
-        .own
-        .iter()
-        .find(|seen| seen.digest.flags.has(TcpFlags::SYN))
-        .map(|seen| seen.digest.options.window_scale.unwrap_or(0))
-    else {
-        return Reading::Unknown;
-    };
-    let acks: Vec<&Seen<'_>> = s
-        .transcript
-        .own
-        .iter()
-        .filter(|seen| !seen.digest.flags.has(TcpFlags::SYN))
-        .collect();
-    let (Some(first), Some(last)) = (acks.first(), acks.last()) else {
-        return Reading::Unknown;
-    };
-    let edge = |seen: &Seen<'_>| {
-        seen.digest
-            .ack
-            .plus(u32::from(seen.digest.window) << scale.min(14))
-    };
-    let arrived: i64 = s
-        .transcript
-        .peer
-        .iter()
-        .filter(|seen| seen.at >= first.at && seen.at + TIME_TO_READ <= last.at)
-        .map(|seen| i64::from(seen.digest.payload_len))
-        .sum();
-    let moved = i64::from(edge(last).since(edge(first)));
-    if arrived < WINDOW_TELLS {
-        Reading::Unknown
-    } else if moved < arrived / 4 {
-        Reading::Stalled
-    } else if moved >= arrived * 3 / 4 {
-        Reading::GoesOn
-    } else {
-        Reading::Unknown
-    }
 }

@@ -1,0 +1,176 @@
+//! Resets while a connection is being opened.
+
+use super::{Finding, Scenery};
+use crate::judge::wording::duration;
+use crate::report::{Cause, Side};
+use crate::scene::{Seen, corrected};
+use crate::seq::TcpSeq;
+use crate::time::SECOND;
+
+/// How near in time an accepted connection shows that the port was open when it refused another.
+const ACCEPTED_AROUND: i64 = 5 * SECOND;
+
+pub(super) fn answer_to_syn<'a>(s: &Scenery<'a, '_>) -> Option<Finding<'a>> {
+    let reset = s.transcript.reset.digest;
+    let syn = s
+        .transcript
+        .peer
+        .iter()
+        .rev()
+        .find(|seen| seen.digest.is_syn())?;
+    let answered = s.transcript.own.iter().any(|seen| seen.digest.is_syn_ack());
+    let acks_syn = reset
+        .acked()
+        .is_none_or(|ack| ack == syn.digest.seq.plus(1) || ack == syn.digest.seq_end());
+    if answered || !acks_syn || s.transcript.peer.iter().any(|seen| !seen.digest.is_syn()) {
+        return None;
+    }
+    if let Some(text) = time_wait(s, syn.digest.seq) {
+        return Some(Finding::new(Cause::TimeWaitReuse, Some(syn), text));
+    }
+    let port = s.scene.ends.endpoint(s.sender());
+    Some(match accepted_around(s, ACCEPTED_AROUND) {
+        Some(gap) => Finding::new(
+            Cause::ListenerOverloaded,
+            Some(syn),
+            format!(
+                "the {} refused the SYN although {port} accepted another connection {} away from it",
+                s.who(),
+                duration(gap)
+            ),
+        ),
+        None => Finding::new(
+            Cause::ClosedPort,
+            Some(syn),
+            format!(
+                "the {} answered the SYN with RST, and no connection to {port} was accepted around then",
+                s.who()
+            ),
+        ),
+    })
+}
+
+/// Time between the reset and the nearest SYN+ACK from the same address and port, if within `most`.
+fn accepted_around(s: &Scenery<'_, '_>, most: i64) -> Option<i64> {
+    let port = s.scene.ends.endpoint(s.sender());
+    let now = s.transcript.reset.at;
+    let mut nearest = None;
+    for (index, vantage) in s.scene.evidence.vantages.iter().enumerate() {
+        let offset = s.scene.path.offsets[index].unwrap_or(0);
+        for digest in vantage.nearby.handshakes().iter().chain(&vantage.segments) {
+            if digest.is_syn_ack() && digest.tuple.src == port {
+                let gap = (corrected(digest, offset) - now).abs();
+                if gap <= most && nearest.is_none_or(|known| gap < known) {
+                    nearest = Some(gap);
+                }
+            }
+        }
+    }
+    nearest
+}
+
+/// How long a closed connection's ports stay in `TIME_WAIT` at most: 2 MSL (RFC 9293, 3.4.2).
+const TIME_WAIT_MAX: i64 = 240 * SECOND;
+
+/// The life before this one ended with FIN a short time ago, and the new SYN's number is not above
+/// its last.
+fn time_wait(s: &Scenery<'_, '_>, isn: TcpSeq) -> Option<String> {
+    let case = &s.all[s.index].case;
+    let opener = case.sender.other();
+    former_life(s, opener, isn)
+}
+
+fn former_life(s: &Scenery<'_, '_>, opener: Side, isn: TcpSeq) -> Option<String> {
+    let life = s.all[s.index].case.life.checked_sub(1)?;
+    let now = s.transcript.reset.at;
+    let former: Vec<&Seen<'_>> = s
+        .scene
+        .path
+        .order
+        .iter()
+        .flat_map(|&vantage| s.scene.life(vantage, life))
+        .collect();
+    let closed = former.iter().any(|seen| seen.digest.is_fin());
+    let last = former
+        .iter()
+        .filter(|seen| seen.sender == opener && !seen.digest.is_rst())
+        .map(|seen| seen.digest.seq_end())
+        .reduce(|high, end| if end.after(high) { end } else { high })?;
+    let age = now - former.iter().map(|seen| seen.at).max()?;
+    (closed && age <= TIME_WAIT_MAX && !isn.after(last)).then(|| {
+        format!(
+            "the same ports were closed {} before, and the new SYN's number {isn} is not above the old connection's last, {last}",
+            duration(age)
+        )
+    })
+}
+
+/// The client does not want the connection that it is offered.
+pub(super) fn answer_to_syn_ack<'a>(s: &Scenery<'a, '_>) -> Option<Finding<'a>> {
+    let syn_ack = s
+        .transcript
+        .last_peer()
+        .filter(|seen| seen.digest.is_syn_ack())?;
+    let reset = s.transcript.reset.digest;
+    let mirrors =
+        reset.seq == syn_ack.digest.ack || reset.acked() == Some(syn_ack.digest.seq_end());
+    let established = s.transcript.own.iter().any(|seen| !seen.digest.is_syn());
+    if !mirrors || established {
+        return None;
+    }
+    let own_syn = s
+        .transcript
+        .own
+        .iter()
+        .rev()
+        .find(|seen| seen.digest.is_syn());
+    if let Some(syn) = own_syn
+        && syn_ack.digest.ack != syn.digest.seq.plus(1)
+        && syn_ack.digest.ack != syn.digest.seq_end()
+    {
+        return Some(Finding::new(
+            Cause::OutOfWindow,
+            Some(syn_ack),
+            format!(
+                "the SYN+ACK acknowledges {}, which the {} never sent",
+                syn_ack.digest.ack,
+                s.who()
+            ),
+        ));
+    }
+    Some(Finding::new(
+        Cause::SynAckRefused,
+        Some(syn_ack),
+        format!(
+            "the {} answered the SYN+ACK with RST: it has no socket for this connection, or no longer wants it",
+            s.who()
+        ),
+    ))
+}
+
+/// A plain ACK with old numbers answers a SYN (the peer still has an older connection on these
+/// ports), and RFC 9293, 3.10.7.3 has the SYN's sender reset it.
+pub(super) fn unacceptable_ack_before_established<'a>(s: &Scenery<'a, '_>) -> Option<Finding<'a>> {
+    let reset = s.transcript.reset.digest;
+    let syn = s
+        .transcript
+        .own
+        .last()
+        .filter(|seen| seen.digest.is_syn())?;
+    let old = s.transcript.last_peer()?;
+    let ack = old.digest.acked()?;
+    if old.digest.is_syn_ack() || ack != reset.seq || ack == syn.digest.seq.plus(1) {
+        return None;
+    }
+    Some(match former_life(s, s.sender(), syn.digest.seq) {
+        Some(text) => Finding::new(Cause::TimeWaitReuse, Some(old), text),
+        None => Finding::new(
+            Cause::OutOfWindow,
+            Some(old),
+            format!(
+                "an ACK of {ack} answered the SYN with number {}: the peer holds an older connection on these ports",
+                syn.digest.seq
+            ),
+        ),
+    })
+}
