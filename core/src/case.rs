@@ -311,15 +311,24 @@ fn silence<'a>(
 }
 
 fn on_path(scene: &Scene<'_>, vantage: usize, group: &Group<'_>) -> Result<OnPath, Blindness> {
-    if scene.host_side(vantage).is_some() {
-        return Ok(OnPath::Host);
-    }
     let mut other_way = false;
     for segment in scene.life(vantage, group.life) {
         if segment.sender == group.sender {
             return Ok(OnPath::SawConnection);
         }
         other_way = true;
+    }
+    if passed_by(scene, vantage, group.life) {
+        // It shows none of what went past its place: the packets take another way, or wear other
+        // addresses there.
+        return Err(if other_way {
+            Blindness::OneWay
+        } else {
+            Blindness::NotOnPath
+        });
+    }
+    if scene.host_side(vantage).is_some() {
+        return Ok(OnPath::Host);
     }
     let hosts = scene
         .ends
@@ -329,18 +338,29 @@ fn on_path(scene: &Scene<'_>, vantage: usize, group: &Group<'_>) -> Result<OnPat
         return Ok(OnPath::SawHosts);
     }
     let configured = scene.evidence.configured_path.as_ref();
-    let sender_was_heard = scene.path.order.iter().any(|&other| {
-        scene
-            .life(other, group.life)
-            .any(|segment| segment.sender == group.sender && !segment.digest.is_rst())
-    });
-    match configured {
-        Some(path) if path.contains(&vantage) && !(other_way && sender_was_heard) => {
-            Ok(OnPath::Configured)
-        }
-        _ if other_way => Err(Blindness::OneWay),
-        _ => Err(Blindness::NotOnPath),
+    if configured.is_some_and(|path| path.contains(&vantage)) {
+        return Ok(OnPath::Configured);
     }
+    Err(if other_way {
+        Blindness::OneWay
+    } else {
+        Blindness::NotOnPath
+    })
+}
+
+/// Whether packets of a connection went from one side of a vantage to the other without it recording any
+/// of that direction.
+fn passed_by(scene: &Scene<'_>, vantage: usize, life: usize) -> bool {
+    [Side::Client, Side::Server].into_iter().any(|sender| {
+        let sent = |other: usize| {
+            scene
+                .life(other, life)
+                .any(|segment| segment.sender == sender && !segment.digest.is_rst())
+        };
+        let travel = scene.travel(sender);
+        let further = travel.iter().skip_while(|&&other| other != vantage).skip(1);
+        !sent(vantage) && further.copied().any(sent)
+    })
 }
 
 /// How far around a reset a drop makes the silence doubtful: a beat's span and the clocks' error.

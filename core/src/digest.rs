@@ -49,7 +49,9 @@ impl Digest {
     pub fn is_doubled_by(&self, later: &Self) -> bool {
         const AT_ONCE: i64 = crate::time::MILLISECOND;
         let same_id = self.ip.id.is_some_and(|id| id != 0) && self.ip.id == later.ip.id;
-        let elsewhere = self.link.interface != later.link.interface || self.ip.ttl != later.ip.ttl;
+        let elsewhere = self.link.interface != later.link.interface
+            || self.ip.ttl != later.ip.ttl
+            || self.link.direction != later.link.direction;
         let at_once = later.time.since(self.time).saturating_abs() < AT_ONCE;
         at_once && (same_id || elsewhere)
     }

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use crate::digest::Digest;
 use crate::flow::FourTuple;
 use crate::report::Side;
+use crate::time::MILLISECOND;
 
 /// Everything of a segment that a hop leaves alone. Two packets with equal keys at one vantage are
 /// ambiguous and are not used.
@@ -48,8 +49,11 @@ impl<'a> Recognisable<'a> {
         for (digest, sender) in digests {
             seen.entry(PacketKey::of(digest))
                 .and_modify(|entry| {
-                    // A router's two interfaces record each packet twice; the first is as good.
-                    if !entry.is_some_and(|(first, _)| first.is_doubled_by(digest)) {
+                    // Where a machine's interfaces record each packet twice, the first is as good.
+                    let at_once = |first: &Digest| {
+                        digest.time.since(first.time).saturating_abs() < MILLISECOND
+                    };
+                    if !entry.is_some_and(|(first, _)| at_once(first)) {
                         *entry = None;
                     }
                 })
@@ -134,7 +138,7 @@ pub(crate) struct Comparison {
 }
 
 /// A delay that one direction alone may hide.
-const ONE_WAY_ERROR: i64 = 100 * crate::time::MILLISECOND;
+const ONE_WAY_ERROR: i64 = 100 * MILLISECOND;
 
 /// A TTL difference above this is no path of routers but a box that sets TTLs.
 const TTL_DROP_MAX: i16 = 30;

@@ -362,3 +362,21 @@ fn equal_resets_of_two_connections_on_the_same_ports_are_two() {
     assert_ne!(judged[0].identity, judged[1].identity);
     assert_ne!(judged[0].report.id, judged[1].report.id);
 }
+
+#[test]
+fn a_vantage_behind_a_translator_attests_nothing_even_on_a_configured_path() {
+    for sender in [Side::Client, Side::Server] {
+        let mut wire = Wire::new(&["client@", "inside", "outside", "server@"]);
+        wire.neighbour();
+        wire.handshake();
+        wire.exchange();
+        wire.send(sender, flags("RA").window(501));
+        wire.wait(20);
+        wire.translate("client");
+        wire.translate("inside");
+        wire.configure(&["client", "inside", "outside", "server"]);
+        let report = only(wire.judge());
+        assert_ne!(report.origin, Origin::Middlebox, "{report:#?}");
+        assert_eq!(report.lost_between, None, "{report:#?}");
+    }
+}

@@ -272,6 +272,12 @@ impl Wire {
         self.points[place].doubled = true;
     }
 
+    /// The vantage stands behind a translator: it knows the connection under other addresses.
+    pub fn translate(&mut self, name: &str) {
+        let place = self.place(name);
+        self.points[place].segments.clear();
+    }
+
     pub fn links(&mut self) {
         for (index, point) in self.points.iter_mut().enumerate() {
             point.link = Some([2, 0, 0, 0, 0, index as u8]);
