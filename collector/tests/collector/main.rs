@@ -2,7 +2,6 @@
 
 mod agent;
 mod answers;
-mod bench_rows;
 mod digests;
 mod evidence;
 mod ingest;
