@@ -21,8 +21,18 @@ pub struct FlowEvidence {
     pub vantages: Vec<VantageEvidence>,
     /// The order that somebody configured, client side first, as indices into `vantages`.
     pub configured_path: Option<Vec<usize>>,
-    /// Ids that resets of this flow already bear, by [`Judged::identity`](crate::judge::Judged).
-    pub known_ids: Vec<(u64, Uuid)>,
+    /// Ids that resets of this flow, and of flows whose segments are here, already bear.
+    pub known_ids: Vec<KnownId>,
+}
+
+/// The id of a reset that was judged before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KnownId {
+    /// [`Flow::hash`] of the flow under which it was told.
+    pub flow: u64,
+    /// As in [`Judged`](crate::judge::Judged).
+    pub identity: u64,
+    pub id: Uuid,
 }
 
 /// One flow at one vantage.
@@ -33,7 +43,8 @@ pub struct VantageEvidence {
     pub selection: Selection,
     /// In order of time, by this vantage's clock.
     pub coverage: Vec<Coverage>,
-    /// This vantage's digests of the flow, all lives of the 4-tuple, in order of time.
+    /// This vantage's digests of the flow, all lives of the 4-tuple, and of other flows that may be the same
+    /// connection under another name or carry the same payload, in the order of capture.
     pub segments: Vec<Digest>,
     /// Segments of other flows around the flow's end.
     pub nearby: Nearby,

@@ -5,6 +5,7 @@ mod chain;
 mod effect;
 mod fingerprint;
 mod ladder;
+mod naming;
 mod position;
 mod sentence;
 mod wording;
@@ -13,6 +14,7 @@ use uuid::Uuid;
 
 use crate::case::{self, Case, Sight};
 use crate::evidence::FlowEvidence;
+use crate::join::Joined;
 use crate::loss;
 use crate::report::{AbsenceReport, ClockOffset, Explanation, Origin, ResetReport, SCHEMA};
 use crate::scene::Scene;
@@ -29,14 +31,16 @@ pub struct Judged {
 
 /// Joins the sightings of each reset of a flow and judges them, in order of time.
 pub fn judge_flow(evidence: &FlowEvidence) -> Vec<Judged> {
-    let scene = Scene::new(evidence);
+    let joined = Joined::of(evidence);
+    let scene = Scene::new(&joined);
     let all = place(&scene);
     report_all(&scene, &all)
 }
 
 /// Tells one reset of a flow in full; `None` when the evidence holds no such reset.
 pub fn explain(evidence: &FlowEvidence, id: Uuid) -> Option<Explanation> {
-    let scene = Scene::new(evidence);
+    let joined = Joined::of(evidence);
+    let scene = Scene::new(&joined);
     let all = place(&scene);
     let index = all.iter().position(|placed| placed.case.id == id)?;
     let mut reports: Vec<ResetReport> = report_all(&scene, &all)
@@ -72,6 +76,7 @@ fn place<'a>(scene: &Scene<'a>) -> Vec<Placed<'a>> {
 
 fn report_all(scene: &Scene<'_>, all: &[Placed<'_>]) -> Vec<Judged> {
     (0..all.len())
+        .filter(|index| all[*index].case.owner == scene.evidence.flow)
         .map(|index| Judged {
             identity: all[index].case.identity,
             report: report(scene, all, index),
@@ -82,7 +87,7 @@ fn report_all(scene: &Scene<'_>, all: &[Placed<'_>]) -> Vec<Judged> {
 fn report(scene: &Scene<'_>, all: &[Placed<'_>], index: usize) -> ResetReport {
     let Placed { case, position, .. } = &all[index];
     let finding = cause::find(scene, all, index);
-    let digest = case.digest();
+    let digest = case.first_seen().carried;
     let name = |place: usize| scene.name(case.views[place].vantage).to_owned();
     let endpoint = position.origin == Origin::Endpoint;
     ResetReport {
@@ -121,6 +126,7 @@ fn report(scene: &Scene<'_>, all: &[Placed<'_>], index: usize) -> ResetReport {
             .iter()
             .cloned()
             .chain([finding.evidence(name(case.first))])
+            .chain(naming::evidence(scene, case))
             .collect(),
         path: scene
             .path
@@ -128,7 +134,9 @@ fn report(scene: &Scene<'_>, all: &[Placed<'_>], index: usize) -> ResetReport {
             .iter()
             .map(|&vantage| scene.name(vantage).to_owned())
             .collect(),
-        clocks: clocks(scene),
+        clocks: clocks(scene, case),
+        names: naming::names(scene, case),
+        changes: naming::changes(scene, case),
     }
 }
 
@@ -163,16 +171,21 @@ fn absences(scene: &Scene<'_>, case: &Case<'_>) -> Vec<AbsenceReport> {
         .collect()
 }
 
-fn clocks(scene: &Scene<'_>) -> Vec<ClockOffset> {
+/// Clocks as they were when the reset passed.
+fn clocks(scene: &Scene<'_>, case: &Case<'_>) -> Vec<ClockOffset> {
+    let at = case.first_seen().at;
     scene
         .path
         .order
         .iter()
-        .filter_map(|&vantage| {
-            Some(ClockOffset {
+        .filter(|vantage| scene.path.clocks[**vantage].is_known())
+        .map(|&vantage| {
+            let offset = scene.path.clocks[vantage].at_reference(at);
+            ClockOffset {
                 vantage: scene.name(vantage).to_owned(),
-                offset_ns: scene.path.offsets[vantage]?,
-            })
+                offset_ns: offset.nanos,
+                error_ns: offset.error,
+            }
         })
         .collect()
 }

@@ -3,7 +3,7 @@
 use super::{Finding, Scenery};
 use crate::judge::wording::duration;
 use crate::report::{Cause, Side};
-use crate::scene::{Seen, corrected};
+use crate::scene::Seen;
 use crate::seq::TcpSeq;
 use crate::time::SECOND;
 
@@ -52,17 +52,25 @@ pub(super) fn answer_to_syn<'a>(s: &Scenery<'a, '_>) -> Option<Finding<'a>> {
 
 /// Time between the reset and the nearest SYN+ACK from the same address and port, if within `most`.
 fn accepted_around(s: &Scenery<'_, '_>, most: i64) -> Option<i64> {
-    let port = s.scene.ends.endpoint(s.sender());
     let now = s.transcript.reset.at;
     let mut nearest = None;
+    let mut take = |at: i64| {
+        let gap = (at - now).abs();
+        if gap <= most && nearest.is_none_or(|known| gap < known) {
+            nearest = Some(gap);
+        }
+    };
     for (index, vantage) in s.scene.evidence.vantages.iter().enumerate() {
-        let offset = s.scene.path.offsets[index].unwrap_or(0);
-        for digest in vantage.nearby.handshakes().iter().chain(&vantage.segments) {
-            if digest.is_syn_ack() && digest.tuple.src == port {
-                let gap = (corrected(digest, offset) - now).abs();
-                if gap <= most && nearest.is_none_or(|known| gap < known) {
-                    nearest = Some(gap);
-                }
+        let ports = s.scene.ends.at(index);
+        for digest in vantage.nearby.handshakes() {
+            let ours = ports.iter().any(|pair| pair.endpoint(s.sender()) == digest.tuple.src);
+            if digest.is_syn_ack() && ours {
+                take(s.scene.moment(index, digest));
+            }
+        }
+        for seen in &s.scene.seen[index] {
+            if seen.digest.is_syn_ack() && seen.sender == s.sender() {
+                take(seen.at);
             }
         }
     }
