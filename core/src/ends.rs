@@ -1,10 +1,11 @@
 //! The two ends of a flow, in its own name and in those that it bears at single vantages.
 
 use std::cmp::Reverse;
+use std::collections::HashSet;
 
 use crate::digest::Digest;
 use crate::evidence::FlowEvidence;
-use crate::flow::{Endpoint, Way};
+use crate::flow::{Endpoint, Flow, Way};
 use crate::join::Joined;
 use crate::report::Side;
 
@@ -48,6 +49,8 @@ pub(crate) struct Ends {
     at: Vec<Vec<Pair>>,
     /// On whose host each vantage runs.
     hosts: Vec<Option<Side>>,
+    /// Every name that the connections bear.
+    names: HashSet<Flow>,
 }
 
 impl Ends {
@@ -87,6 +90,12 @@ impl Ends {
             },
             at,
             hosts: Vec::new(),
+            names: joined
+                .lives
+                .iter()
+                .flat_map(|life| &life.names)
+                .map(|name| name.low_to_high.flow())
+                .collect(),
         };
         ends.hosts = (0..joined.at.len())
             .map(|vantage| ends.find_host(joined, vantage))
@@ -120,7 +129,7 @@ impl Ends {
         self.hosts[vantage]
     }
 
-    /// Every segment of other flows that a vantage saw pass between the two hosts, with its sender.
+    /// Every segment of other connections that a vantage saw pass between the two hosts, with its sender.
     pub(crate) fn neighbours<'a>(
         &'a self,
         evidence: &'a FlowEvidence,
@@ -130,6 +139,7 @@ impl Ends {
         evidence.vantages[vantage]
             .nearby
             .iter()
+            .filter(|digest| !self.names.contains(&digest.tuple.flow()))
             .filter_map(move |digest| {
                 let sender = names.iter().find_map(|pair| pair.sender_by_host(digest))?;
                 Some((digest, sender))

@@ -4,6 +4,7 @@
 //! The way of the data: bytes → [`decode`] → [`Digest`] → … → [`evidence`] → case → [`judge`]
 //! → [`report`].
 
+pub mod archive;
 mod case;
 mod clock;
 pub mod coverage;
