@@ -289,7 +289,11 @@ fn without_misses(mut views: Vec<View<'_>>, first: usize) -> Vec<View<'_>> {
     let seen = |view: &View<'_>| matches!(view.sight, Sight::Seen(_));
     let last = views.iter().rposition(seen).unwrap_or(first);
     for view in &mut views[first..last] {
-        if !seen(view) {
+        let elsewhere = matches!(
+            view.sight,
+            Sight::Blind(Blindness::OneWay | Blindness::NotOnPath)
+        );
+        if !seen(view) && !elsewhere {
             view.sight = Sight::Blind(Blindness::Missed);
         }
     }

@@ -86,6 +86,15 @@ impl Ranges {
         Some(Self { anchor, sorted })
     }
 
+    /// Within what a window or a gap in the record explains.
+    fn is_near(&self, digest: &Digest) -> bool {
+        const WITHIN: i64 = 1 << 24;
+        let (start, _) = span(digest, self.anchor);
+        let first = self.sorted.first().map_or(0, |range| range.0);
+        let last = self.sorted.last().map_or(0, |range| range.1);
+        (first - WITHIN..=last + WITHIN).contains(&start)
+    }
+
     fn holds(&self, digest: &Digest) -> bool {
         let (start, end) = span(digest, self.anchor);
         let after = self.sorted.partition_point(|range| range.0 <= start);
@@ -211,6 +220,16 @@ impl<'a> Neighbours<'a> {
         Self { of, flows, all }
     }
 
+    /// Whether this vantage records this direction, and such flows under the numbers that the segment bears:
+    /// packets may take another way, and boxes rewrite numbers.
+    fn can_tell(&self, digest: &Digest) -> bool {
+        self.flows.contains(&digest.tuple.flow())
+            && match self.of.get(&digest.tuple) {
+                Some((ranges, _)) => ranges.is_near(digest),
+                None => !self.of.is_empty(),
+            }
+    }
+
     fn holds(&self, digest: &Digest) -> bool {
         self.of.get(&digest.tuple).is_some_and(|(ranges, acks)| {
             if digest.seq_len() > 0 {
@@ -234,7 +253,7 @@ fn count_neighbours(scene: &Scene<'_>, travel: &[usize], sender: Side, passed: &
         for (&further, record) in travel.iter().zip(&records).skip(place + 1) {
             for digest in &record.all {
                 let at = scene.moment(further, digest);
-                let comparable = here.flows.contains(&digest.tuple.flow())
+                let comparable = here.can_tell(digest)
                     && would_hold(scene, vantage, digest, at)
                     && watched(scene, vantage, at)
                     && ships(scene, vantage, digest);
