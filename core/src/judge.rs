@@ -7,6 +7,7 @@ mod fingerprint;
 mod ladder;
 mod naming;
 mod position;
+mod proxy;
 mod sentence;
 mod wording;
 
@@ -16,7 +17,7 @@ use crate::case::{self, Case, Sight};
 use crate::evidence::FlowEvidence;
 use crate::join::Joined;
 use crate::loss;
-use crate::report::{AbsenceReport, ClockOffset, Explanation, Origin, ResetReport, SCHEMA};
+use crate::report::{AbsenceReport, Cause, ClockOffset, Explanation, Origin, ResetReport, SCHEMA};
 use crate::scene::Scene;
 use chain::Placed;
 
@@ -87,6 +88,7 @@ fn report_all(scene: &Scene<'_>, all: &[Placed<'_>]) -> Vec<Judged> {
 fn report(scene: &Scene<'_>, all: &[Placed<'_>], index: usize) -> ResetReport {
     let Placed { case, position, .. } = &all[index];
     let finding = cause::find(scene, all, index);
+    let passed_on = proxy::passed_on(scene, all, index, finding.cause);
     let digest = case.first_seen().carried;
     let name = |place: usize| scene.name(case.views[place].vantage).to_owned();
     let endpoint = position.origin == Origin::Endpoint;
@@ -115,8 +117,14 @@ fn report(scene: &Scene<'_>, all: &[Placed<'_>], index: usize) -> ResetReport {
             .map(name)
             .collect(),
         absent_at: absences(scene, case),
-        cause: finding.cause,
-        root: finding.root.map(|root| all[root].case.id),
+        cause: match passed_on {
+            Some(_) => Cause::ProxyAbort,
+            None => finding.cause,
+        },
+        root: passed_on
+            .as_ref()
+            .map(|passed_on| passed_on.root)
+            .or(finding.root.map(|root| all[root].case.id)),
         confidence: rounded(position.confidence),
         effective: effect::effective(scene, case),
         trigger: finding.trigger.map(wording::segment),
@@ -125,7 +133,10 @@ fn report(scene: &Scene<'_>, all: &[Placed<'_>], index: usize) -> ResetReport {
             .evidence
             .iter()
             .cloned()
-            .chain([finding.evidence(name(case.first))])
+            .chain([match &passed_on {
+                Some(passed_on) => passed_on.evidence.clone(),
+                None => finding.evidence(name(case.first)),
+            }])
             .chain(naming::evidence(scene, case))
             .collect(),
         path: scene

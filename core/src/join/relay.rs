@@ -7,6 +7,7 @@ use super::strand::Strand;
 use crate::digest::Digest;
 use crate::evidence::FlowEvidence;
 use crate::flow::{Flow, Way};
+use crate::report::Side;
 
 /// Another connection whose payload is that of one of the flow's lives.
 #[derive(Debug, Clone)]
@@ -16,6 +17,9 @@ pub(crate) struct Relay {
     pub(crate) flow: Flow,
     /// Payloads that both carry.
     pub(crate) shared: usize,
+    /// The side at which the proxy stands in the flow in question: its server, where requests are in the flow
+    /// first and answers last.
+    pub(crate) proxy: Side,
 }
 
 /// Shorter payloads are too alike.
@@ -47,54 +51,83 @@ pub(super) fn find(evidence: &FlowEvidence, strands: &[Strand], bunches: &Bunche
         .enumerate()
         .flat_map(|(life, members)| {
             let own = contents(evidence, strands, members.iter().map(|member| member.strand));
-            let mut found: Vec<(usize, i64, Flow)> = others
+            let mut found: Vec<(Likeness, Flow)> = others
                 .iter()
-                .filter_map(|(flow, other)| {
-                    let (shared, apart) = compare(&own, other)?;
-                    Some((shared, apart, *flow))
-                })
+                .filter_map(|(flow, other)| Some((compare(&own, other)?, *flow)))
                 .collect();
-            found.sort_by_key(|(shared, apart, flow)| (std::cmp::Reverse(*shared), *apart, *flow));
-            choose(&found).map(|(shared, flow)| Relay { life, flow, shared })
+            found.sort_by_key(|(alike, flow)| (std::cmp::Reverse(alike.shared), alike.apart, *flow));
+            choose(&found).map(|(alike, flow)| Relay {
+                life,
+                flow,
+                shared: alike.shared,
+                proxy: alike.proxy,
+            })
         })
         .collect()
 }
 
+/// What two connections have in common.
+#[derive(Clone, Copy)]
+struct Likeness {
+    /// Payloads that both carry.
+    shared: usize,
+    /// How far apart in time they carry them, at least.
+    apart: i64,
+    proxy: Side,
+}
+
 /// The best of the candidates, unless the second is as good.
-fn choose(found: &[(usize, i64, Flow)]) -> Option<(usize, Flow)> {
-    let (shared, apart, flow) = *found.first()?;
-    let clear = found.get(1).is_none_or(|(second, their, _)| {
-        *second < shared || (*their > apart.saturating_mul(3) && *their > apart + MARGIN)
+fn choose(found: &[(Likeness, Flow)]) -> Option<(Likeness, Flow)> {
+    let (best, flow) = *found.first()?;
+    let clear = found.get(1).is_none_or(|(second, _)| {
+        second.shared < best.shared
+            || (second.apart > best.apart.saturating_mul(5) && second.apart > best.apart + MARGIN)
     });
-    clear.then_some((shared, flow))
+    clear.then_some((best, flow))
 }
 
 /// Copies that follow each other within this cannot be told apart by time.
 const MARGIN: i64 = crate::time::MILLISECOND;
 
-/// How long a proxy may hold a payload.
-const HELD: i64 = 5 * crate::time::SECOND;
+/// How long a proxy may hold a payload, clocks that differ included.
+const HELD: i64 = 20 * crate::time::SECOND;
 
-/// How many payloads both carry, and how far apart in time at a vantage that saw both, at least.
-fn compare(own: &Contents, other: &Contents) -> Option<(usize, i64)> {
+/// What two connections share: by times at a vantage that saw both, else by clocks as they are.
+fn compare(own: &Contents, other: &Contents) -> Option<Likeness> {
     let mut shared = 0;
-    let mut apart = None;
+    let mut nearest: [Option<i64>; 2] = [None; 2];
+    // How much later the other carries requests, and answers.
+    let mut later: [Option<i64>; 2] = [None; 2];
     for (content, ours) in own {
         let Some(theirs) = other.get(content) else {
             continue;
         };
         shared += 1;
-        let pairs = ours.iter().flat_map(|one| {
-            theirs
-                .iter()
-                .filter(|other| other.vantage == one.vantage)
-                .map(|other| other.time.saturating_sub(one.time).saturating_abs())
-        });
-        apart = apart.into_iter().chain(pairs).min();
+        for (one, other) in ours.iter().flat_map(|one| theirs.iter().map(move |other| (one, other))) {
+            let after = other.time.saturating_sub(one.time);
+            keep_nearest(&mut nearest[usize::from(one.vantage != other.vantage)], after.saturating_abs());
+            keep_nearest(&mut later[usize::from(content.0)], after);
+        }
     }
-    // Never seen at one vantage, their clocks say nothing.
-    let apart = apart.unwrap_or(HELD);
-    (shared > 0 && apart <= HELD).then_some((shared, apart))
+    let apart = nearest[0].or(nearest[1])?;
+    let [answers, requests] = later.map(|later| later.unwrap_or(0));
+    // An offset between clocks cancels out, where both are there.
+    let proxy = if requests.saturating_sub(answers) > 0 {
+        Side::Server
+    } else {
+        Side::Client
+    };
+    (apart <= HELD).then_some(Likeness {
+        shared,
+        apart,
+        proxy,
+    })
+}
+
+fn keep_nearest(known: &mut Option<i64>, new: i64) {
+    if known.is_none_or(|known| new.saturating_abs() < known.saturating_abs()) {
+        *known = Some(new);
+    }
 }
 
 fn contents(
