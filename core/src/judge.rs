@@ -5,6 +5,7 @@ mod chain;
 mod effect;
 mod fingerprint;
 mod ladder;
+mod library;
 mod position;
 mod sentence;
 mod wording;
@@ -82,6 +83,7 @@ fn report_all(scene: &Scene<'_>, all: &[Placed<'_>]) -> Vec<Judged> {
 fn report(scene: &Scene<'_>, all: &[Placed<'_>], index: usize) -> ResetReport {
     let Placed { case, position, .. } = &all[index];
     let finding = cause::find(scene, all, index);
+    let effect = effect::of(scene, case);
     let digest = case.digest();
     let name = |place: usize| scene.name(case.views[place].vantage).to_owned();
     let endpoint = position.origin == Origin::Endpoint;
@@ -113,14 +115,16 @@ fn report(scene: &Scene<'_>, all: &[Placed<'_>], index: usize) -> ResetReport {
         cause: finding.cause,
         root: finding.root.map(|root| all[root].case.id),
         confidence: rounded(position.confidence),
-        effective: effect::effective(scene, case),
+        effective: effect.effective,
+        idle_ns: finding.idle,
         trigger: finding.trigger.map(wording::segment),
         decide: position.decide.clone(),
         evidence: position
             .evidence
             .iter()
             .cloned()
-            .chain([finding.evidence(name(case.first))])
+            .chain(finding.evidence(&name(case.first)))
+            .chain(effect.evidence)
             .collect(),
         path: scene
             .path
