@@ -60,14 +60,6 @@ impl<'a> Transcript<'a> {
         self.peer.last()
     }
 
-    /// The last segment of either side before the reset.
-    pub(crate) fn last(&self) -> Option<&Seen<'a>> {
-        match (self.own.last(), self.peer.last()) {
-            (Some(own), Some(peer)) if own.at > peer.at => Some(own),
-            (own, peer) => peer.or(own),
-        }
-    }
-
     /// Where the claimed sender's sequence space ends, as far as was heard.
     pub(super) fn own_end(&self) -> Option<TcpSeq> {
         highest(self.own.iter().map(|segment| segment.digest.seq_end()))
