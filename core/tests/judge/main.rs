@@ -2,6 +2,10 @@
 
 mod absurd;
 mod causes;
+mod effects;
+mod injectors;
+mod looks;
 mod place;
 mod simulate;
+mod triggers;
 mod wire;

@@ -7,8 +7,10 @@ use crate::judge::wording::{duration, quoted, segment};
 use crate::scene::Scene;
 use crate::time::MILLISECOND;
 
+type ConductRule = (&'static str, fn(&Scene<'_>, &Case<'_>) -> Look);
+
 /// Independent of the packet's looks: their weights add up.
-pub(super) const RULES: [(&str, fn(&Scene<'_>, &Case<'_>) -> Look); 3] = [
+pub(super) const RULES: [ConductRule; 3] = [
     ("foreign_link", link),
     ("fingerprint_timing", speed::too_fast),
     ("data_after_reset", goes_on),

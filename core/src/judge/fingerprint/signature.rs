@@ -88,28 +88,34 @@ enum Provocation {
     Data,
 }
 
-/// The first signature that fits, the weightiest first. One that honest hosts have too is told only of a RST
-/// that an attested absence shows to be forged.
+/// The weightiest signatures that fit. What honest hosts send too is told only of a RST that an attested
+/// absence shows to be forged.
 pub(super) fn known(s: &Specimen<'_, '_>) -> Look {
     let forged = s.case.views[..s.case.first]
         .iter()
         .any(|view| matches!(view.sight, Sight::Absent(_)));
-    let fitting = SIGNATURES
+    let fitting: Vec<&Signature> = SIGNATURES
         .iter()
         .filter(|signature| signature.weight > 0.0 || forged)
         .filter(|signature| signature.fits(s))
-        .max_by(|a, b| a.weight.total_cmp(&b.weight))?;
-    let worth = if fitting.weight > 0.0 {
+        .collect();
+    let weight = fitting
+        .iter()
+        .map(|signature| signature.weight)
+        .max_by(f64::total_cmp)?;
+    let worth = if weight > 0.0 {
         ""
     } else {
         "; honest hosts send the same, so this weighs nothing"
     };
+    let names: Vec<String> = fitting
+        .iter()
+        .filter(|signature| signature.weight >= weight)
+        .map(|one| format!("{} ({}; {})", one.description, one.id, one.source))
+        .collect();
     Some((
-        fitting.weight,
-        format!(
-            "it looks like {} ({}; {}){worth}",
-            fitting.description, fitting.id, fitting.source
-        ),
+        weight,
+        format!("it looks like {}{worth}", names.join(", or ")),
     ))
 }
 

@@ -37,7 +37,7 @@ pub(super) fn retransmission_timeout<'a>(s: &Scenery<'a, '_>) -> Option<Finding<
         .take(CANDIDATES)
         .map(|seen| (copies(octet(seen)).count(), octet(seen)))
         .max_by_key(|(times, _)| *times)?;
-    let last = copies(octet).last()?;
+    let last = copies(octet).next_back()?;
     if times <= RETRANSMISSIONS || answers_later_segment(s, last) {
         return None;
     }
