@@ -66,6 +66,7 @@ fn place<'a>(scene: &Scene<'a>) -> Vec<Placed<'a>> {
         .map(|case| Placed {
             position: position::judge(scene, &case),
             exact: cause::is_exact(scene, &case),
+            effect: effect::of(scene, &case),
             case,
         })
         .collect()
@@ -81,9 +82,13 @@ fn report_all(scene: &Scene<'_>, all: &[Placed<'_>]) -> Vec<Judged> {
 }
 
 fn report(scene: &Scene<'_>, all: &[Placed<'_>], index: usize) -> ResetReport {
-    let Placed { case, position, .. } = &all[index];
+    let Placed {
+        case,
+        position,
+        effect,
+        ..
+    } = &all[index];
     let finding = cause::find(scene, all, index);
-    let effect = effect::of(scene, case);
     let digest = case.digest();
     let name = |place: usize| scene.name(case.views[place].vantage).to_owned();
     let endpoint = position.origin == Origin::Endpoint;
@@ -124,7 +129,7 @@ fn report(scene: &Scene<'_>, all: &[Placed<'_>], index: usize) -> ResetReport {
             .iter()
             .cloned()
             .chain(finding.evidence(&name(case.first)))
-            .chain(effect.evidence)
+            .chain(effect.evidence.clone())
             .collect(),
         path: scene
             .path

@@ -1,10 +1,9 @@
 //! Resets that made other resets happen.
 
-use super::effect;
+use super::effect::Effect;
 use super::position::Position;
 use crate::case::Case;
 use crate::report::{Origin, Side};
-use crate::scene::Scene;
 
 /// A case with its place.
 pub(crate) struct Placed<'a> {
@@ -13,6 +12,7 @@ pub(crate) struct Placed<'a> {
     /// Whether its sequence number is one that the claimed sender would have used; `None` where too
     /// little was heard of it.
     pub(crate) exact: Option<bool>,
+    pub(crate) effect: Effect,
 }
 
 impl Placed<'_> {
@@ -38,21 +38,19 @@ impl Placed<'_> {
 /// The first link of the chain that ended in reset `index`, and when that link was first seen: an
 /// earlier reset of the same life which ended the connection at this one's sender, or which that sender
 /// emitted. A reset that its receiver ignored ended nothing.
-pub(crate) fn root_of(scene: &Scene<'_>, all: &[Placed<'_>], index: usize) -> Option<(usize, i64)> {
+pub(crate) fn root_of(all: &[Placed<'_>], index: usize) -> Option<(usize, i64)> {
     let link = |index: usize| {
         let this = &all[index];
         all.iter().position(|earlier| {
-            let came_to_it = || {
-                earlier.case.sender != this.case.sender
-                    && earlier.position.lost.is_none()
-                    && effect::of(scene, &earlier.case).effective != Some(false)
-            };
+            let came_to_it = earlier.case.sender != this.case.sender
+                && earlier.position.lost.is_none()
+                && earlier.effect.effective != Some(false);
             let its_own = earlier.case.sender == this.case.sender
                 && earlier.position.origin == Origin::Endpoint
                 && this.position.origin == Origin::Endpoint;
             earlier.case.life == this.case.life
                 && earlier.at() < this.at()
-                && (its_own || came_to_it())
+                && (its_own || came_to_it)
         })
     };
     let mut first = link(index)?;

@@ -36,6 +36,11 @@ pub(crate) fn of(scene: &Scene<'_>, case: &Case<'_>) -> Effect {
     }
 }
 
+/// So many of the latest answers tell the way there and back, each sought among so many segments: long
+/// connections are not walked through for each of their resets.
+const ANSWERS_WEIGHED: usize = 32;
+const ANSWER_AMONG: usize = 256;
+
 /// The connection as the last vantage that saw the reset, the nearest to its receiver, heard it.
 struct Hearing<'a> {
     reset: Seen<'a>,
@@ -128,22 +133,28 @@ impl<'a> Hearing<'a> {
         if self.at_receiver {
             return AT_ONCE;
         }
-        let slowest = self
-            .from(self.receiver.other())
-            .filter(|asked| asked.digest.seq_len() > 0)
-            .filter_map(|asked| self.answer_time(asked))
+        let asked = self
+            .life
+            .iter()
+            .enumerate()
+            .filter(|(_, seen)| seen.sender != self.receiver && seen.digest.seq_len() > 0)
+            .rev()
+            .take(ANSWERS_WEIGHED);
+        let slowest = asked
+            .filter_map(|(place, asked)| self.answer_time(&self.life[place..], asked))
             .max();
         slowest.map_or(UNKNOWN, |slowest| {
             slowest.saturating_mul(2).clamp(AT_ONCE, MOST)
         })
     }
 
-    fn answer_time(&self, asked: &Seen<'_>) -> Option<i64> {
+    fn answer_time(&self, from_here: &[Seen<'_>], asked: &Seen<'_>) -> Option<i64> {
         let end = asked.digest.seq_end();
-        self.from(self.receiver)
-            .find(|answer| {
-                answer.at >= asked.at && answer.digest.acked().is_some_and(|ack| !ack.before(end))
-            })
+        from_here
+            .iter()
+            .take(ANSWER_AMONG)
+            .filter(|seen| seen.sender == self.receiver && !seen.digest.is_rst())
+            .find(|answer| answer.digest.acked().is_some_and(|ack| !ack.before(end)))
             .map(|answer| answer.at - asked.at)
     }
 

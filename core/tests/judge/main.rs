@@ -3,6 +3,7 @@
 mod absurd;
 mod causes;
 mod effects;
+mod flood;
 mod injectors;
 mod looks;
 mod place;

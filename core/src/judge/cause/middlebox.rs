@@ -30,7 +30,7 @@ pub(super) fn find<'a>(
             "it answers a SYN in the server's name",
         );
     }
-    burst::guessed(scene, all, index, transcript)
+    burst::guessed(all, index, transcript)
         .or_else(|| expired(all, index, transcript))
         .or_else(|| both_ways(all, index, trigger))
         .or_else(|| idle(scene, &all[index], transcript, trigger))

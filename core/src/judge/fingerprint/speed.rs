@@ -11,6 +11,8 @@ use crate::time::MILLISECOND;
 const TOO_FAST: f64 = 3.5;
 /// So many answers tell the shortest time, or one of the handshake, which no stack delays as it does ACKs.
 const ENOUGH: usize = 8;
+/// An answer is sought among so many segments after what it answers.
+const ANSWER_AMONG: usize = 256;
 
 /// A RST+ACK acknowledges a segment that passed here just before, in less than half of the shortest
 /// time that its receiver ever took to answer.
@@ -44,11 +46,11 @@ pub(super) fn too_fast(scene: &Scene<'_>, case: &Case<'_>) -> Look {
 fn fastest(life: &[&Seen<'_>], case: &Case<'_>) -> Option<i64> {
     let mut prompt = false;
     let mut times = Vec::new();
-    for asked in life {
+    for (place, asked) in life.iter().enumerate() {
         if asked.sender == case.sender || asked.digest.seq_len() == 0 {
             continue;
         }
-        if let Some(time) = first_answer(life, asked) {
+        if let Some(time) = first_answer(&life[place..], asked) {
             prompt |= asked.digest.flags.has(TcpFlags::SYN);
             times.push(time);
         }
@@ -59,8 +61,8 @@ fn fastest(life: &[&Seen<'_>], case: &Case<'_>) -> Option<i64> {
 
 fn first_answer(life: &[&Seen<'_>], asked: &Seen<'_>) -> Option<i64> {
     life.iter()
+        .take(ANSWER_AMONG)
         .filter(|answer| answer.sender != asked.sender && !answer.digest.is_rst())
-        .filter(|answer| answer.at >= asked.at)
         .find(|answer| {
             answer
                 .digest

@@ -50,7 +50,7 @@ fn goes_on(s: &Scenery<'_, '_>, seen: &Seen<'_>) -> bool {
 pub(super) fn after_another_reset<'a>(s: &Scenery<'a, '_>) -> Option<Finding<'a>> {
     let reset = s.transcript.reset.digest;
     let without_socket = reset.acked().is_none() || reset.seq.0 == 0;
-    let (root, first) = chain::root_of(s.scene, s.all, s.index).filter(|_| without_socket)?;
+    let (root, first) = chain::root_of(s.all, s.index).filter(|_| without_socket)?;
     let mut finding = Finding::new(
         Cause::NoSocket,
         s.transcript.mirrored().or(s.transcript.last_peer()),

@@ -1,11 +1,11 @@
 //! Numbers that miss the stream: guessed from outside, or spread so that one of them hits.
 
+use std::collections::HashSet;
+
 use super::super::{Finding, ONE_ACT, Transcript};
 use super::provoking;
 use crate::judge::chain::Placed;
-use crate::judge::effect;
 use crate::report::{Cause, Origin};
-use crate::scene::Scene;
 use crate::seq::TcpSeq;
 
 /// How far the numbers of known injectors stand from their first: the Great Firewall's.
@@ -14,7 +14,6 @@ const SPREAD_OCTETS: [i32; 2] = [1460, 4380];
 const SPREAD_WINDOWS: [[i32; 2]; 2] = [[1, 3], [1, 2]];
 
 pub(super) fn guessed<'a>(
-    scene: &Scene<'a>,
     all: &[Placed<'a>],
     index: usize,
     transcript: &Transcript<'a>,
@@ -33,7 +32,7 @@ pub(super) fn guessed<'a>(
     if exact > 0 || spread {
         return Some(off_path(numbers.len(), spread, transcript));
     }
-    let lives_on = effect::of(scene, &all[index].case).effective == Some(false);
+    let lives_on = all[index].effect.effective == Some(false);
     (numbers.len() > 1 || lives_on).then(|| blind(numbers.len()))
 }
 
@@ -77,14 +76,12 @@ fn around<'b, 'a>(all: &'b [Placed<'a>], index: usize) -> Vec<&'b Placed<'a>> {
 
 /// The burst's sequence numbers, the first sent first.
 fn distinct(burst: &[&Placed<'_>]) -> Vec<TcpSeq> {
-    let mut numbers: Vec<TcpSeq> = Vec::new();
-    for placed in burst {
-        let seq = placed.case.digest().seq;
-        if !numbers.contains(&seq) {
-            numbers.push(seq);
-        }
-    }
-    numbers
+    let mut known = HashSet::new();
+    burst
+        .iter()
+        .map(|placed| placed.case.digest().seq)
+        .filter(|seq| known.insert(*seq))
+        .collect()
 }
 
 /// Three numbers at the distances that known injectors use.

@@ -26,6 +26,9 @@ pub(super) enum Offsets {
 /// What a burst takes where a signature does not say, nanoseconds.
 pub(super) const USUAL: i64 = 500 * MILLISECOND;
 
+/// Floods are not compared one with another.
+const ENOUGH: usize = 64;
+
 /// The RSTs in the same name around this one, copies of one packet left out, in order of time.
 pub(super) fn around<'a>(s: &Specimen<'_, 'a>, within: i64) -> Vec<&'a Digest> {
     let mut all: Vec<&Seen<'a>> = Vec::new();
@@ -33,7 +36,7 @@ pub(super) fn around<'a>(s: &Specimen<'_, 'a>, within: i64) -> Vec<&'a Digest> {
         let near = (seen.at - s.reset.at).abs() <= within;
         let same_name = seen.digest.is_rst() && seen.sender == s.case.sender;
         let known = |other: &&Seen<'_>| is_same(other.digest, seen.digest);
-        if near && same_name && !all.iter().any(known) {
+        if all.len() < ENOUGH && near && same_name && !all.iter().any(known) {
             all.push(seen);
         }
     }
