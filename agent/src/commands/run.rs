@@ -35,6 +35,9 @@ const DRAIN: Duration = Duration::from_secs(5);
 
 const COLLECTOR_HELP: &str = "The collector [default: http://127.0.0.1:7600]";
 
+const NO_TUNNELS_HELP: &str = "Capture no tunnels; otherwise packets of VXLAN, GENEVE, GRE, IP in IP, GTP-U, MPLS and PPPoE \
+    are captured and looked through to the TCP inside";
+
 /// Capture on interfaces and stream to a collector
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
@@ -76,9 +79,7 @@ pub struct RunArgs {
     /// header counts
     #[arg(long, env = "PARALLAX_FILTER", value_name = "EXPRESSION")]
     filter: Option<String>,
-    /// Capture no tunnels. Otherwise VXLAN, GENEVE, GRE, IP in IP, GTP-U, MPLS and PPPoE are captured
-    /// too, and looked through to the TCP inside
-    #[arg(long, env = "PARALLAX_NO_TUNNELS", value_name = "BOOL", num_args = 0..=1,
+    #[arg(long, help = NO_TUNNELS_HELP, env = "PARALLAX_NO_TUNNELS", value_name = "BOOL", num_args = 0..=1,
           default_missing_value = "true", require_equals = true)]
     no_tunnels: Option<bool>,
     /// Octets kept of each packet [default: 192]
