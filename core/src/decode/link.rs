@@ -1,4 +1,4 @@
-//! The link layer: from the frame's first octet to the IP header.
+//! The link layer: from the frame's first octet to the IP header, or to a tunnel that lies on the link.
 
 use super::octets::be16;
 use super::unread::Unread;
@@ -46,19 +46,40 @@ impl LinkType {
     }
 }
 
-/// Which IP header the link layer announces.
+/// What a link, or a tunnel, says that it carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Network {
+pub(super) enum Carried {
     V4,
     V6,
-    /// The link says only that it is IP.
-    Either,
+    /// IP; the header itself says of which version.
+    Ip,
+    /// A stack of MPLS labels.
+    Mpls,
+    /// A `PPPoE` session's packet.
+    Pppoe,
+}
+
+impl Carried {
+    pub const fn is_ip(self) -> bool {
+        matches!(self, Self::V4 | Self::V6 | Self::Ip)
+    }
+
+    /// By ether type (IANA, "IEEE 802 Numbers").
+    pub const fn from_ether_type(ether_type: u16) -> Option<Self> {
+        Some(match ether_type {
+            0x0800 => Self::V4,
+            0x86dd => Self::V6,
+            0x8847 | 0x8848 => Self::Mpls,
+            0x8864 => Self::Pppoe,
+            _ => return None,
+        })
+    }
 }
 
 /// What follows the link header.
 pub(super) struct Framed<'a> {
     pub fields: LinkFields,
-    pub network: Network,
+    pub carried: Carried,
     pub octets: &'a [u8],
 }
 
@@ -73,7 +94,7 @@ pub(super) fn walk(link: LinkType, frame: &[u8]) -> Result<Framed<'_>, Unread> {
         LinkType::LinuxSll2 => cooked_v2(frame),
         LinkType::Raw => Ok(Framed {
             fields: LinkFields::default(),
-            network: Network::Either,
+            carried: Carried::Ip,
             octets: frame,
         }),
         LinkType::Null | LinkType::Loop => loopback(frame),
@@ -121,20 +142,20 @@ fn loopback(frame: &[u8]) -> Result<Framed<'_>, Unread> {
         [family, 0, 0, 0] | [0, 0, 0, family] => *family,
         _ => return Err(Unread::NotIp),
     };
-    let network = match family {
-        2 => Network::V4,
+    let carried = match family {
+        2 => Carried::V4,
         // AF_INET6 of Linux, NetBSD and OpenBSD, FreeBSD, Darwin.
-        10 | 24 | 28 | 30 => Network::V6,
+        10 | 24 | 28 | 30 => Carried::V6,
         _ => return Err(Unread::NotIp),
     };
     Ok(Framed {
         fields: LinkFields::default(),
-        network,
+        carried,
         octets,
     })
 }
 
-/// Follows VLAN tags (802.1Q, 802.1ad, and the types used before it) to the IP header.
+/// Follows VLAN tags (802.1Q, 802.1ad, and the types used before it) to what they stand before.
 #[inline]
 fn tagged(
     mut fields: LinkFields,
@@ -142,9 +163,7 @@ fn tagged(
     mut rest: &[u8],
 ) -> Result<Framed<'_>, Unread> {
     for depth in 0..=TAGS_MAX {
-        let network = match ether_type {
-            0x0800 => Network::V4,
-            0x86dd => Network::V6,
+        let carried = match ether_type {
             0x8100 | 0x88a8 | 0x9100 | 0x9200 => {
                 let (tag, inner) = rest.split_at_checked(4).ok_or(Unread::CutInLink)?;
                 if let Some(vlan) = fields.vlans.get_mut(depth) {
@@ -154,11 +173,11 @@ fn tagged(
                 rest = inner;
                 continue;
             }
-            _ => return Err(Unread::NotIp),
+            other => Carried::from_ether_type(other).ok_or(Unread::NotIp)?,
         };
         return Ok(Framed {
             fields,
-            network,
+            carried,
             octets: rest,
         });
     }
