@@ -1,0 +1,34 @@
+//! Networks of their own, each with its truth by construction.
+
+pub mod check;
+pub mod compare;
+mod nat;
+mod nat_injected;
+mod plan;
+mod play;
+pub mod run;
+mod standing;
+pub mod truth;
+
+use anyhow::Result;
+
+use plan::Plan;
+use play::{Call, Play};
+
+/// A network, and what happens in it.
+#[derive(Debug, Clone, Copy)]
+pub struct Network {
+    pub name: &'static str,
+    /// What happens, in a sentence.
+    pub story: &'static str,
+    plan: fn() -> Result<Plan>,
+    /// Ordinary calls before and after the story, so that every vantage's record begins before it
+    /// and ends after it.
+    frame: &'static [Call],
+    play: fn(&mut Play) -> Result<()>,
+}
+
+/// All networks.
+pub fn all() -> Vec<Network> {
+    [nat::ALL, nat_injected::ALL].concat()
+}
