@@ -16,7 +16,8 @@ use crate::segment::Segment;
 /// A raw socket on one interface, for listening and sending.
 pub struct Tap {
     capture: Capture<Active>,
-    /// The newest segment from one socket to another, with its number.
+    /// The furthest segment from one socket to another, with its number: no retransmission or
+    /// probe.
     newest: HashMap<(SocketAddr, SocketAddr), (u64, Segment)>,
     heard: u64,
 }
@@ -57,26 +58,23 @@ impl Tap {
 
     /// Waits a moment until there is a segment each way, the client's way being such a one.
     fn find(&mut self, is: impl Fn((SocketAddr, SocketAddr)) -> bool) -> Option<Conversation> {
-        for _ in 0..100 {
-            self.hear();
-            let found = self
-                .newest
-                .iter()
-                .filter(|(way, _)| is(**way))
-                .filter_map(|((from, to), (number, segment))| {
-                    let (_, back) = self.newest.get(&(*to, *from))?;
-                    Some((number, segment, back))
-                })
-                .max_by_key(|(number, ..)| *number);
-            if let Some((_, from_client, from_server)) = found {
-                return Some(Conversation {
-                    from_client: from_client.clone(),
-                    from_server: from_server.clone(),
-                });
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        None
+        patiently(|| self.find_now(&is))
+    }
+
+    fn find_now(&mut self, is: impl Fn((SocketAddr, SocketAddr)) -> bool) -> Option<Conversation> {
+        self.hear();
+        self.newest
+            .iter()
+            .filter(|(way, _)| is(**way))
+            .filter_map(|((from, to), (number, segment))| {
+                let (_, back) = self.newest.get(&(*to, *from))?;
+                Some((number, segment, back))
+            })
+            .max_by_key(|(number, ..)| *number)
+            .map(|(_, from_client, from_server)| Conversation {
+                from_client: from_client.clone(),
+                from_server: from_server.clone(),
+            })
     }
 
     fn hear(&mut self) {
@@ -85,10 +83,25 @@ impl Tap {
             if let Some(segment) = segment {
                 self.heard += 1;
                 let way = (segment.source_socket(), segment.destination_socket());
-                self.newest.insert(way, (self.heard, segment));
+                let known = self.newest.get(&way);
+                if known.is_none_or(|(_, known)| !segment.is_behind(known)) {
+                    self.newest.insert(way, (self.heard, segment));
+                }
             }
         }
     }
+}
+
+/// Asks again and again for a second.
+fn patiently<T>(mut ask: impl FnMut() -> Option<T>) -> Option<T> {
+    for _ in 0..100 {
+        let answer = ask();
+        if answer.is_some() {
+            return answer;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    None
 }
 
 /// An injector in the switch, on one wire: it reaches either neighbour alone.
@@ -113,13 +126,19 @@ impl Injector {
         }
     }
 
-    /// See [`Tap::conversation_of`].
+    /// See [`Tap::conversation_of`]; either port may be the one that hears it.
     pub fn conversation_of(
         &mut self,
         client: SocketAddr,
         server: SocketAddr,
     ) -> Result<Conversation> {
-        self.client_side.conversation_of(client, server)
+        let is = |way| way == (client, server);
+        // One port alone may hear one direction alone.
+        patiently(|| {
+            let heard = self.client_side.find_now(is);
+            heard.or_else(|| self.server_side.find_now(is))
+        })
+        .with_context(|| format!("the injector heard nothing of {client} to {server}"))
     }
 
     /// See [`Tap::conversation`].

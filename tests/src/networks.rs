@@ -1,14 +1,20 @@
 //! Networks of their own, each with its truth by construction.
 
+mod attacks;
 pub mod check;
 pub mod compare;
+mod forger;
 mod nat;
 mod nat_injected;
 mod plan;
 mod play;
+mod ports;
 pub mod run;
+mod silence;
 mod standing;
+mod straight;
 pub mod truth;
+mod ways;
 
 use anyhow::Result;
 
@@ -30,5 +36,13 @@ pub struct Network {
 
 /// All networks.
 pub fn all() -> Vec<Network> {
-    [nat::ALL, nat_injected::ALL].concat()
+    [
+        nat::ALL,
+        nat_injected::ALL,
+        ways::ALL,
+        ports::ALL,
+        attacks::ALL,
+        silence::ALL,
+    ]
+    .concat()
 }

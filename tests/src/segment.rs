@@ -69,6 +69,12 @@ impl Segment {
             .wrapping_add(flags)
     }
 
+    /// Whether this ends before another one's end, in the same connection.
+    pub fn is_behind(&self, other: &Self) -> bool {
+        let ahead = self.next_sequence().wrapping_sub(other.next_sequence());
+        !self.tcp.syn && ahead.cast_signed() < 0
+    }
+
     pub fn source_socket(&self) -> SocketAddr {
         SocketAddr::new(self.source, self.tcp.source_port)
     }

@@ -115,18 +115,21 @@ impl Connection {
     }
 
     /// Closes from both ends in order, the client first.
-    pub fn close(mut self) -> Result<()> {
-        self.client.shutdown(Shutdown::Write)?;
+    pub fn close(self) -> Result<()> {
+        self.close_from(Side::Client)
+    }
+
+    /// Closes from both ends in order, `first` first.
+    pub fn close_from(self, first: Side) -> Result<()> {
+        let (mut first, mut last) = match first {
+            Side::Client => (self.client, self.server),
+            Side::Server => (self.server, self.client),
+        };
+        first.shutdown(Shutdown::Write)?;
         let mut rest = [0; 16];
-        ensure!(
-            self.server.read(&mut rest)? == 0,
-            "unread data at the server"
-        );
-        drop(self.server);
-        ensure!(
-            self.client.read(&mut rest)? == 0,
-            "unread data at the client"
-        );
+        ensure!(last.read(&mut rest)? == 0, "unread data at the last end");
+        drop(last);
+        ensure!(first.read(&mut rest)? == 0, "unread data at the first end");
         Ok(())
     }
 

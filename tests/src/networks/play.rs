@@ -5,12 +5,15 @@ use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use parallax_core::report::Side;
+use parallax_core::report::{Cause, Side};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::standing::Standing;
 use super::truth::{self, Name, Reset, Truth};
 use crate::traffic::{self, Connection, pause};
+
+/// Longer than "a moment after a payload segment", in milliseconds: what follows has no trigger.
+pub const QUIET: u64 = 700;
 
 /// Who calls whom.
 #[derive(Debug, Clone, Copy)]
@@ -51,14 +54,6 @@ impl Call {
     /// The port at which the machine listens, where it is another one than the client calls.
     #[must_use]
     pub const fn answered_at(mut self, port: u16) -> Self {
-        self.server.1 = port;
-        self
-    }
-
-    /// The same call to other ports of the same distance.
-    #[must_use]
-    pub const fn at_port(mut self, port: u16) -> Self {
-        self.to.1 = port;
         self.server.1 = port;
         self
     }
@@ -223,6 +218,15 @@ impl<'net> Play<'net> {
     /// A connection that lives and dies in order.
     pub fn ordinary(&self, call: &Call) -> Result<()> {
         connect(self.net, call, &self.listen(call)?)?.end()
+    }
+
+    /// Opens a connection and has one end abort it when it is quiet.
+    pub fn endpoint_abort(&mut self, call: &Call, who: Side) -> Result<usize> {
+        let talk = self.open(call)?;
+        let told = Reset::endpoint(who, "RA", &[Cause::AbortLinger]);
+        let number = self.reset(talk.number, told);
+        self.abort(talk, who)?;
+        Ok(number)
     }
 
     /// One end aborts (`SO_LINGER` 0) with everything read and acknowledged; the other is left

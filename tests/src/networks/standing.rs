@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 
 use super::plan::{Plan, Plug};
 use crate::firewall::Rule;
@@ -80,6 +80,17 @@ impl Standing {
             self.tap(wire, client_side)?,
             self.tap(wire, server_side)?,
         ))
+    }
+
+    /// The hardware address of a machine's interface.
+    pub fn mac(&self, machine: &str, interface: &str) -> Result<[u8; 6]> {
+        let file = format!("/sys/class/net/{interface}/address");
+        let output = self.machine(machine)?.command("cat").arg(&file).output()?;
+        let text = String::from_utf8(output.stdout)?;
+        let octets = text.trim().split(':');
+        let octets = octets.map(|octet| u8::from_str_radix(octet, 16));
+        let octets = octets.collect::<std::result::Result<Vec<_>, _>>()?;
+        <[u8; 6]>::try_from(octets).map_err(|_| anyhow!("{file} of {machine} is {text}"))
     }
 
     /// Where agents and recorders stand.
