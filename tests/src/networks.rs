@@ -6,9 +6,14 @@ pub mod compare;
 mod forger;
 mod nat;
 mod nat_injected;
+mod offload;
+mod overlay;
 mod plan;
 mod play;
 mod ports;
+mod proxy;
+mod randomised;
+mod randomiser;
 pub mod run;
 mod silence;
 mod standing;
@@ -39,6 +44,10 @@ pub fn all() -> Vec<Network> {
     [
         nat::ALL,
         nat_injected::ALL,
+        randomised::ALL,
+        proxy::ALL,
+        overlay::ALL,
+        offload::ALL,
         ways::ALL,
         ports::ALL,
         attacks::ALL,

@@ -94,16 +94,26 @@ fn with_side_network() -> Result<Plan> {
 
 /// How far beyond the right number the guesses lie: all in the window, none right.
 const GUESSES: [u32; 4] = [1_000, 5_000, 12_000, 20_000];
+/// Longer than a kernel waits before it challenges again, in milliseconds.
+const BETWEEN_GUESSES: u64 = 550;
 
 fn blind_attack(play: &mut Play) -> Result<()> {
     let mut listener = Tap::open(play.net.machine("client")?, "eth0")?;
     let mut attacker = Tap::open(play.net.machine("attacker")?, "eth0")?;
-    for (call, victim) in [(CALL, Side::Client), (OTHER_CALL, Side::Server)] {
-        let mut talk = play.open(&call)?;
-        // What is in the window is known here, not to the attacker.
-        let conversation = listener.conversation_of(talk.near.0, talk.near.1)?;
-        pause(200);
-        guess(play, &talk, &mut attacker, &conversation, victim)?;
+    let first = play.open(&CALL)?;
+    let second = play.open(&OTHER_CALL)?;
+    pause(100);
+    for beyond in GUESSES {
+        for (talk, victim) in [(&first, Side::Client), (&second, Side::Server)] {
+            // What is in the window is known here, not to the attacker.
+            let conversation = listener.conversation_of(talk.near.0, talk.near.1)?;
+            let mut forged = conversation.forge(victim.other());
+            forged.tcp.sequence_number = forged.tcp.sequence_number.wrapping_add(beyond);
+            guess(play, talk, &mut attacker, forged, victim)?;
+        }
+        pause(BETWEEN_GUESSES);
+    }
+    for mut talk in [first, second] {
         talk.exchange()
             .context("the connection that was to live on")?;
         talk.connection.end()?;
@@ -115,25 +125,20 @@ fn guess(
     play: &mut Play,
     talk: &Talk,
     attacker: &mut Tap,
-    conversation: &Conversation,
+    mut forged: Segment,
     victim: Side,
 ) -> Result<()> {
     let between = match victim {
         Side::Client => ["fw-out", "fw-in"],
         Side::Server => ["fw-in", "fw-out"],
     };
-    for beyond in GUESSES {
-        let mut forged = conversation.forge(victim.other());
-        forged.destination_mac = play.net.mac("firewall", "side0")?;
-        forged.source_mac = play.net.mac("attacker", "eth0")?;
-        forged.ttl = 255;
-        forged.tcp.sequence_number = forged.tcp.sequence_number.wrapping_add(beyond);
-        attacker.send(&forged)?;
-        let told = Reset::forged(victim.other(), "R", between, &[Cause::BlindAttack])
-            .numbered(forged.tcp.sequence_number)
-            .ineffective();
-        play.reset(talk.number, told);
-        pause(20);
-    }
+    forged.destination_mac = play.net.mac("firewall", "side0")?;
+    forged.source_mac = play.net.mac("attacker", "eth0")?;
+    forged.ttl = 255;
+    attacker.send(&forged)?;
+    let told = Reset::forged(victim.other(), "R", between, &[Cause::BlindAttack])
+        .numbered(forged.tcp.sequence_number)
+        .ineffective();
+    play.reset(talk.number, told);
     Ok(())
 }
