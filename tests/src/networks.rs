@@ -3,6 +3,7 @@
 mod attacks;
 pub mod check;
 pub mod compare;
+mod crowd;
 mod forger;
 mod nat;
 mod nat_injected;
@@ -52,6 +53,7 @@ pub fn all() -> Vec<Network> {
         ports::ALL,
         attacks::ALL,
         silence::ALL,
+        crowd::ALL,
     ]
     .concat()
 }

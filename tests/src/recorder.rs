@@ -29,13 +29,18 @@ enum Delivery {
     InBlocks,
 }
 
-/// Opens an interface so that reading never blocks and packets come at once.
+/// Opens an interface so that reading never blocks and headers come at once.
 pub fn open(namespace: &Namespace, interface: &str) -> Result<Capture<Active>> {
     open_for(namespace, interface, Delivery::AtOnce)
 }
 
 fn open_for(namespace: &Namespace, interface: &str, delivery: Delivery) -> Result<Capture<Active>> {
     const RING: i32 = 16 << 20;
+    // One who answers reads headers, and every slot of its ring is as large as this.
+    let snapshot = match delivery {
+        Delivery::AtOnce => 256,
+        Delivery::InBlocks => 65_535,
+    };
     namespace.within(|| {
         Capture::from_device(interface)
             .and_then(|capture| {
@@ -43,11 +48,16 @@ fn open_for(namespace: &Namespace, interface: &str, delivery: Delivery) -> Resul
                     .promisc(true)
                     .immediate_mode(delivery == Delivery::AtOnce)
                     .buffer_size(RING)
+                    .snaplen(snapshot)
                     .precision(Precision::Nano)
                     .timeout(10)
                     .open()
             })
-            .and_then(Capture::setnonblock)
+            .and_then(|mut capture| {
+                // Without a filter the kernel heeds no snapshot length.
+                capture.filter("", true)?;
+                capture.setnonblock()
+            })
             .map_err(std::io::Error::other)
     })
 }

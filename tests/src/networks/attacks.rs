@@ -46,11 +46,11 @@ fn off_path_burst(play: &mut Play) -> Result<()> {
         Side::Server,
         b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
     )?;
-    let conversation = forger.conversation(play, &talk)?;
+    let conversation = forger.conversation(play, talk.number)?;
     for victim in [Side::Client, Side::Server] {
         for number in 0..SEVERITY {
             let forged = tcpkill(&conversation, victim, number);
-            forger.send(play, &talk, victim, &forged, |reset| Reset {
+            forger.send(play, talk.number, victim, &forged, |reset| Reset {
                 causes: vec![Cause::InjectedOffPath, Cause::InjectedBothWays],
                 ..reset
             })?;

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use parallax_core::report::{Cause, Side};
 
-use super::play::{Play, Talk};
+use super::play::Play;
 use super::truth::Reset;
 use crate::injector::{Conversation, Injector};
 use crate::segment::Segment;
@@ -64,9 +64,9 @@ impl Forger {
     }
 
     /// The newest segments of a connection on this wire.
-    pub fn conversation(&mut self, play: &Play, talk: &Talk) -> Result<Conversation> {
+    pub fn conversation(&mut self, play: &Play, connection: usize) -> Result<Conversation> {
         let vantages = [self.place.to_server, self.place.to_client].concat();
-        let name = play.truth.connections[talk.number]
+        let name = play.truth.connections[connection]
             .names
             .iter()
             .find(|name| {
@@ -83,17 +83,17 @@ impl Forger {
     pub fn reset(
         &mut self,
         play: &mut Play,
-        talk: &Talk,
+        connection: usize,
         towards: Side,
         looks: Looks,
         cause: Cause,
     ) -> Result<usize> {
-        let conversation = self.conversation(play, talk)?;
+        let conversation = self.conversation(play, connection)?;
         let forged = match looks {
             Looks::Own => conversation.forge(towards.other()),
             Looks::Copied => conversation.forge_alike(towards.other()),
         };
-        self.send(play, talk, towards, &forged, |reset| Reset {
+        self.send(play, connection, towards, &forged, |reset| Reset {
             causes: vec![cause],
             ..reset
         })
@@ -103,7 +103,7 @@ impl Forger {
     pub fn send(
         &mut self,
         play: &mut Play,
-        talk: &Talk,
+        connection: usize,
         towards: Side,
         forged: &Segment,
         told: impl FnOnce(Reset) -> Reset,
@@ -113,6 +113,6 @@ impl Forger {
         let between = self.place.between(towards);
         let reset = Reset::forged(towards.other(), flags, between, &[])
             .numbered(forged.tcp.sequence_number);
-        Ok(play.reset(talk.number, told(reset)))
+        Ok(play.reset(connection, told(reset)))
     }
 }

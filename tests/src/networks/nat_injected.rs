@@ -6,7 +6,7 @@ use parallax_core::report::{Cause, Side};
 use super::Network;
 use super::forger::{Forger, Looks, Place};
 use super::nat::{SNAT_FRAME, source_nat};
-use super::play::{Call, Play, QUIET};
+use super::play::{Call, Play, QUIET, Talk};
 use super::truth::Reset;
 use crate::traffic::pause;
 
@@ -39,7 +39,8 @@ fn inject(play: &mut Play, place: Place) -> Result<()> {
     let mut second = play.open_at(&call, &listener)?;
     let both = play.open_at(&call, &listener)?;
     pause(QUIET);
-    let mut reset = |talk, towards, cause| forger.reset(play, talk, towards, Looks::Own, cause);
+    let mut reset =
+        |talk: &Talk, towards, cause| forger.reset(play, talk.number, towards, Looks::Own, cause);
     let root = reset(&first, Side::Client, Cause::Injected)?;
     let other_root = reset(&second, Side::Server, Cause::Injected)?;
     reset(&both, Side::Client, Cause::InjectedBothWays)?;

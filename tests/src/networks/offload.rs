@@ -33,6 +33,9 @@ fn offload(play: &mut Play) -> Result<()> {
         .run_at_switch("ethtool -K near-gateway tso off gso off")?;
     play.net.run("gateway", "ethtool -K in0 gro off")?;
     play.net.run("gateway", "ethtool -K out0 gro off")?;
+    // A veth merges only what comes from a peer that does not segment itself.
+    play.net
+        .run_at_switch("ethtool -K middle-firewall tso off")?;
     play.net.run("firewall", "ethtool -K in0 gro on")?;
 
     let talk = stalled(play)?;
@@ -57,7 +60,7 @@ fn offload(play: &mut Play) -> Result<()> {
     for towards in [Side::Client, Side::Server] {
         let mut forger = Forger::at(play, MIDDLE)?;
         let talk = stalled(play)?;
-        let number = forger.reset(play, &talk, towards, Looks::Own, Cause::Injected)?;
+        let number = forger.reset(play, talk.number, towards, Looks::Own, Cause::Injected)?;
         // A firewall that minds what it has just let through would look the same.
         let causes = &mut play.truth.resets[number].causes;
         causes.push(Cause::FirewallRejectContent);

@@ -68,7 +68,7 @@ fn vxlan(play: &mut Play) -> Result<()> {
     let mut forger = Forger::at(play, AT_CLIENT)?;
     let talk = play.open(&CALL)?;
     pause(QUIET);
-    forger.reset(play, &talk, Side::Client, Looks::Own, Cause::Injected)?;
+    forger.reset(play, talk.number, Side::Client, Looks::Own, Cause::Injected)?;
     pause(50);
     talk.connection.hush();
     Ok(())

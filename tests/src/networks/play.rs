@@ -258,7 +258,7 @@ fn connect(net: &Standing, call: &Call, listener: &TcpListener) -> Result<Connec
 }
 
 /// Connects from within the client's namespace.
-fn dial(call: &Call) -> std::io::Result<TcpStream> {
+pub fn dial(call: &Call) -> std::io::Result<TcpStream> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
     if call.client_port != 0 {
         let own = SocketAddr::from((Ipv4Addr::UNSPECIFIED, call.client_port));

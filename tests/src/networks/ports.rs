@@ -39,7 +39,13 @@ fn tuple_reuse(play: &mut Play) -> Result<()> {
     pause(100);
     let again = play.open(&call)?;
     pause(QUIET);
-    forger.reset(play, &again, Side::Client, Looks::Own, Cause::Injected)?;
+    forger.reset(
+        play,
+        again.number,
+        Side::Client,
+        Looks::Own,
+        Cause::Injected,
+    )?;
     pause(50);
     again.connection.hush();
     Ok(())

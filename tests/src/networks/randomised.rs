@@ -39,7 +39,13 @@ fn survivor_speaks(play: &mut Play) -> Result<()> {
     let mut forger = Forger::at(play, MIDDLE)?;
     let mut talk = play.open(&CALL)?;
     pause(QUIET);
-    let root = forger.reset(play, &talk, Side::Client, Looks::Copied, Cause::Injected)?;
+    let root = forger.reset(
+        play,
+        talk.number,
+        Side::Client,
+        Looks::Copied,
+        Cause::Injected,
+    )?;
     pause(50);
     talk.shout(Side::Server, b"HTTP/1.1 408 Request Timeout\r\n\r\n")?;
     let honest = Reset::endpoint(Side::Client, "R", &[Cause::NoSocket]);

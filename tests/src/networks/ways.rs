@@ -96,7 +96,7 @@ pub fn ends_and_injectors(play: &mut Play, places: [Place; 2]) -> Result<()> {
         ];
         pause(QUIET);
         for (talk, towards) in &talks {
-            forger.reset(play, talk, *towards, Looks::Own, Cause::Injected)?;
+            forger.reset(play, talk.number, *towards, Looks::Own, Cause::Injected)?;
         }
         pause(50);
         for (talk, _) in talks {
