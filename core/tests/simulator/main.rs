@@ -1,0 +1,123 @@
+//! Random networks in which it is known who sent every RST: what the judge's verdicts and their confidence
+//! are worth. Seeds in the tables play again with
+//! `SEED=… cargo test -p parallax-core --test simulator replay -- --ignored --nocapture`
+//! (`SOUND=1` for the population of sound vantages).
+
+mod archive;
+mod capture;
+mod chance;
+mod hosts;
+mod middlebox;
+mod network;
+mod packet;
+mod play;
+mod program;
+mod receive;
+mod report;
+mod score;
+mod truth;
+mod world;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use network::Population;
+use score::Tally;
+
+/// Plays runs until so many resets were recorded somewhere. The result does not depend on the machine.
+fn simulate(resets: u64, population: Population) -> Tally {
+    const ROUND: u64 = 128;
+    let mut total = Tally::default();
+    let mut from = 0;
+    while total.resets < resets {
+        let next = AtomicU64::new(from);
+        let mut played: Vec<(u64, Tally)> = std::thread::scope(|scope| {
+            let play = || {
+                let mut own = Vec::new();
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= from + ROUND {
+                        return own;
+                    }
+                    own.push((seed, Tally::of(seed, population)));
+                }
+            };
+            let cores = std::thread::available_parallelism().map_or(1, usize::from);
+            let threads: Vec<_> = (0..cores).map(|_| scope.spawn(play)).collect();
+            threads
+                .into_iter()
+                .flat_map(|thread| thread.join().expect("a run does not panic"))
+                .collect()
+        });
+        played.sort_by_key(|(seed, _)| *seed);
+        for (_, tally) in played {
+            total.merge(tally);
+        }
+        from += ROUND;
+    }
+    total
+}
+
+fn wanted(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+#[test]
+fn with_all_troubles_of_the_field_confidence_is_worth_what_it_says() {
+    let tally = simulate(4000, Population::Troubled);
+    println!("{}", tally.tables());
+    let accusations = tally.sure_accusations.len() as u64;
+    assert!(
+        accusations * 1000 <= tally.resets,
+        "{accusations} false accusations at 0.9 or above in {} resets, seeds {:?}",
+        tally.resets,
+        tally.sure_accusations
+    );
+    for bin in tally.bins.iter().filter(|bin| bin.verdicts >= 200) {
+        assert!(
+            (bin.mean() - bin.share_right()).abs() <= 0.05,
+            "{} verdicts at {:.3}, of which {:.3} are right",
+            bin.verdicts,
+            bin.mean(),
+            bin.share_right()
+        );
+    }
+    assert!(
+        tally.brier_score() <= 0.03,
+        "Brier {:.4}",
+        tally.brier_score()
+    );
+}
+
+#[test]
+fn where_every_vantage_is_sound_origin_and_place_are_exact() {
+    let tally = simulate(4000, Population::Sound);
+    println!("{}", tally.tables());
+    let verdicts = tally.verdicts + tally.unjudged;
+    assert!(
+        tally.exact * 1000 >= verdicts * 999,
+        "{} of {verdicts} exact",
+        tally.exact
+    );
+}
+
+#[test]
+#[ignore = "minutes; make calibrate"]
+fn calibrate() {
+    let resets = wanted("RESETS").unwrap_or(100_000);
+    println!("\n## Vantages with all troubles of the field");
+    println!("{}", simulate(resets, Population::Troubled).tables());
+    println!("\n## Sound vantages, hosts at both ends");
+    println!("{}", simulate(resets / 4, Population::Sound).tables());
+}
+
+#[test]
+#[ignore = "tells one run: SEED=…"]
+fn replay() {
+    let seed = wanted("SEED").unwrap_or(0);
+    let population = if wanted("SOUND").is_some() {
+        Population::Sound
+    } else {
+        Population::Troubled
+    };
+    println!("{}", report::tell(&play::play(seed, population)));
+}

@@ -1,0 +1,462 @@
+//! Boxes that forge resets: what sets them off, and what their packets look like.
+
+use std::collections::HashMap;
+
+use parallax_core::report::{Cause, Side};
+use parallax_core::time::{MILLISECOND, SECOND};
+
+use crate::chance::{Chance, mix};
+use crate::packet::{ACK, FIN, NS, Options, Packet, RST, SYN};
+use crate::truth::Maker;
+use crate::world::{Event, MICROSECOND, World};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    LinuxReject,
+    Rae,
+    Reflecting,
+    Websense,
+    Gfw2006,
+    GfwBare,
+    GfwTriple,
+    Gfw2023,
+    Gfw2025,
+    Sandvine,
+    NatToSender,
+    NatToBoth,
+    OffPath,
+    Blind,
+}
+
+const KINDS: [Kind; 14] = [
+    Kind::LinuxReject,
+    Kind::Rae,
+    Kind::Reflecting,
+    Kind::Websense,
+    Kind::Gfw2006,
+    Kind::GfwBare,
+    Kind::GfwTriple,
+    Kind::Gfw2023,
+    Kind::Gfw2025,
+    Kind::Sandvine,
+    Kind::NatToSender,
+    Kind::NatToBoth,
+    Kind::OffPath,
+    Kind::Blind,
+];
+
+impl Kind {
+    pub fn story(self) -> &'static str {
+        match self {
+            Self::LinuxReject => "Linux REJECT",
+            Self::Rae => "RAE",
+            Self::Reflecting => "reflecting firewall",
+            Self::Websense => "Websense",
+            Self::Gfw2006 => "GFW 2006",
+            Self::GfwBare => "GFW type 1",
+            Self::GfwTriple => "GFW type 2",
+            Self::Gfw2023 => "GFW 2023",
+            Self::Gfw2025 => "GFW 2025",
+            Self::Sandvine => "Sandvine",
+            Self::NatToSender => "cloud NAT, to the sender",
+            Self::NatToBoth => "cloud NAT, to both",
+            Self::OffPath => "off-path burst",
+            Self::Blind => "blind attack",
+        }
+    }
+
+    fn is_idle(self) -> bool {
+        matches!(self, Self::NatToSender | Self::NatToBoth)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Trigger {
+    Syn,
+    SynAck,
+    /// The n-th payload segment of a side.
+    Payload(Side, u32),
+    /// The first segment after so long a silence.
+    Silence(i64),
+    Nothing,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ttl {
+    Own(u8),
+    /// What the claimed sender's packets have here.
+    Copied,
+    Random,
+    Swept,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mark {
+    Zero,
+    /// Of the packet that set it off.
+    Trigger,
+    /// Of the claimed sender's last packet.
+    Sender,
+    Random,
+}
+
+#[derive(Debug)]
+pub struct Injector {
+    pub kind: Kind,
+    trigger: Trigger,
+    ttl: Ttl,
+    id: Mark,
+    window: Mark,
+    /// It withholds what set it off, and all that follows.
+    drops: bool,
+    /// Its packets carry a link-layer address of its own.
+    own_link: bool,
+    /// Connections in a hundred that it takes offence at.
+    share: u64,
+    salt: u64,
+    watched: HashMap<usize, Watched>,
+}
+
+/// What a box knows of a connection.
+#[derive(Debug, Default)]
+struct Watched {
+    payloads: [u32; 2],
+    /// TTL, IP ID and link address of each side's last packet.
+    last: [Option<(u8, u16, u8)>; 2],
+    at: Option<i64>,
+    fired: bool,
+}
+
+/// One forged packet, relative to what set it off.
+#[derive(Debug, Clone, Copy)]
+struct Shape {
+    /// Towards the sender of the trigger, in its peer's name.
+    back: bool,
+    shift: u32,
+    flags: u16,
+    window: Option<u16>,
+}
+
+impl Injector {
+    pub fn random(chance: &mut Chance) -> Self {
+        let kind = chance.pick(&KINDS);
+        let side = chance.pick(&[Side::Client, Side::Client, Side::Server]);
+        let payload = Trigger::Payload(side, 1 + chance.below(3) as u32);
+        let mut marks = || chance.pick(&[Mark::Zero, Mark::Zero, Mark::Sender, Mark::Random]);
+        let (id, window) = match kind {
+            Kind::LinuxReject | Kind::Websense => (Mark::Zero, Mark::Zero),
+            Kind::Rae | Kind::Reflecting => (Mark::Trigger, Mark::Trigger),
+            Kind::GfwBare | Kind::GfwTriple => (Mark::Random, Mark::Random),
+            _ => (marks(), marks()),
+        };
+        let trigger = match kind {
+            Kind::Rae => Trigger::Syn,
+            Kind::LinuxReject | Kind::Gfw2023 | Kind::Gfw2025 => {
+                chance.pick(&[Trigger::Syn, Trigger::SynAck, payload])
+            }
+            Kind::NatToSender | Kind::NatToBoth => {
+                Trigger::Silence(chance.pick(&[4, 60, 240, 350]) * SECOND)
+            }
+            Kind::Blind => Trigger::Nothing,
+            _ => payload,
+        };
+        let ttl = match kind {
+            Kind::GfwBare => Ttl::Random,
+            Kind::GfwTriple => Ttl::Swept,
+            Kind::LinuxReject => Ttl::Own(64),
+            _ => chance.pick(&[
+                Ttl::Own(64),
+                Ttl::Own(128),
+                Ttl::Own(255),
+                Ttl::Copied,
+                Ttl::Copied,
+                Ttl::Random,
+            ]),
+        };
+        Self {
+            kind,
+            trigger,
+            ttl,
+            id,
+            window,
+            drops: kind == Kind::LinuxReject || kind.is_idle() || chance.percent(30),
+            own_link: chance.percent(50),
+            share: if kind.is_idle() {
+                100
+            } else {
+                30 + chance.below(30)
+            },
+            salt: chance.number(),
+            watched: HashMap::new(),
+        }
+    }
+
+    /// What it is, for a reader.
+    pub fn told(&self) -> impl std::fmt::Debug + use<> {
+        (
+            self.kind,
+            self.trigger,
+            self.ttl,
+            self.id,
+            self.window,
+            self.drops,
+        )
+    }
+
+    fn offends(&self, connection: usize) -> bool {
+        mix(self.salt ^ connection as u64) % 100 < self.share
+    }
+
+    /// Notes a packet that passes; whether it sets the box off.
+    fn watch(&mut self, at: i64, packet: &Packet) -> bool {
+        let offends = self.offends(packet.connection);
+        let trigger = self.trigger;
+        let watched = self.watched.entry(packet.connection).or_default();
+        let silence = watched.at.map_or(0, |last| at - last);
+        watched.at = Some(at);
+        watched.last[packet.sender as usize] = Some((packet.ttl, packet.id, packet.link));
+        if packet.len > 0 {
+            watched.payloads[packet.sender as usize] += 1;
+        }
+        let plain = packet.flags & (SYN | FIN | RST) == 0;
+        let set_off = match trigger {
+            Trigger::Syn => packet.flags & (SYN | ACK) == SYN,
+            Trigger::SynAck => packet.flags & (SYN | ACK) == SYN | ACK,
+            Trigger::Payload(side, nth) => {
+                packet.sender == side && packet.len > 0 && watched.payloads[side as usize] == nth
+            }
+            Trigger::Silence(least) => plain && silence >= least,
+            Trigger::Nothing => false,
+        };
+        let fires = set_off && offends && !watched.fired;
+        watched.fired |= fires;
+        fires
+    }
+
+    fn withholds(&self, connection: usize) -> bool {
+        self.drops
+            && self
+                .watched
+                .get(&connection)
+                .is_some_and(|watched| watched.fired)
+    }
+
+    fn shapes(&self, trigger: &Packet) -> Vec<Shape> {
+        let answers = if trigger.has(ACK) { RST } else { RST | ACK };
+        let both = |flags: u16, shifts: &[u32]| {
+            [true, false]
+                .into_iter()
+                .flat_map(|back| shifts.iter().map(move |shift| shape(back, flags, *shift)))
+                .collect()
+        };
+        match self.kind {
+            Kind::LinuxReject | Kind::NatToSender => vec![shape(true, answers, 0)],
+            Kind::Rae => vec![shape(true, RST | ACK | NS, 0)],
+            Kind::Reflecting => both(RST | ACK, &[0]),
+            Kind::Websense | Kind::GfwBare | Kind::NatToBoth => both(RST, &[0]),
+            Kind::Gfw2006 | Kind::GfwTriple => both(RST | ACK, &[0, 1460, 4380]),
+            Kind::Gfw2023 => both(RST | ACK, &[0, 0, 0]),
+            Kind::Gfw2025 => {
+                let first = if trigger.has(ACK) { 3293 } else { 1980 };
+                both(RST | ACK, &[0, 0, 0])
+                    .into_iter()
+                    .zip((0..3).cycle())
+                    .map(|(shape, step)| Shape {
+                        window: Some(first + step),
+                        ..shape
+                    })
+                    .collect()
+            }
+            Kind::Sandvine => both(RST, &[0, 12503]),
+            Kind::OffPath => [0, 1400, 8192, 32768]
+                .into_iter()
+                .map(|shift| shape(self.salt & 1 == 0, RST, shift))
+                .collect(),
+            Kind::Blind => Vec::new(),
+        }
+    }
+
+    fn causes(&self) -> &'static [Cause] {
+        match (self.kind, self.trigger) {
+            (Kind::Blind, _) => &[Cause::BlindAttack],
+            (Kind::OffPath, _) => &[Cause::InjectedOffPath],
+            (_, Trigger::Silence(_)) => &[Cause::FirewallIdleTimeout],
+            (_, Trigger::Syn | Trigger::SynAck) => &[Cause::FirewallRejectSyn],
+            _ => &[
+                Cause::FirewallRejectContent,
+                Cause::InjectedBothWays,
+                Cause::InjectedOffPath,
+            ],
+        }
+    }
+}
+
+fn shape(back: bool, flags: u16, shift: u32) -> Shape {
+    Shape {
+        back,
+        shift,
+        flags,
+        window: None,
+    }
+}
+
+impl World {
+    /// A box looks at what passes it.
+    pub fn inspect(&mut self, injector: usize, place: usize, flight: &mut Vec<(i64, Packet)>) {
+        let mut kept = Vec::with_capacity(flight.len());
+        for (time, packet) in flight.drain(..) {
+            if self.boxes[injector].watch(time, &packet) {
+                self.strike(injector, place, time, &packet);
+            }
+            if self.boxes[injector].withholds(packet.connection) {
+                self.lose(&packet, place);
+            } else {
+                kept.push((time, packet));
+            }
+        }
+        *flight = kept;
+    }
+
+    fn strike(&mut self, injector: usize, place: usize, time: i64, trigger: &Packet) {
+        let mut at = time + self.chance.between(10, 1500) * MICROSECOND;
+        let shapes = self.boxes[injector].shapes(trigger);
+        for (index, shape) in shapes.into_iter().enumerate() {
+            let packet = self.forge(injector, place, trigger, shape, index);
+            at += self.chance.between(1, 60) * MICROSECOND;
+            self.at(at, Event::Forge(place, packet));
+        }
+    }
+
+    fn forge(
+        &mut self,
+        injector: usize,
+        place: usize,
+        trigger: &Packet,
+        shape: Shape,
+        index: usize,
+    ) -> Packet {
+        let sender = if shape.back {
+            trigger.sender.other()
+        } else {
+            trigger.sender
+        };
+        let zero = self.carried_zero(trigger.connection, place, sender);
+        let fresh = shape.back && !trigger.has(ACK);
+        let drops = self.boxes[injector].drops;
+        let seq = match (shape.back, fresh) {
+            (_, true) => zero,
+            (true, _) => trigger.ack,
+            (false, _) if drops => trigger.seq,
+            (false, _) => trigger.end(),
+        };
+        let nonce = shape.flags & NS != 0;
+        let ack = if shape.back {
+            trigger.end().wrapping_sub(u32::from(nonce))
+        } else {
+            trigger.ack
+        };
+        let mut packet = Packet {
+            connection: trigger.connection,
+            sender,
+            seq: seq.wrapping_add(shape.shift),
+            ack: if shape.flags & ACK == 0 { 0 } else { ack },
+            flags: shape.flags,
+            window: 0,
+            len: 0,
+            options: Options::default(),
+            ttl: 64,
+            id: 0,
+            link: 100 + injector as u8,
+            reset: None,
+        };
+        self.dress(injector, Some(trigger), &mut packet, index);
+        packet.window = shape.window.unwrap_or(packet.window);
+        self.note_forged(injector, place, &mut packet);
+        packet
+    }
+
+    fn note_forged(&mut self, injector: usize, place: usize, packet: &mut Packet) {
+        let (story, causes) = {
+            let injector = &self.boxes[injector];
+            (injector.kind.story(), injector.causes())
+        };
+        self.note(packet, Maker::Forged { place }, story, causes);
+    }
+
+    /// The number that is carried as 0 there.
+    fn carried_zero(&self, connection: usize, place: usize, sender: Side) -> u32 {
+        let view = &self.connections[connection].views[place];
+        0_u32.wrapping_sub(view.shift[sender as usize])
+    }
+
+    /// TTL, IP ID, window and link address as this box chooses them.
+    fn dress(
+        &mut self,
+        injector: usize,
+        trigger: Option<&Packet>,
+        packet: &mut Packet,
+        index: usize,
+    ) {
+        let random = self.chance.number();
+        let injector = &self.boxes[injector];
+        let watched = injector.watched.get(&packet.connection);
+        let last = watched.and_then(|watched| watched.last[packet.sender as usize]);
+        packet.ttl = match (injector.ttl, last) {
+            (Ttl::Own(ttl), _) => ttl,
+            (Ttl::Copied, Some((ttl, _, _))) => ttl,
+            (Ttl::Copied, None) => 64,
+            (Ttl::Random, _) => 30 + (random % 220) as u8,
+            (Ttl::Swept, _) => 40 + (injector.salt % 80) as u8 + index as u8,
+        };
+        let mark =
+            |mark: Mark, of_trigger: Option<u16>, of_sender: Option<u16>, salt: u32| match mark {
+                Mark::Zero => 0,
+                Mark::Trigger => of_trigger.unwrap_or(0),
+                Mark::Sender => of_sender.unwrap_or(0),
+                Mark::Random => (random >> salt) as u16,
+            };
+        let ids = (trigger.map(|trigger| trigger.id), last.map(|(_, id, _)| id));
+        packet.id = mark(injector.id, ids.0, ids.1, 16);
+        let windows = trigger.map(|trigger| trigger.window);
+        packet.window = mark(injector.window, windows, windows, 32);
+        if let (false, Some((_, _, link))) = (injector.own_link, last) {
+            packet.link = link;
+        }
+    }
+
+    /// A spoofing sender guesses a number. What it sends enters the line at its box's place.
+    pub fn guess(&mut self, injector: usize, connection: usize, left: u32) {
+        let Some(place) = self.network.box_place(injector) else {
+            return;
+        };
+        let span = self.connections[connection].span;
+        if left == 0 || !(span.0..=span.1).contains(&place) {
+            return;
+        }
+        let sender = if self.boxes[injector].salt & 1 == 0 {
+            Side::Client
+        } else {
+            Side::Server
+        };
+        let mut packet = Packet {
+            connection,
+            sender,
+            seq: self.chance.number() as u32,
+            ack: 0,
+            flags: RST,
+            window: 0,
+            len: 0,
+            options: Options::default(),
+            ttl: 64,
+            id: 0,
+            link: 100,
+            reset: None,
+        };
+        self.dress(injector, None, &mut packet, 0);
+        self.note_forged(injector, place, &mut packet);
+        let now = self.now;
+        self.travel(sender, Some(place), vec![(now, packet)]);
+        let delay = self.chance.between(1, 40) * MILLISECOND;
+        self.after(delay, Event::Guess(injector, connection, left - 1));
+    }
+}

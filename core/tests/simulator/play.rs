@@ -1,0 +1,386 @@
+//! One run from its seed: a network, its traffic, what the vantages recorded, what the judge says.
+
+use parallax_core::judge::Judged;
+use parallax_core::report::Side;
+use parallax_core::time::{MILLISECOND, SECOND};
+use parallax_core::{Endpoint, Vantage, VantageKind};
+
+use crate::archive::{Archive, Record};
+use crate::capture::{Recorder, trouble};
+use crate::chance::{Chance, mix};
+use crate::hosts::{CLOSED_PORT, Connection, Gone, Socket, Stack, State};
+use crate::middlebox::{Injector, Kind};
+use crate::network::{Element, Network, Owner, Population, build};
+use crate::program::{Ending, Talk};
+use crate::world::{EPOCH, Event, World};
+
+pub struct Run {
+    pub seed: u64,
+    pub world: World,
+    pub verdicts: Vec<Judged>,
+    /// What may have made it hard.
+    pub features: Vec<&'static str>,
+}
+
+pub fn play(seed: u64, population: Population) -> Run {
+    let mut chance = Chance(mix(seed ^ 0x7061_7261_6c6c_6178));
+    let network = build(&mut chance, population);
+    let mut features = network.features.clone();
+    let boxes = (0..network.boxes)
+        .map(|_| Injector::random(&mut chance))
+        .collect();
+    let recorders = recorders(&network, population, &mut features, &mut chance);
+    let mut world = World::new(chance, network, boxes, recorders);
+    populate(&mut world, &mut features);
+    world.run();
+    let (records, configured) = hand_in(&mut world, population);
+    features.sort_unstable();
+    features.dedup();
+    Run {
+        seed,
+        verdicts: Archive::new(records, configured).judge(),
+        world,
+        features,
+    }
+}
+
+fn recorders(
+    network: &Network,
+    population: Population,
+    features: &mut Vec<&'static str>,
+    chance: &mut Chance,
+) -> Vec<Recorder> {
+    let mut all = Vec::new();
+    for (index, owner) in network.vantages.iter().enumerate() {
+        let (name, address) = match owner {
+            Owner::Nobody => (format!("hop{index}"), None),
+            Owner::Client => ("client".to_owned(), Some(network.client(0))),
+            Owner::Server(branch) => (format!("server{branch}"), Some(network.server(*branch))),
+            Owner::Proxy => ("proxy".to_owned(), Some(network.proxy_address())),
+        };
+        let kind = address.map_or(VantageKind::Hop, |address| VantageKind::Host {
+            addresses: vec![address],
+        });
+        let mut recorder = Recorder::new(Vantage { name, kind }, *owner);
+        features.extend(trouble(&mut recorder, population, chance));
+        all.push(recorder);
+    }
+    all
+}
+
+/// The records in the order in which somebody names the vantages, and the path if they configure one.
+fn hand_in(world: &mut World, population: Population) -> (Vec<Record>, Option<Vec<usize>>) {
+    let end = world.now + SECOND;
+    let network = &world.network;
+    let mut order: Vec<usize> = Vec::new();
+    for place in &network.places {
+        if let Element::Tap(vantage) = place.element
+            && !order.contains(&vantage)
+        {
+            order.push(vantage);
+        }
+    }
+    let straight = network.branches == 1 && network.proxy.is_none();
+    let configured = straight && world.chance.percent(40);
+    let path = order.clone();
+    if population == Population::Troubled && world.chance.percent(40) {
+        world.chance.shuffle(&mut order);
+    }
+    let records = order
+        .iter()
+        .map(|vantage| world.recorders[*vantage].finish(end))
+        .collect();
+    let place = |vantage: &usize| order.iter().position(|other| other == vantage);
+    let path = path.iter().filter_map(place).collect();
+    (records, configured.then_some(path))
+}
+
+fn stack(chance: &mut Chance) -> Stack {
+    let ttl = chance.pick(&[64, 64, 64, 128, 128, 255]);
+    let two_stacks = chance.percent(6);
+    Stack {
+        ttl,
+        reset_ttl: if two_stacks {
+            chance.pick(&[64, 128, 255])
+        } else {
+            ttl
+        },
+        counts_ids: ttl != 64 || chance.percent(10),
+        stamps: chance.percent(80),
+        window: 200 + chance.below(60_000) as u16,
+        live_aborts: ttl == 64,
+        resets_on_timeout: chance.percent(60),
+        lenient: chance.percent(15),
+        offloads: false,
+    }
+}
+
+/// Who talks to whom in a run.
+struct Cast {
+    clients: Vec<Stack>,
+    servers: Vec<Stack>,
+    proxy: Stack,
+    next_port: u16,
+}
+
+struct Call {
+    client: u8,
+    ending: Ending,
+    start: i64,
+    service: u16,
+}
+
+fn populate(world: &mut World, features: &mut Vec<&'static str>) {
+    let crowd = features.contains(&"source NAT") && world.chance.percent(60);
+    let clients = if crowd {
+        3 + world.chance.below(8)
+    } else {
+        1 + world.chance.below(2)
+    } as u8;
+    let branches = world.network.branches;
+    let mut cast = Cast {
+        clients: (0..clients).map(|_| stack(&mut world.chance)).collect(),
+        servers: (0..branches).map(|_| stack(&mut world.chance)).collect(),
+        proxy: stack(&mut world.chance),
+        next_port: 32_768 + world.chance.below(20_000) as u16,
+    };
+    cast.clients[0].offloads = features.contains(&"offload at the client");
+    if features.contains(&"offload at the server") {
+        cast.servers[0].offloads = world.network.offloads_at_server(0);
+    }
+    let targets = 1 + world.chance.below(3);
+    let mut calls: Vec<Call> = Vec::new();
+    for index in 0..targets + 2 + world.chance.below(4) {
+        let ending = if index < targets {
+            Ending::random(&mut world.chance)
+        } else {
+            Ending::Close(world.chance.pick(&[Side::Client, Side::Server]))
+        };
+        calls.push(call(world, 0, ending));
+    }
+    for client in 1..clients {
+        let ending = if world.chance.percent(15) {
+            Ending::random(&mut world.chance)
+        } else {
+            Ending::Close(Side::Client)
+        };
+        calls.push(call(world, client, ending));
+    }
+    for call in calls {
+        begin(world, &mut cast, &call);
+    }
+}
+
+fn call(world: &mut World, client: u8, ending: Ending) -> Call {
+    Call {
+        client,
+        ending,
+        start: EPOCH + world.chance.between(0, 2000) * MILLISECOND,
+        service: world.chance.pick(&[443, 443, 8443]),
+    }
+}
+
+/// Sets up a call's connections and has it begin.
+fn begin(world: &mut World, cast: &mut Cast, call: &Call) {
+    let branch = if world.network.branches > 1 {
+        world.chance.below(u64::from(world.network.branches)) as u8
+    } else {
+        0
+    };
+    let server_branch = if world.network.balanced { branch } else { 0 };
+    let last = world.network.places.len() - 1;
+    let first = entry(world, call.client);
+    cast.next_port += 1 + world.chance.below(30) as u16;
+    let client = Endpoint::new(world.network.client(call.client), cast.next_port);
+    let translated = world.network.translates_destination();
+    let service = if translated { 443 } else { call.service };
+    let server = Endpoint::new(world.network.server(server_branch), service);
+    let server_stack = cast.servers[server_branch as usize];
+    let client_stack = cast.clients[call.client as usize];
+    let talk = world.talks.len();
+    let whole = Ends {
+        span: (first, last),
+        ends: (client, server),
+        stacks: [client_stack, server_stack],
+        branch,
+        talk,
+        relay: None,
+    };
+    let (front, back) = match world.network.proxy {
+        Some(proxy) => through(world, cast, &whole, proxy),
+        None => {
+            let front = connect(world, &whole);
+            (front, front)
+        }
+    };
+    let talks = Talk::new(front, back, call.ending, &mut world.chance);
+    world.talks.push(talks);
+    prepare(world, front, call.ending);
+    world.at(call.start, Event::Connect(front));
+    if matches!(call.ending, Ending::Reuse) && front == back {
+        reuse(world, front, call.start);
+    }
+    aim(world, front, call.start);
+}
+
+/// Where a client's packets come upon the line: the first at its end, others behind its own access.
+fn entry(world: &mut World, client: u8) -> usize {
+    if client == 0 {
+        return 0;
+    }
+    let shared = world
+        .network
+        .places
+        .iter()
+        .position(|place| matches!(place.element, Element::Link(_)));
+    let before = world.network.proxy.map_or(usize::MAX, |proxy| proxy - 1);
+    shared.unwrap_or(0).min(before)
+}
+
+/// What a connection is made of.
+struct Ends {
+    span: (usize, usize),
+    ends: (Endpoint, Endpoint),
+    stacks: [Stack; 2],
+    branch: u8,
+    talk: usize,
+    relay: Option<(Side, usize)>,
+}
+
+/// Two connections, with a proxy between.
+fn through(world: &mut World, cast: &mut Cast, whole: &Ends, proxy: usize) -> (usize, usize) {
+    let address = world.network.proxy_address();
+    let number = world.connections.len();
+    cast.next_port += 1;
+    let [client, server] = whole.stacks;
+    let front = connect(
+        world,
+        &Ends {
+            span: (whole.span.0, proxy - 1),
+            ends: (whole.ends.0, Endpoint::new(address, 3128)),
+            stacks: [client, cast.proxy],
+            relay: Some((Side::Server, number + 1)),
+            ..*whole
+        },
+    );
+    let back = connect(
+        world,
+        &Ends {
+            span: (proxy + 1, whole.span.1),
+            ends: (Endpoint::new(address, cast.next_port), whole.ends.1),
+            stacks: [cast.proxy, server],
+            relay: Some((Side::Client, number)),
+            ..*whole
+        },
+    );
+    world.connections[back].key = world.connections[front].key;
+    (front, back)
+}
+
+fn connect(world: &mut World, ends: &Ends) -> usize {
+    let number = world.connections.len();
+    let fresh_port = 20_000 + number as u16 * 7 + world.chance.below(7) as u16;
+    let views = world.network.views(
+        ends.span,
+        ends.ends.0,
+        ends.ends.1,
+        &mut world.chance,
+        fresh_port,
+    );
+    let initial = [world.chance.number() as u32, world.chance.number() as u32];
+    let id = world.chance.number();
+    let [client, server] = ends.stacks;
+    world.connections.push(Connection {
+        span: ends.span,
+        views,
+        branch: ends.branch,
+        // Health checks and the like say the same again and again.
+        key: if world.chance.percent(25) {
+            7
+        } else {
+            world.chance.number()
+        },
+        initial,
+        sockets: [
+            Socket::new(State::SynSent, client, initial[0], id as u16),
+            Socket::new(State::Listen, server, initial[1], (id >> 16) as u16),
+        ],
+        talk: ends.talk,
+        relay: ends.relay,
+    });
+    number
+}
+
+/// Endings that begin before the connection does.
+fn prepare(world: &mut World, connection: usize, ending: Ending) {
+    const OVERLOADED: Gone = Gone {
+        story: "listener overloaded",
+        causes: &[parallax_core::report::Cause::ListenerOverloaded],
+    };
+    let expected = world.chance.number() as u32;
+    let sockets = &mut world.connections[connection].sockets;
+    let [client, server] = sockets;
+    match ending {
+        Ending::ClosedPort => server.go(CLOSED_PORT),
+        Ending::Overloaded => server.go(OVERLOADED),
+        Ending::Scanned => {
+            client.state = State::Scanning;
+            client.stack.ttl = 255;
+        }
+        Ending::TimeWait | Ending::HalfOpen => {
+            server.state = if ending == Ending::TimeWait {
+                State::TimeWait
+            } else {
+                State::Open
+            };
+            server.expected = expected;
+        }
+        _ => {}
+    }
+}
+
+/// A second life of the same ports.
+fn reuse(world: &mut World, first: usize, start: i64) {
+    let old = &world.connections[first];
+    let (span, views, branch) = (old.span, old.views.clone(), old.branch);
+    let stacks = [old.sockets[0].stack, old.sockets[1].stack];
+    let initial = [
+        old.initial[0].wrapping_add(world.chance.number() as u32 >> 4),
+        world.chance.number() as u32,
+    ];
+    let number = world.connections.len();
+    let talk = world.talks.len();
+    world.connections.push(Connection {
+        span,
+        views,
+        branch,
+        key: world.chance.number(),
+        initial,
+        sockets: [
+            Socket::new(State::SynSent, stacks[0], initial[0], 500),
+            Socket::new(State::Listen, stacks[1], initial[1], 900),
+        ],
+        talk,
+        relay: None,
+    });
+    let side = world.chance.pick(&[Side::Client, Side::Server]);
+    let ending = world
+        .chance
+        .pick(&[Ending::Linger(side), Ending::Close(side)]);
+    let talk = Talk::new(number, number, ending, &mut world.chance);
+    world.talks.push(talk);
+    let wait = 3 * SECOND + 20 * world.round_trip();
+    let again = start + wait + world.chance.between(0, 2000) * MILLISECOND;
+    world.at(again, Event::Connect(number));
+}
+
+/// Spoofing senders take aim at some connections.
+fn aim(world: &mut World, connection: usize, start: i64) {
+    for injector in 0..world.boxes.len() {
+        if world.boxes[injector].kind == Kind::Blind && world.chance.percent(40) {
+            let tries = 1 + world.chance.below(6) as u32;
+            let at = start + world.chance.between(1, 300) * MILLISECOND;
+            world.at(at, Event::Guess(injector, connection, tries));
+        }
+    }
+}
