@@ -1,7 +1,6 @@
 //! Vantages: what of the packets that pass becomes a digest, at which time by which clock.
 
 use parallax_core::decode::{LinkType, RawPacket, decode};
-use parallax_core::report::Side;
 use parallax_core::time::{MILLISECOND, SECOND};
 use parallax_core::{CaptureTime, Coverage, Digest, Selection, Vantage};
 
@@ -75,6 +74,14 @@ pub struct Taken {
     pub reset: Option<usize>,
 }
 
+/// How a packet looks at a vantage.
+#[derive(Clone, Copy)]
+pub struct Passing<'a> {
+    pub view: &'a View,
+    pub content: Content,
+    pub heading: Heading,
+}
+
 pub struct Recorder {
     pub vantage: Vantage,
     pub owner: Owner,
@@ -119,8 +126,7 @@ impl Recorder {
         &mut self,
         at: i64,
         packet: &Packet,
-        view: &View,
-        content: Content,
+        passing: Passing<'_>,
         chance: &mut Chance,
     ) -> bool {
         if at < self.open.0 || at > self.open.1 {
@@ -130,21 +136,22 @@ impl Recorder {
             self.dropped.push(at);
             return false;
         }
-        self.take(at, packet, view, content);
+        self.take(at, packet, passing);
         if self.doubled != Doubled::No {
             let mut again = packet.clone();
             again.ttl -= u8::from(self.doubled == Doubled::Router).min(again.ttl - 1);
             let gap = chance.between(2, 40) * crate::world::MICROSECOND;
-            self.take(at + gap, &again, view, content);
+            self.take(at + gap, &again, passing);
         }
         true
     }
 
-    fn take(&mut self, at: i64, packet: &Packet, view: &View, content: Content) {
-        let heading = match (self.owner, packet.sender) {
-            (Owner::Client, Side::Client) | (Owner::Server(_), Side::Server) => Heading::Out,
-            _ => Heading::In,
-        };
+    fn take(&mut self, at: i64, packet: &Packet, passing: Passing<'_>) {
+        let Passing {
+            view,
+            content,
+            heading,
+        } = passing;
         let (octets, original_len) = frame(packet, view, content, self.framing, heading);
         let raw = RawPacket {
             time: CaptureTime::from_nanos(self.clock.show(at)),
@@ -263,62 +270,89 @@ fn ships_always(digest: &Digest) -> bool {
     digest.flags.0 & 7 != 0 || mix(sample) % 16 == 0
 }
 
-/// Gives every vantage the troubles of the field.
-pub fn trouble(
-    recorder: &mut Recorder,
+/// Troubles that a run has, each at some of its vantages.
+#[derive(Debug, Clone, Copy)]
+enum Trouble {
+    Loss,
+    Skew,
+    Drift,
+    Step,
+    Part,
+    Deaf,
+    Short,
+    Doubled,
+    Sampled,
+}
+
+/// Each with its share of runs and, in these, its share of vantages, in a hundred.
+const TROUBLES: [(Trouble, &str, u64, u64); 9] = [
+    (Trouble::Loss, "capture loss", 60, 50),
+    (Trouble::Skew, "clock skew", 50, 60),
+    (Trouble::Drift, "clock drift", 40, 60),
+    (Trouble::Step, "clock step", 8, 40),
+    (Trouble::Part, "started late or stopped early", 20, 30),
+    (Trouble::Deaf, "not capturing", 10, 25),
+    (Trouble::Short, "short snaplen", 15, 30),
+    (Trouble::Doubled, "doubled", 20, 30),
+    (Trouble::Sampled, "sampled", 30, 50),
+];
+
+/// How each vantage captures, with the troubles of the field; their names.
+pub fn equip(
+    recorders: &mut [Recorder],
     population: Population,
     chance: &mut Chance,
 ) -> Vec<&'static str> {
-    let mut features = Vec::new();
-    if recorder.owner != Owner::Nobody {
-        recorder.framing.link = chance.pick(&[LinkType::Ethernet, LinkType::LinuxSll2]);
-    } else if chance.percent(15) {
-        recorder.framing.link = LinkType::Raw;
+    for recorder in recorders.iter_mut() {
+        if recorder.owner != Owner::Nobody {
+            recorder.framing.link = chance.pick(&[LinkType::Ethernet, LinkType::LinuxSll2]);
+        } else if chance.percent(15) {
+            recorder.framing.link = LinkType::Raw;
+        }
+        recorder.framing.snap = chance.pick(&[128, 128, 160, 2048]);
+        recorder.live = chance.percent(40);
+        recorder.counted = true;
     }
-    recorder.framing.snap = chance.pick(&[128, 128, 160, 2048]);
-    recorder.live = chance.percent(40);
-    recorder.counted = true;
+    let mut features = Vec::new();
     if population == Population::Sound {
         return features;
     }
-    let mut has = |share: u64, name: &'static str, chance: &mut Chance| {
-        let has = chance.percent(share);
-        if has {
-            features.push(name);
+    for (trouble, name, runs, vantages) in TROUBLES {
+        if !chance.percent(runs) {
+            continue;
         }
-        has
-    };
-    if has(30, "capture loss", chance) {
-        let share = chance.share() * 0.2;
-        recorder.loss = Loss::new(share, chance.pick(&[1.0, 1.0, 4.0, 20.0]));
-        recorder.counted = chance.percent(50);
-    }
-    if has(35, "clock skew", chance) {
-        recorder.clock.offset = chance.between(-5 * SECOND, 5 * SECOND);
-    }
-    if has(30, "clock drift", chance) {
-        recorder.clock.drift = chance.between(-200, 200);
-    }
-    if has(4, "clock step", chance) {
-        let at = crate::world::EPOCH + chance.between(0, 2 * SECOND);
-        recorder.clock.step = Some((at, chance.between(-2 * SECOND, 2 * SECOND)));
-    }
-    if has(8, "started late or stopped early", chance) {
-        let at = crate::world::EPOCH + chance.between(0, 2 * SECOND);
-        recorder.open = chance.pick(&[(at, i64::MAX), (i64::MIN, at)]);
-    }
-    if has(3, "not capturing", chance) {
-        recorder.open = (i64::MAX, i64::MAX);
-    }
-    if has(6, "short snaplen", chance) {
-        recorder.framing.snap = chance.pick(&[80, 94]);
-    }
-    if has(8, "doubled", chance) {
-        recorder.doubled = chance.pick(&[Doubled::Mirror, Doubled::Router]);
-    }
-    if has(15, "sampled", chance) {
-        recorder.selection = Selection::Context;
-        recorder.live = true;
+        for recorder in recorders.iter_mut() {
+            if chance.percent(vantages) {
+                recorder.suffer(trouble, chance);
+                features.push(name);
+            }
+        }
     }
     features
+}
+
+impl Recorder {
+    fn suffer(&mut self, trouble: Trouble, chance: &mut Chance) {
+        let moment = crate::world::EPOCH + chance.between(0, 2 * SECOND);
+        match trouble {
+            Trouble::Loss => {
+                let share = chance.share() * 0.2;
+                self.loss = Loss::new(share, chance.pick(&[1.0, 1.0, 4.0, 20.0]));
+                self.counted = chance.percent(50);
+            }
+            Trouble::Skew => self.clock.offset = chance.between(-5 * SECOND, 5 * SECOND),
+            Trouble::Drift => self.clock.drift = chance.between(-200, 200),
+            Trouble::Step => {
+                self.clock.step = Some((moment, chance.between(-2 * SECOND, 2 * SECOND)));
+            }
+            Trouble::Part => self.open = chance.pick(&[(moment, i64::MAX), (i64::MIN, moment)]),
+            Trouble::Deaf => self.open = (i64::MAX, i64::MAX),
+            Trouble::Short => self.framing.snap = chance.pick(&[80, 94]),
+            Trouble::Doubled => self.doubled = chance.pick(&[Doubled::Mirror, Doubled::Router]),
+            Trouble::Sampled => {
+                self.selection = Selection::Context;
+                self.live = true;
+            }
+        }
+    }
 }

@@ -110,14 +110,31 @@ fn calibrate() {
     println!("{}", simulate(resets / 4, Population::Sound).tables());
 }
 
+/// Every wrong verdict of some runs in a line each; `WITHOUT=a,b` leaves out runs with these features.
+#[test]
+#[ignore = "lists what is wrong: RUNS=…"]
+fn list_wrong() {
+    let without = std::env::var("WITHOUT").unwrap_or_default();
+    for seed in 0..wanted("RUNS").unwrap_or(300) {
+        let run = play::play(seed, population());
+        let left_out = |feature: &&&str| without.split(',').any(|other| other == **feature);
+        if run.features.iter().find(left_out).is_none() {
+            print!("{}", report::wrong(&run, wanted("EXACT").is_some()));
+        }
+    }
+}
+
+fn population() -> Population {
+    if wanted("SOUND").is_some() {
+        Population::Sound
+    } else {
+        Population::Troubled
+    }
+}
+
 #[test]
 #[ignore = "tells one run: SEED=…"]
 fn replay() {
     let seed = wanted("SEED").unwrap_or(0);
-    let population = if wanted("SOUND").is_some() {
-        Population::Sound
-    } else {
-        Population::Troubled
-    };
-    println!("{}", report::tell(&play::play(seed, population)));
+    println!("{}", report::tell(&play::play(seed, population())));
 }

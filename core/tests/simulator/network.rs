@@ -7,7 +7,7 @@ use parallax_core::report::Side;
 use parallax_core::time::MILLISECOND;
 
 use crate::chance::Chance;
-use crate::packet::View;
+use crate::packet::{Heading, View};
 
 /// Which networks are played.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,6 +111,26 @@ impl Network {
 
     pub fn proxy_address(&self) -> IpAddr {
         self.address(2, 100)
+    }
+
+    /// Whether what a side sends leaves the machine of the tap at a place.
+    pub fn heading(&self, place: usize, sender: Side) -> Heading {
+        let Element::Tap(vantage) = self.places[place].element else {
+            return Heading::In;
+        };
+        let before_proxy = self.proxy.is_some_and(|proxy| place < proxy);
+        let own = match self.vantages[vantage] {
+            Owner::Client => Side::Client,
+            Owner::Server(_) => Side::Server,
+            Owner::Proxy if before_proxy => Side::Server,
+            Owner::Proxy => Side::Client,
+            Owner::Nobody => return Heading::In,
+        };
+        if own == sender {
+            Heading::Out
+        } else {
+            Heading::In
+        }
     }
 
     pub fn box_place(&self, number: usize) -> Option<usize> {

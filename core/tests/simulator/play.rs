@@ -6,7 +6,7 @@ use parallax_core::time::{MILLISECOND, SECOND};
 use parallax_core::{Endpoint, Vantage, VantageKind};
 
 use crate::archive::{Archive, Record};
-use crate::capture::{Recorder, trouble};
+use crate::capture::{Recorder, equip};
 use crate::chance::{Chance, mix};
 use crate::hosts::{CLOSED_PORT, Connection, Gone, Socket, Stack, State};
 use crate::middlebox::{Injector, Kind};
@@ -61,10 +61,9 @@ fn recorders(
         let kind = address.map_or(VantageKind::Hop, |address| VantageKind::Host {
             addresses: vec![address],
         });
-        let mut recorder = Recorder::new(Vantage { name, kind }, *owner);
-        features.extend(trouble(&mut recorder, population, chance));
-        all.push(recorder);
+        all.push(Recorder::new(Vantage { name, kind }, *owner));
     }
+    features.extend(equip(&mut all, population, chance));
     all
 }
 

@@ -187,6 +187,33 @@ fn breakdown(out: &mut String, title: &str, rows: &[(&&str, &Slice)]) -> std::fm
     Ok(())
 }
 
+/// A line for each wrong verdict, or for each that is not exact.
+pub fn wrong(run: &Run, exact: bool) -> String {
+    let mut out = String::new();
+    for scored in score(run).verdicts {
+        let fine = if exact {
+            scored.exact
+        } else {
+            matches!(scored.grade, Grade::Right | Grade::Open)
+        };
+        if fine {
+            continue;
+        }
+        let truth = scored.truth.map_or("nobody", |truth| truth.story);
+        writeln!(
+            out,
+            "seed {} {:?} {truth} at {} (between {:?}): {}",
+            run.seed,
+            scored.grade,
+            scored.report.confidence,
+            scored.report.between,
+            run.features.join(", ")
+        )
+        .expect("a string takes everything");
+    }
+    out
+}
+
 /// Network, packets per vantage, truth, and verdicts with their evidence.
 pub fn tell(run: &Run) -> String {
     let mut out = String::new();

@@ -22,8 +22,6 @@ pub struct Reset {
     pub story: &'static str,
     /// Causes that are right answers; empty where the list has none for it.
     pub causes: &'static [Cause],
-    /// True time, nanoseconds.
-    pub sent: i64,
     /// Place of the line at which it disappeared.
     pub lost_at: Option<usize>,
     /// Vantages that recorded it.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use parallax_core::report::{Cause, Side};
 use parallax_core::time::MILLISECOND;
 
-use crate::capture::Recorder;
+use crate::capture::{Passing, Recorder};
 use crate::chance::Chance;
 use crate::hosts::{Connection, Gone, Socket};
 use crate::middlebox::Injector;
@@ -133,7 +133,6 @@ impl World {
             maker,
             story,
             causes,
-            sent: self.now,
             lost_at: None,
             recorded: Vec::new(),
         });
@@ -183,13 +182,12 @@ impl World {
     fn tap(&mut self, place: usize, vantage: usize, flight: &[(i64, Packet)]) {
         for (time, packet) in flight {
             let connection = &self.connections[packet.connection];
-            let seen = self.recorders[vantage].record(
-                *time,
-                packet,
-                &connection.views[place],
-                connection.content(),
-                &mut self.chance,
-            );
+            let passing = Passing {
+                view: &connection.views[place],
+                content: connection.content(),
+                heading: self.network.heading(place, packet.sender),
+            };
+            let seen = self.recorders[vantage].record(*time, packet, passing, &mut self.chance);
             if let (true, Some(reset)) = (seen, packet.reset) {
                 self.resets[reset].recorded.push(vantage);
             }
