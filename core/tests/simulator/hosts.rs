@@ -27,6 +27,9 @@ pub struct Stack {
     pub offloads: bool,
 }
 
+/// The shift that every host's window scale option says.
+const SCALE: u8 = 7;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
     /// No socket: what comes is answered with RST.
@@ -64,6 +67,8 @@ pub struct Socket {
     pub fin_got: bool,
     /// In-order octets from the peer.
     pub got: u64,
+    /// Its program has stopped reading: the window shrinks.
+    pub unread: bool,
     pending: Vec<Sent>,
     ahead: Vec<(u32, u32)>,
     tries: u32,
@@ -101,6 +106,7 @@ impl Socket {
             fin_sent: false,
             fin_got: false,
             got: 0,
+            unread: false,
             pending: Vec::new(),
             ahead: Vec::new(),
             tries: 0,
@@ -190,7 +196,7 @@ impl World {
             len: segment.len,
             options: Options {
                 mss: opens.then_some(MSS as u16 + 60),
-                scale: opens.then_some(7),
+                scale: opens.then_some(SCALE),
                 stamps: (socket.stack.stamps && !bare).then_some((stamp, socket.echo)),
             },
             ttl: if reset {
@@ -440,6 +446,10 @@ impl World {
         socket.ahead.retain(|range| since(range.1, expected) > 0);
         let fresh = expected.wrapping_sub(start);
         socket.got += u64::from(fresh);
+        if socket.unread {
+            let left = socket.stack.window.saturating_sub((fresh >> SCALE) as u16);
+            socket.stack.window = left.max(1);
+        }
         fresh
     }
 

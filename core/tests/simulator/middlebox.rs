@@ -1,6 +1,6 @@
 //! Boxes that forge resets: what sets them off, and what their packets look like.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use parallax_core::report::{Cause, Side};
 use parallax_core::time::{MILLISECOND, SECOND};
@@ -114,6 +114,8 @@ pub struct Injector {
     /// Connections in a hundred that it takes offence at.
     share: u64,
     salt: u64,
+    /// Connections that it leaves alone.
+    pub spared: HashSet<usize>,
     watched: HashMap<usize, Watched>,
 }
 
@@ -184,9 +186,10 @@ impl Injector {
             share: if kind.is_idle() {
                 100
             } else {
-                30 + chance.below(30)
+                8 + chance.below(25)
             },
             salt: chance.number(),
+            spared: HashSet::new(),
             watched: HashMap::new(),
         }
     }
@@ -204,7 +207,7 @@ impl Injector {
     }
 
     fn offends(&self, connection: usize) -> bool {
-        mix(self.salt ^ connection as u64) % 100 < self.share
+        !self.spared.contains(&connection) && mix(self.salt ^ connection as u64) % 100 < self.share
     }
 
     /// Notes a packet that passes; whether it sets the box off.

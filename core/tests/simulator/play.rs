@@ -31,7 +31,16 @@ pub fn play(seed: u64, population: Population) -> Run {
         .collect();
     let recorders = recorders(&network, population, &mut features, &mut chance);
     let mut world = World::new(chance, network, boxes, recorders);
-    populate(&mut world, &mut features);
+    let mut cast = cast(&mut world, &features);
+    populate(&mut world, &mut cast);
+    if population == Population::Sound {
+        // Ordinary traffic before and after shows that every vantage was there all the time.
+        let before = EPOCH - 4 * SECOND - 20 * world.round_trip();
+        bookends(&mut world, &mut cast, before);
+        world.run();
+        let after = world.now + SECOND;
+        bookends(&mut world, &mut cast, after);
+    }
     world.run();
     let (records, configured) = hand_in(&mut world, population);
     features.sort_unstable();
@@ -127,15 +136,17 @@ struct Call {
     ending: Ending,
     start: i64,
     service: u16,
+    /// The branch of a connection that is left alone.
+    branch: Option<u8>,
 }
 
-fn populate(world: &mut World, features: &mut Vec<&'static str>) {
+fn cast(world: &mut World, features: &[&'static str]) -> Cast {
     let crowd = features.contains(&"source NAT") && world.chance.percent(60);
     let clients = if crowd {
         3 + world.chance.below(8)
     } else {
         1 + world.chance.below(2)
-    } as u8;
+    };
     let branches = world.network.branches;
     let mut cast = Cast {
         clients: (0..clients).map(|_| stack(&mut world.chance)).collect(),
@@ -144,9 +155,27 @@ fn populate(world: &mut World, features: &mut Vec<&'static str>) {
         next_port: 32_768 + world.chance.below(20_000) as u16,
     };
     cast.clients[0].offloads = features.contains(&"offload at the client");
-    if features.contains(&"offload at the server") {
-        cast.servers[0].offloads = world.network.offloads_at_server(0);
+    for (branch, server) in (0..).zip(&mut cast.servers) {
+        server.offloads = world.network.offloads_at_server(branch);
     }
+    cast
+}
+
+/// A connection by each branch that nothing happens to.
+fn bookends(world: &mut World, cast: &mut Cast, start: i64) {
+    for branch in 0..world.network.branches {
+        let call = Call {
+            client: 0,
+            ending: Ending::Close(Side::Client),
+            start,
+            service: 443,
+            branch: Some(branch),
+        };
+        begin(world, cast, &call);
+    }
+}
+
+fn populate(world: &mut World, cast: &mut Cast) {
     let targets = 1 + world.chance.below(3);
     let mut calls: Vec<Call> = Vec::new();
     for index in 0..targets + 2 + world.chance.below(4) {
@@ -157,7 +186,7 @@ fn populate(world: &mut World, features: &mut Vec<&'static str>) {
         };
         calls.push(call(world, 0, ending));
     }
-    for client in 1..clients {
+    for client in 1..cast.clients.len() as u8 {
         let ending = if world.chance.percent(15) {
             Ending::random(&mut world.chance)
         } else {
@@ -166,7 +195,7 @@ fn populate(world: &mut World, features: &mut Vec<&'static str>) {
         calls.push(call(world, client, ending));
     }
     for call in calls {
-        begin(world, &mut cast, &call);
+        begin(world, cast, &call);
     }
 }
 
@@ -176,23 +205,25 @@ fn call(world: &mut World, client: u8, ending: Ending) -> Call {
         ending,
         start: EPOCH + world.chance.between(0, 2000) * MILLISECOND,
         service: world.chance.pick(&[443, 443, 8443]),
+        branch: None,
     }
 }
 
 /// Sets up a call's connections and has it begin.
 fn begin(world: &mut World, cast: &mut Cast, call: &Call) {
-    let branch = if world.network.branches > 1 {
-        world.chance.below(u64::from(world.network.branches)) as u8
-    } else {
-        0
-    };
+    let any = world.chance.below(u64::from(world.network.branches)) as u8;
+    let branch = call.branch.unwrap_or(any);
     let server_branch = if world.network.balanced { branch } else { 0 };
     let last = world.network.places.len() - 1;
     let first = entry(world, call.client);
     cast.next_port += 1 + world.chance.below(30) as u16;
     let client = Endpoint::new(world.network.client(call.client), cast.next_port);
     let translated = world.network.translates_destination();
-    let service = if translated { 443 } else { call.service };
+    let service = match call.ending {
+        _ if translated => 443,
+        Ending::ClosedPort => 9999,
+        _ => call.service,
+    };
     let server = Endpoint::new(world.network.server(server_branch), service);
     let server_stack = cast.servers[server_branch as usize];
     let client_stack = cast.clients[call.client as usize];
@@ -219,7 +250,13 @@ fn begin(world: &mut World, cast: &mut Cast, call: &Call) {
     if matches!(call.ending, Ending::Reuse) && front == back {
         reuse(world, front, call.start);
     }
-    aim(world, front, call.start);
+    if call.branch.is_some() {
+        for injector in &mut world.boxes {
+            injector.spared.extend([front, back]);
+        }
+    } else {
+        aim(world, front, call.start);
+    }
 }
 
 /// Where a client's packets come upon the line: the first at its end, others behind its own access.

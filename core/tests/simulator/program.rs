@@ -188,6 +188,7 @@ impl World {
             Ending::Unread(side) => {
                 self.later(talk, side.other(), 1);
                 let (connection, side) = ends(side, &self.talks);
+                self.socket(connection, side).unread = true;
                 let delay = 2 * self.round_trip() + 3 * MILLISECOND;
                 self.after(delay, Event::Abort(connection, side, UNREAD));
             }

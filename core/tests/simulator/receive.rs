@@ -10,7 +10,7 @@ use crate::world::{Event, MICROSECOND, World};
 
 const AFTER_FORGED: Gone = Gone {
     story: "no socket after a reset",
-    causes: &[Cause::NoSocket],
+    causes: &[Cause::NoSocket, Cause::SynAckRefused],
 };
 const LATE: Gone = Gone {
     story: "data after close",
@@ -193,12 +193,26 @@ impl World {
 
     /// The socket takes a RST. A proxy passes it on.
     fn die(&mut self, connection: usize, side: Side) {
-        self.socket(connection, side).go(AFTER_FORGED);
+        let socket = self.socket(connection, side);
+        let half = socket.state == State::SynReceived;
+        socket.go(AFTER_FORGED);
+        if half {
+            // Only the half-open connection dies, the listener stays.
+            self.listen_again(connection, side);
+            return;
+        }
         let Some((other, there)) = self.connections[connection].relay_of(side) else {
             return;
         };
         self.now += self.chance.between(20, 2000) * MICROSECOND;
         self.abort(other, there, PROXY);
+    }
+
+    fn listen_again(&mut self, connection: usize, side: Side) {
+        let initial = self.connections[connection].initial[side as usize];
+        let socket = self.socket(connection, side);
+        socket.state = State::Listen;
+        socket.next = initial;
     }
 
     pub fn probe(&mut self, connection: usize, side: Side, left: u32) {
