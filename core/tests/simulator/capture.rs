@@ -267,7 +267,7 @@ impl Recorder {
 
 fn ships_always(digest: &Digest) -> bool {
     let sample = u64::from(digest.seq.0) << 32 | u64::from(digest.ack.0);
-    digest.flags.0 & 7 != 0 || mix(sample) % 16 == 0
+    digest.flags.0 & 7 != 0 || mix(sample).is_multiple_of(16)
 }
 
 /// Troubles that a run has, each at some of its vantages.

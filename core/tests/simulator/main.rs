@@ -6,6 +6,7 @@
 mod archive;
 mod capture;
 mod chance;
+mod forgery;
 mod hosts;
 mod middlebox;
 mod network;
@@ -15,13 +16,17 @@ mod program;
 mod receive;
 mod report;
 mod score;
+mod send;
+mod tally;
+mod topology;
+mod traffic;
 mod truth;
 mod world;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use network::Population;
-use score::Tally;
+use tally::Tally;
 
 /// Plays runs until so many resets were recorded somewhere. The result does not depend on the machine.
 fn simulate(resets: u64, population: Population) -> Tally {

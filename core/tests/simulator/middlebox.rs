@@ -3,12 +3,10 @@
 use std::collections::{HashMap, HashSet};
 
 use parallax_core::report::{Cause, Side};
-use parallax_core::time::{MILLISECOND, SECOND};
+use parallax_core::time::SECOND;
 
 use crate::chance::{Chance, mix};
-use crate::packet::{ACK, FIN, NS, Options, Packet, RST, SYN};
-use crate::truth::Maker;
-use crate::world::{Event, MICROSECOND, World};
+use crate::packet::{ACK, FIN, NS, Packet, RST, SYN};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -71,7 +69,7 @@ impl Kind {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Trigger {
+pub enum Trigger {
     Syn,
     SynAck,
     /// The n-th payload segment of a side.
@@ -82,7 +80,7 @@ enum Trigger {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ttl {
+pub enum Ttl {
     Own(u8),
     /// What the claimed sender's packets have here.
     Copied,
@@ -91,7 +89,7 @@ enum Ttl {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Mark {
+pub enum Mark {
     Zero,
     /// Of the packet that set it off.
     Trigger,
@@ -103,40 +101,40 @@ enum Mark {
 #[derive(Debug)]
 pub struct Injector {
     pub kind: Kind,
-    trigger: Trigger,
-    ttl: Ttl,
-    id: Mark,
-    window: Mark,
+    pub trigger: Trigger,
+    pub ttl: Ttl,
+    pub id: Mark,
+    pub window: Mark,
     /// It withholds what set it off, and all that follows.
-    drops: bool,
+    pub drops: bool,
     /// Its packets carry a link-layer address of its own.
-    own_link: bool,
+    pub own_link: bool,
     /// Connections in a hundred that it takes offence at.
     share: u64,
-    salt: u64,
+    pub salt: u64,
     /// Connections that it leaves alone.
     pub spared: HashSet<usize>,
-    watched: HashMap<usize, Watched>,
+    pub watched: HashMap<usize, Watched>,
 }
 
 /// What a box knows of a connection.
 #[derive(Debug, Default)]
-struct Watched {
-    payloads: [u32; 2],
+pub struct Watched {
+    pub payloads: [u32; 2],
     /// TTL, IP ID and link address of each side's last packet.
-    last: [Option<(u8, u16, u8)>; 2],
-    at: Option<i64>,
-    fired: bool,
+    pub last: [Option<(u8, u16, u8)>; 2],
+    pub at: Option<i64>,
+    pub fired: bool,
 }
 
 /// One forged packet, relative to what set it off.
 #[derive(Debug, Clone, Copy)]
-struct Shape {
+pub struct Shape {
     /// Towards the sender of the trigger, in its peer's name.
-    back: bool,
-    shift: u32,
-    flags: u16,
-    window: Option<u16>,
+    pub back: bool,
+    pub shift: u32,
+    pub flags: u16,
+    pub window: Option<u16>,
 }
 
 impl Injector {
@@ -211,7 +209,7 @@ impl Injector {
     }
 
     /// Notes a packet that passes; whether it sets the box off.
-    fn watch(&mut self, at: i64, packet: &Packet) -> bool {
+    pub fn watch(&mut self, at: i64, packet: &Packet) -> bool {
         let offends = self.offends(packet.connection);
         let trigger = self.trigger;
         let watched = self.watched.entry(packet.connection).or_default();
@@ -236,7 +234,7 @@ impl Injector {
         fires
     }
 
-    fn withholds(&self, connection: usize) -> bool {
+    pub fn withholds(&self, connection: usize) -> bool {
         self.drops
             && self
                 .watched
@@ -244,7 +242,7 @@ impl Injector {
                 .is_some_and(|watched| watched.fired)
     }
 
-    fn shapes(&self, trigger: &Packet) -> Vec<Shape> {
+    pub fn shapes(&self, trigger: &Packet) -> Vec<Shape> {
         let answers = if trigger.has(ACK) { RST } else { RST | ACK };
         let both = |flags: u16, shifts: &[u32]| {
             [true, false]
@@ -279,7 +277,7 @@ impl Injector {
         }
     }
 
-    fn causes(&self) -> &'static [Cause] {
+    pub fn causes(&self) -> &'static [Cause] {
         match (self.kind, self.trigger) {
             (Kind::Blind, _) => &[Cause::BlindAttack],
             (Kind::OffPath, _) => &[Cause::InjectedOffPath],
@@ -300,166 +298,5 @@ fn shape(back: bool, flags: u16, shift: u32) -> Shape {
         shift,
         flags,
         window: None,
-    }
-}
-
-impl World {
-    /// A box looks at what passes it.
-    pub fn inspect(&mut self, injector: usize, place: usize, flight: &mut Vec<(i64, Packet)>) {
-        let mut kept = Vec::with_capacity(flight.len());
-        for (time, packet) in flight.drain(..) {
-            if self.boxes[injector].watch(time, &packet) {
-                self.strike(injector, place, time, &packet);
-            }
-            if self.boxes[injector].withholds(packet.connection) {
-                self.lose(&packet, place);
-            } else {
-                kept.push((time, packet));
-            }
-        }
-        *flight = kept;
-    }
-
-    fn strike(&mut self, injector: usize, place: usize, time: i64, trigger: &Packet) {
-        let mut at = time + self.chance.between(10, 1500) * MICROSECOND;
-        let shapes = self.boxes[injector].shapes(trigger);
-        for (index, shape) in shapes.into_iter().enumerate() {
-            let packet = self.forge(injector, place, trigger, shape, index);
-            at += self.chance.between(1, 60) * MICROSECOND;
-            self.at(at, Event::Forge(place, packet));
-        }
-    }
-
-    fn forge(
-        &mut self,
-        injector: usize,
-        place: usize,
-        trigger: &Packet,
-        shape: Shape,
-        index: usize,
-    ) -> Packet {
-        let sender = if shape.back {
-            trigger.sender.other()
-        } else {
-            trigger.sender
-        };
-        let zero = self.carried_zero(trigger.connection, place, sender);
-        let fresh = shape.back && !trigger.has(ACK);
-        let drops = self.boxes[injector].drops;
-        let seq = match (shape.back, fresh) {
-            (_, true) => zero,
-            (true, _) => trigger.ack,
-            (false, _) if drops => trigger.seq,
-            (false, _) => trigger.end(),
-        };
-        let nonce = shape.flags & NS != 0;
-        let ack = if shape.back {
-            trigger.end().wrapping_sub(u32::from(nonce))
-        } else {
-            trigger.ack
-        };
-        let mut packet = Packet {
-            connection: trigger.connection,
-            sender,
-            seq: seq.wrapping_add(shape.shift),
-            ack: if shape.flags & ACK == 0 { 0 } else { ack },
-            flags: shape.flags,
-            window: 0,
-            len: 0,
-            options: Options::default(),
-            ttl: 64,
-            id: 0,
-            link: 100 + injector as u8,
-            reset: None,
-        };
-        self.dress(injector, Some(trigger), &mut packet, index);
-        packet.window = shape.window.unwrap_or(packet.window);
-        self.note_forged(injector, place, &mut packet);
-        packet
-    }
-
-    fn note_forged(&mut self, injector: usize, place: usize, packet: &mut Packet) {
-        let (story, causes) = {
-            let injector = &self.boxes[injector];
-            (injector.kind.story(), injector.causes())
-        };
-        self.note(packet, Maker::Forged { place }, story, causes);
-    }
-
-    /// The number that is carried as 0 there.
-    fn carried_zero(&self, connection: usize, place: usize, sender: Side) -> u32 {
-        let view = &self.connections[connection].views[place];
-        0_u32.wrapping_sub(view.shift[sender as usize])
-    }
-
-    /// TTL, IP ID, window and link address as this box chooses them.
-    fn dress(
-        &mut self,
-        injector: usize,
-        trigger: Option<&Packet>,
-        packet: &mut Packet,
-        index: usize,
-    ) {
-        let random = self.chance.number();
-        let injector = &self.boxes[injector];
-        let watched = injector.watched.get(&packet.connection);
-        let last = watched.and_then(|watched| watched.last[packet.sender as usize]);
-        packet.ttl = match (injector.ttl, last) {
-            (Ttl::Own(ttl), _) => ttl,
-            (Ttl::Copied, Some((ttl, _, _))) => ttl,
-            (Ttl::Copied, None) => 64,
-            (Ttl::Random, _) => 30 + (random % 220) as u8,
-            (Ttl::Swept, _) => 40 + (injector.salt % 80) as u8 + index as u8,
-        };
-        let mark =
-            |mark: Mark, of_trigger: Option<u16>, of_sender: Option<u16>, salt: u32| match mark {
-                Mark::Zero => 0,
-                Mark::Trigger => of_trigger.unwrap_or(0),
-                Mark::Sender => of_sender.unwrap_or(0),
-                Mark::Random => (random >> salt) as u16,
-            };
-        let ids = (trigger.map(|trigger| trigger.id), last.map(|(_, id, _)| id));
-        packet.id = mark(injector.id, ids.0, ids.1, 16);
-        let windows = trigger.map(|trigger| trigger.window);
-        packet.window = mark(injector.window, windows, windows, 32);
-        if let (false, Some((_, _, link))) = (injector.own_link, last) {
-            packet.link = link;
-        }
-    }
-
-    /// A spoofing sender guesses a number. What it sends enters the line at its box's place.
-    pub fn guess(&mut self, injector: usize, connection: usize, left: u32) {
-        let Some(place) = self.network.box_place(injector) else {
-            return;
-        };
-        let span = self.connections[connection].span;
-        if left == 0 || !(span.0..=span.1).contains(&place) {
-            return;
-        }
-        let sender = if self.boxes[injector].salt & 1 == 0 {
-            Side::Client
-        } else {
-            Side::Server
-        };
-        let mut packet = Packet {
-            connection,
-            sender,
-            seq: self.chance.number() as u32,
-            ack: 0,
-            flags: RST,
-            window: 0,
-            len: 0,
-            options: Options::default(),
-            ttl: 64,
-            id: 0,
-            link: 100,
-            reset: None,
-        };
-        self.dress(injector, None, &mut packet, 0);
-        self.note_forged(injector, place, &mut packet);
-        let now = self.now;
-        self.travel(sender, Some(place), vec![(now, packet)]);
-        let delay = self.chance.between(1, 40) * MILLISECOND;
-        self.after(delay, Event::Guess(injector, connection, left - 1));
     }
 }

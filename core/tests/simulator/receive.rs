@@ -4,8 +4,9 @@ use parallax_core::TcpSeq;
 use parallax_core::report::{Cause, Side};
 use parallax_core::time::MILLISECOND;
 
-use crate::hosts::{Gone, NO_SOCKET, Segment, State};
+use crate::hosts::{Gone, NO_SOCKET, State};
 use crate::packet::{ACK, FIN, Packet, RST, SYN};
+use crate::send::Segment;
 use crate::world::{Event, MICROSECOND, World};
 
 const AFTER_FORGED: Gone = Gone {
@@ -106,7 +107,7 @@ impl World {
         }
     }
 
-    /// TIME_WAIT answers what it does not expect with the last acknowledgement.
+    /// `TIME_WAIT` answers what it does not expect with the last acknowledgement.
     fn wait(&mut self, side: Side, packet: &Packet) {
         if packet.has(SYN) || packet.len > 0 || packet.has(FIN) {
             self.acknowledge(packet.connection, side);

@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use crate::network::Element;
 use crate::play::Run;
-use crate::score::{BINS, Bin, Grade, Slice, Tally, score};
+use crate::score::{Grade, score};
+use crate::tally::{BINS, Bin, Slice, Tally};
 
 fn share(part: u64, whole: u64) -> String {
     format!("{:.2} %", 100.0 * part as f64 / (whole as f64).max(1.0))

@@ -166,7 +166,7 @@ impl World {
         match self.network.places[place].element {
             Element::Tap(vantage) => self.tap(place, vantage, flight),
             Element::Link(_) => self.link(place, sender, flight),
-            Element::Router | Element::Translator(_) => self.route(place, flight),
+            Element::Router | Element::Translator(_) => route(place, flight),
             Element::SetTtl(ttl) => {
                 for (_, packet) in flight {
                     packet.ttl = ttl;
@@ -227,16 +227,16 @@ impl World {
         }
     }
 
-    fn route(&mut self, place: usize, flight: &mut [(i64, Packet)]) {
-        for (time, packet) in flight {
-            packet.ttl = packet.ttl.saturating_sub(1).max(1);
-            packet.link = place as u8;
-            *time += 20 * MICROSECOND;
-        }
-    }
-
     pub fn round_trip(&self) -> i64 {
         self.network.round_trip.max(MILLISECOND / 10)
+    }
+}
+
+fn route(place: usize, flight: &mut [(i64, Packet)]) {
+    for (time, packet) in flight {
+        packet.ttl = packet.ttl.saturating_sub(1).max(1);
+        packet.link = place as u8;
+        *time += 20 * MICROSECOND;
     }
 }
 
