@@ -3,6 +3,7 @@
 
 use parallax_core::report::{Cause, Side};
 
+use crate::chance::mix;
 use crate::packet::{Content, View};
 
 /// What tells one stack's packets from another's.
@@ -77,6 +78,8 @@ pub struct Socket {
     pub epoch: u64,
     pub id: u16,
     pub echo: u32,
+    /// Where this connection's time stamps begin (RFC 7323, 5.4: at random).
+    pub stamps_from: u32,
     /// Why it is gone, for the resets that it answers with.
     pub gone: Gone,
 }
@@ -115,6 +118,7 @@ impl Socket {
             epoch: 0,
             id,
             echo: 0,
+            stamps_from: mix(u64::from(isn) << 16 | u64::from(id)) as u32,
             gone: NO_SOCKET,
         }
     }

@@ -62,6 +62,9 @@ fn simulate(resets: u64, population: Population) -> Tally {
     total
 }
 
+/// Boxes of 14 kinds, endpoints for 14 reasons.
+const STORIES: usize = 28;
+
 fn wanted(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
@@ -70,6 +73,16 @@ fn wanted(name: &str) -> Option<u64> {
 fn with_all_troubles_of_the_field_confidence_is_worth_what_it_says() {
     let tally = simulate(4000, Population::Troubled);
     println!("{}", tally.tables());
+    let rare: Vec<_> = tally
+        .stories
+        .iter()
+        .filter(|story| story.1.verdicts < 5)
+        .collect();
+    assert!(
+        tally.stories.len() == STORIES && rare.is_empty(),
+        "{} kinds of resets, too few of {rare:?}",
+        tally.stories.len()
+    );
     let accusations = tally.sure_accusations.len() as u64;
     assert!(
         accusations * 1000 <= tally.resets,
@@ -103,6 +116,17 @@ fn where_every_vantage_is_sound_origin_and_place_are_exact() {
         "{} of {verdicts} exact",
         tally.exact
     );
+}
+
+#[test]
+fn a_seed_plays_the_same_run_again() {
+    for seed in 0..10 {
+        let (one, again) = (
+            play::play(seed, Population::Troubled),
+            play::play(seed, Population::Troubled),
+        );
+        assert!(one.verdicts == again.verdicts, "seed {seed}");
+    }
 }
 
 #[test]

@@ -109,6 +109,8 @@ pub struct Injector {
     pub drops: bool,
     /// Its packets carry a link-layer address of its own.
     pub own_link: bool,
+    /// It sends to one side only: towards the trigger's sender, or on.
+    pub one_way: Option<bool>,
     /// Connections in a hundred that it takes offence at.
     share: u64,
     pub salt: u64,
@@ -181,6 +183,7 @@ impl Injector {
             window,
             drops: kind == Kind::LinuxReject || kind.is_idle() || chance.percent(30),
             own_link: chance.percent(50),
+            one_way: chance.percent(25).then(|| chance.percent(60)),
             share: if kind.is_idle() {
                 100
             } else {
@@ -243,6 +246,15 @@ impl Injector {
     }
 
     pub fn shapes(&self, trigger: &Packet) -> Vec<Shape> {
+        let mut shapes = self.both_ways(trigger);
+        let wanted = |shape: &Shape| self.one_way.is_none_or(|back| shape.back == back);
+        if shapes.iter().any(wanted) {
+            shapes.retain(wanted);
+        }
+        shapes
+    }
+
+    fn both_ways(&self, trigger: &Packet) -> Vec<Shape> {
         let answers = if trigger.has(ACK) { RST } else { RST | ACK };
         let both = |flags: u16, shifts: &[u32]| {
             [true, false]

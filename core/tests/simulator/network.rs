@@ -24,6 +24,8 @@ pub struct Link {
     pub jitter: i64,
     /// Share of packets that it loses.
     pub loss: f64,
+    /// Share of resets that something there filters.
+    pub resets: f64,
 }
 
 /// Address translation, as it changes what comes from the client's side.

@@ -45,7 +45,8 @@ impl World {
             options: Options {
                 mss: opens.then_some(MSS as u16 + 60),
                 scale: opens.then_some(SCALE),
-                stamps: (socket.stack.stamps && !bare).then_some((stamp, socket.echo)),
+                stamps: (socket.stack.stamps && !bare)
+                    .then_some((stamp.wrapping_add(socket.stamps_from), socket.echo)),
             },
             ttl: if reset {
                 socket.stack.reset_ttl

@@ -171,7 +171,9 @@ impl Slice {
             Grade::Open => self.open += 1,
             wrong => {
                 *self.grades.entry(wrong).or_default() += 1;
-                self.seeds.push(seed);
+                if self.seeds.last() != Some(&seed) {
+                    self.seeds.push(seed);
+                }
             }
         }
     }

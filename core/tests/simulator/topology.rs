@@ -102,16 +102,36 @@ impl Builder<'_> {
     }
 
     fn middle(&mut self, taps: usize) {
+        // A vantage in each direction takes the place of one in both.
+        let apart = taps > 0 && taps < 7 && !self.sound() && self.feature("asymmetric routing", 8);
+        let split = if apart {
+            self.chance.below(taps as u64) as usize
+        } else {
+            usize::MAX
+        };
         for index in 0..=taps {
             let link = self.link(taps + 1 - index);
             self.push(link);
             for _ in 0..self.chance.below(3) {
                 self.push(Element::Router);
             }
-            if index < taps {
+            if index == split {
+                self.tap_apart();
+            } else if index < taps {
                 let tap = self.tap(Owner::Nobody);
                 self.push(tap);
                 self.route_partly();
+            }
+        }
+    }
+
+    /// Asymmetric routing: what each side sends comes past a vantage of its own.
+    fn tap_apart(&mut self) {
+        for side in [Side::Client, Side::Server] {
+            let tap = self.tap(Owner::Nobody);
+            self.push(tap);
+            if let Some(last) = self.network.places.last_mut() {
+                last.only = Some(side);
             }
         }
     }
@@ -150,10 +170,12 @@ impl Builder<'_> {
         if loss > 0.0 && !self.network.features.contains(&"network loss") {
             self.network.features.push("network loss");
         }
+        let filters = self.feature("resets filtered", 2);
         Element::Link(Link {
             delay: delay + 2000,
             jitter,
             loss,
+            resets: if filters { 0.5 } else { 0.0 },
         })
     }
 
@@ -166,6 +188,14 @@ impl Builder<'_> {
             let translator = Translator {
                 source: Some(self.network.address(2, 1)),
                 ports: self.chance.percent(70),
+                destination: None,
+            };
+            self.insert(from, Element::Translator(translator));
+        }
+        if self.network.features.contains(&"source NAT") && self.feature("NAT behind NAT", 15) {
+            let translator = Translator {
+                source: Some(self.network.address(2, 2)),
+                ports: true,
                 destination: None,
             };
             self.insert(from, Element::Translator(translator));

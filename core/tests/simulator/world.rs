@@ -10,7 +10,7 @@ use crate::chance::Chance;
 use crate::hosts::{Connection, Gone, Socket};
 use crate::middlebox::Injector;
 use crate::network::{Element, Network};
-use crate::packet::Packet;
+use crate::packet::{Packet, RST};
 use crate::program::Talk;
 use crate::truth::{Maker, Reset};
 
@@ -200,7 +200,8 @@ impl World {
         };
         let mut kept = Vec::with_capacity(flight.len());
         for (time, packet) in flight.drain(..) {
-            if self.chance.share() < link.loss {
+            let filtered = packet.has(RST) && self.chance.share() < link.resets;
+            if filtered || self.chance.share() < link.loss {
                 self.lose(&packet, place);
                 continue;
             }
