@@ -71,6 +71,8 @@ fn reset(last: u32) -> ResetReport {
         evidence: Vec::new(),
         path: names(&NAMES),
         clocks: Vec::new(),
+        names: Vec::new(),
+        changes: Vec::new(),
     }
 }
 

@@ -1,9 +1,10 @@
 //! Resets while a connection is being opened.
 
 use super::{Finding, Scenery};
+use crate::flow::Endpoint;
 use crate::judge::wording::duration;
 use crate::report::{Cause, Side};
-use crate::scene::{Seen, corrected};
+use crate::scene::Seen;
 use crate::seq::TcpSeq;
 use crate::time::SECOND;
 
@@ -28,7 +29,7 @@ pub(super) fn answer_to_syn<'a>(s: &Scenery<'a, '_>) -> Option<Finding<'a>> {
     if let Some(text) = time_wait(s, syn.digest.seq) {
         return Some(Finding::new(Cause::TimeWaitReuse, Some(syn), text));
     }
-    let port = s.scene.ends.endpoint(s.sender());
+    let port = nearest_name(s);
     Some(match accepted_around(s, ACCEPTED_AROUND) {
         Some(gap) => Finding::new(
             Cause::ListenerOverloaded,
@@ -50,19 +51,39 @@ pub(super) fn answer_to_syn<'a>(s: &Scenery<'a, '_>) -> Option<Finding<'a>> {
     })
 }
 
+/// The sender's address and port as they are called nearest to it: further on one name may stand for many
+/// hosts.
+fn nearest_name(s: &Scenery<'_, '_>) -> Endpoint {
+    let case = &s.all[s.index].case;
+    let first = case.views.iter().find_map(|view| {
+        s.scene
+            .life(view.vantage, case.life)
+            .find(|seen| seen.sender != s.sender())
+            .map(|seen| seen.carried.tuple.dst)
+    });
+    first.unwrap_or_else(|| s.scene.ends.endpoint(s.sender()))
+}
+
 /// Time between the reset and the nearest SYN+ACK from the same address and port, if within `most`.
 fn accepted_around(s: &Scenery<'_, '_>, most: i64) -> Option<i64> {
-    let port = s.scene.ends.endpoint(s.sender());
+    let port = nearest_name(s);
     let now = s.transcript.reset.at;
     let mut nearest = None;
+    let mut take = |at: i64| {
+        let gap = (at - now).abs();
+        if gap <= most && nearest.is_none_or(|known| gap < known) {
+            nearest = Some(gap);
+        }
+    };
     for (index, vantage) in s.scene.evidence.vantages.iter().enumerate() {
-        let offset = s.scene.path.offsets[index].unwrap_or(0);
-        for digest in vantage.nearby.handshakes().iter().chain(&vantage.segments) {
+        for digest in vantage.nearby.handshakes() {
             if digest.is_syn_ack() && digest.tuple.src == port {
-                let gap = (corrected(digest, offset) - now).abs();
-                if gap <= most && nearest.is_none_or(|known| gap < known) {
-                    nearest = Some(gap);
-                }
+                take(s.scene.moment(index, digest));
+            }
+        }
+        for seen in &s.scene.seen[index] {
+            if seen.carried.is_syn_ack() && seen.carried.tuple.src == port {
+                take(seen.at);
             }
         }
     }
