@@ -15,6 +15,7 @@ use crate::flow::Flow;
 use crate::judge::{self, Judged};
 use crate::vantage::Vantage;
 use kin::Kin;
+pub use interest::{APART, CARRIERS_MAX};
 use interest::{Interest, Openings, Payloads};
 use nearby::Nearby;
 

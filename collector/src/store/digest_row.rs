@@ -42,12 +42,6 @@ pub(super) struct DigestRow {
     link_source: Option<Mac>,
 }
 
-impl DigestRow {
-    pub fn is_rst(&self) -> bool {
-        self.flags & TcpFlags::RST.0.cast_signed() != 0
-    }
-}
-
 /// Bits of column `marks`, as in the protocol's `DigestBatch.marks`.
 pub(super) mod marks {
     pub const DONT_FRAGMENT: i16 = 1;

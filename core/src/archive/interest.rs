@@ -216,9 +216,9 @@ struct Sought {
 
 /// Payloads shorter than this are too alike, and so are those that more flows carry.
 const PAYLOAD_TELLS: u32 = 16;
-pub(super) const CARRIERS_MAX: usize = 16;
-/// Clocks may differ by so much, and a proxy may hold a payload for a while.
-const APART: i64 = 20 * crate::time::SECOND;
+pub const CARRIERS_MAX: usize = 16;
+/// Clocks may differ by so much, and a proxy may hold a payload for a while; nanoseconds.
+pub const APART: i64 = 20 * crate::time::SECOND;
 
 impl Payloads {
     /// Takes a segment of a flow with a reset.
