@@ -2,11 +2,12 @@
 #   make demo    a lab with a firewall, live agents and a collector; verdicts in under a minute
 #   make test    every test
 #   make bench   the numbers of the README's table
+#   make calibrate   what confidence is worth, over 100,000 simulated resets (RESETS=n: over n)
 #   make lint    formatting and clippy
 
 CARGO ?= cargo
 
-.PHONY: demo test bench lint build packages
+.PHONY: demo test bench calibrate lint build packages
 
 packages:
 	@tests/packages
@@ -25,6 +26,9 @@ bench:
 	@target/release/parallax-bench digest
 	@target/release/parallax-bench ingest
 	@target/release/parallax-lab latency
+
+calibrate:
+	$(CARGO) test --release --locked -p parallax-core --test simulator -- --ignored --exact calibrate --nocapture
 
 lint:
 	$(CARGO) fmt --all --check
