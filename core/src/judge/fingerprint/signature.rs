@@ -5,6 +5,8 @@ mod entry;
 
 use std::sync::LazyLock;
 
+use serde::Deserialize;
+
 use super::{Look, Specimen};
 use crate::case::Sight;
 use crate::digest::{Digest, TcpFlags};
@@ -42,14 +44,16 @@ struct Signature {
     burst: Option<Burst>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 enum Seq {
     /// One that the claimed sender would have used.
     Exact,
     Zero,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 enum Ack {
     /// The end of what the receiver sent.
     Exact,
@@ -66,7 +70,8 @@ enum Window {
     OneOf(Vec<u16>),
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 enum IpId {
     Zero,
     NonZero,
@@ -81,7 +86,8 @@ enum Ttl {
     Varies,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 enum Provocation {
     Syn,
     SynAck,

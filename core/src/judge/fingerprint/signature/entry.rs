@@ -20,15 +20,21 @@ struct Entry {
     source: String,
     weight: f64,
     flags: Option<String>,
-    seq: Option<String>,
-    ack: Option<String>,
+    seq: Option<Seq>,
+    ack: Option<Ack>,
     window: Option<WindowField>,
-    ip_id: Option<String>,
+    ip_id: Option<IpId>,
     ttl: Option<TtlField>,
     dont_fragment: Option<bool>,
-    options: Option<String>,
-    provoked_by: Option<String>,
+    options: Option<NoOptions>,
+    provoked_by: Option<Provocation>,
     burst: Option<BurstField>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum NoOptions {
+    None,
 }
 
 #[derive(Deserialize)]
@@ -62,94 +68,62 @@ pub(super) fn read(text: &str) -> Result<Vec<Signature>, LibraryError> {
 }
 
 fn signature(entry: Entry) -> Result<Signature, LibraryError> {
-    let id = entry.id.clone();
-    let refuse = |field: &'static str, problem: String| LibraryError::Field {
-        file: FILE,
-        entry: id.clone(),
-        field,
-        problem,
-    };
-    let word = |field: &'static str, value: Option<String>, known: &[&str]| match value {
-        Some(value) if !known.contains(&value.as_str()) => Err(refuse(
+    let id = entry.id;
+    let refuse = |field: &'static str| {
+        let entry = id.clone();
+        move |problem: String| LibraryError::Field {
+            file: FILE,
+            entry,
             field,
-            format!("{value:?} is none of {}", known.join(", ")),
-        )),
-        value => Ok(value),
+            problem,
+        }
     };
     if !(0.0..=WEIGHT_MOST).contains(&entry.weight) {
-        return Err(refuse("weight", format!("0 to {WEIGHT_MOST} is wanted")));
+        return Err(refuse("weight")(format!("0 to {WEIGHT_MOST} is wanted")));
     }
-    let window = match entry.window {
-        Some(WindowField::Word(value)) => {
-            word("window", Some(value), &["zero", "nonzero", "copied"])?.map(|value| {
-                match value.as_str() {
-                    "zero" => Window::Zero,
-                    "nonzero" => Window::NonZero,
-                    _ => Window::Copied,
-                }
-            })
-        }
-        Some(WindowField::Values(values)) => Some(Window::OneOf(values)),
-        None => None,
-    };
-    let ttl = match entry.ttl {
-        Some(TtlField::Word(value)) => word("ttl", Some(value), &["varies"])?.map(|_| Ttl::Varies),
-        Some(TtlField::Initial(initial)) => Some(Ttl::Initial(initial)),
-        None => None,
-    };
-    let seq = word("seq", entry.seq, &["exact", "zero"])?;
-    let ack = word("ack", entry.ack, &["exact", "initial"])?;
-    let ip_id = word("ip_id", entry.ip_id, &["zero", "nonzero", "copied"])?;
-    let options = word("options", entry.options, &["none"])?;
-    let provoked_by = word(
-        "provoked_by",
-        entry.provoked_by,
-        &["syn", "syn_ack", "data"],
-    )?;
-    let flags = entry
-        .flags
-        .map(|letters| flags(&letters).map_err(|problem| refuse("flags", problem)))
-        .transpose()?;
-    let burst = entry
-        .burst
-        .map(|field| burst(field).map_err(|problem| refuse("burst", problem)))
-        .transpose()?;
+    let letters = entry.flags.as_deref();
+    let flags = letters.map(flags).transpose().map_err(refuse("flags"))?;
+    let window = entry.window.map(window).transpose();
+    let window = window.map_err(refuse("window"))?;
+    let ttl = entry.ttl.map(ttl).transpose().map_err(refuse("ttl"))?;
+    let burst = entry.burst.map(burst).transpose();
+    let burst = burst.map_err(refuse("burst"))?;
     Ok(Signature {
         id,
         description: entry.description,
         source: entry.source,
         weight: entry.weight,
         flags,
-        seq: seq.map(|word| {
-            if word == "zero" {
-                Seq::Zero
-            } else {
-                Seq::Exact
-            }
-        }),
-        ack: ack.map(|word| {
-            if word == "exact" {
-                Ack::Exact
-            } else {
-                Ack::Initial
-            }
-        }),
+        seq: entry.seq,
+        ack: entry.ack,
         window,
-        ip_id: ip_id.map(|word| match word.as_str() {
-            "zero" => IpId::Zero,
-            "nonzero" => IpId::NonZero,
-            _ => IpId::Copied,
-        }),
+        ip_id: entry.ip_id,
         ttl,
         dont_fragment: entry.dont_fragment,
-        without_options: options.is_some(),
-        provoked_by: provoked_by.map(|word| match word.as_str() {
-            "syn" => Provocation::Syn,
-            "syn_ack" => Provocation::SynAck,
-            _ => Provocation::Data,
-        }),
+        without_options: entry.options.is_some(),
+        provoked_by: entry.provoked_by,
         burst,
     })
+}
+
+fn window(field: WindowField) -> Result<Window, String> {
+    match field {
+        WindowField::Values(values) => Ok(Window::OneOf(values)),
+        WindowField::Word(word) => match word.as_str() {
+            "zero" => Ok(Window::Zero),
+            "nonzero" => Ok(Window::NonZero),
+            "copied" => Ok(Window::Copied),
+            _ => Err(format!("{word:?} is none of zero, nonzero, copied")),
+        },
+    }
+}
+
+fn ttl(field: TtlField) -> Result<Ttl, String> {
+    match field {
+        TtlField::Initial(initial) => Ok(Ttl::Initial(initial)),
+        TtlField::Word(word) if word == "varies" => Ok(Ttl::Varies),
+        TtlField::Word(word) => Err(format!("{word:?} is neither a value nor varies")),
+    }
 }
 
 fn flags(letters: &str) -> Result<TcpFlags, String> {

@@ -45,8 +45,8 @@ fn ids_are_unique() {
 fn errors_name_file_entry_and_field() {
     for (fields, told) in [
         (
-            "seq = 'near'",
-            "injectors.toml, x, seq: \"near\" is none of exact, zero",
+            "window = 'big'",
+            "injectors.toml, x, window: \"big\" is none of zero, nonzero, copied",
         ),
         (
             "flags = 'RX'",
@@ -54,7 +54,7 @@ fn errors_name_file_entry_and_field() {
         ),
         (
             "ttl = 'odd'",
-            "injectors.toml, x, ttl: \"odd\" is none of varies",
+            "injectors.toml, x, ttl: \"odd\" is neither a value nor varies",
         ),
         (
             "burst = { count = 3, offsets = [0] }",
@@ -66,6 +66,13 @@ fn errors_name_file_entry_and_field() {
         ),
     ] {
         assert_eq!(refused(fields), told);
+    }
+    for word in ["seq = 'near'", "ip_id = 'odd'", "options = 'some'"] {
+        let told = refused(word);
+        let (field, value) = word.split_once(" = ").unwrap();
+        assert!(told.starts_with("injectors.toml, x: "), "{told}");
+        assert!(told.contains(field), "{told}");
+        assert!(told.contains(value.trim_matches('\'')), "{told}");
     }
     let unknown = refused("colour = 'red'");
     assert!(unknown.starts_with("injectors.toml, x: "), "{unknown}");
