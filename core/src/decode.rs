@@ -23,12 +23,11 @@ mod tunnels;
 pub use link::{LinkType, UnsupportedLink};
 pub use unread::{Unread, UnreadCounts};
 
-use self::link::Carried;
+use self::link::Framed;
 use self::octets::Body;
 use crate::digest::Digest;
 use crate::flow::{Endpoint, FourTuple};
 use crate::time::CaptureTime;
-use crate::tunnel::Tunnel;
 
 /// One packet as a capture holds it.
 #[derive(Debug, Clone, Copy)]
@@ -53,14 +52,51 @@ pub struct RawPacket<'a> {
 /// # Errors
 /// Why there is no digest.
 pub fn decode(packet: &RawPacket<'_>) -> Result<Digest, Unread> {
-    let framed = link::walk(packet.link, packet.data)?;
+    let plain = link::plain(packet.link, packet.data)
+        .and_then(|framed| Some((framed, ip::plain(framed.octets, on_link(packet, &framed))?)));
+    match plain {
+        Some((framed, segment)) => digest(packet, &framed, &segment),
+        None => other(packet),
+    }
+}
+
+/// How many octets the packet had on the link, from behind the link header on.
+fn on_link(packet: &RawPacket<'_>, framed: &Framed<'_>) -> usize {
     let on_link = (packet.original_len as usize).max(packet.data.len());
-    let ip_on_link = on_link - (packet.data.len() - framed.octets.len());
-    let (segment, tunnel) = reach(framed.carried, framed.octets, ip_on_link)?;
+    on_link - (packet.data.len() - framed.octets.len())
+}
+
+/// All that is not plain. Apart, so that plain packets pay nothing for it.
+#[inline(never)]
+fn other(packet: &RawPacket<'_>) -> Result<Digest, Unread> {
+    let framed = link::walk(packet.link, packet.data)?;
+    let on_link = on_link(packet, &framed);
+    if framed.carried.is_ip() {
+        let segment = ip::read(framed.carried, framed.octets, on_link)?;
+        if segment.protocol == ip::TCP {
+            return digest(packet, &framed, &segment);
+        }
+        if !tunnel::may_be_carried_by(segment.protocol) {
+            return Err(Unread::NotTcp);
+        }
+    }
+    let (segment, tunnel) = tunnel::follow(framed.carried, Body::new(framed.octets, on_link))?;
+    let mut digest = digest(packet, &framed, &segment)?;
+    digest.link.tunnel = Some(tunnel);
+    Ok(digest)
+}
+
+#[expect(
+    clippy::inline_always,
+    reason = "a call copies the parts of each packet through memory"
+)]
+#[inline(always)]
+fn digest(
+    packet: &RawPacket<'_>,
+    framed: &Framed<'_>,
+    segment: &ip::Packet<'_>,
+) -> Result<Digest, Unread> {
     let tcp = tcp::read(&segment.body, segment.fields.fragment)?;
-    let mut link = framed.fields;
-    link.interface = packet.interface;
-    link.tunnel = tunnel;
     Ok(Digest {
         time: packet.time,
         tuple: FourTuple::new(
@@ -75,26 +111,6 @@ pub fn decode(packet: &RawPacket<'_>) -> Result<Digest, Unread> {
         payload_hash: tcp.payload_hash,
         options: tcp.options,
         ip: segment.fields,
-        link,
+        link: framed.fields.of_interface(packet.interface),
     })
-}
-
-/// The IP packet that carries TCP, at once or through tunnels.
-#[inline]
-fn reach(
-    carried: Carried,
-    octets: &[u8],
-    on_link: usize,
-) -> Result<(ip::Packet<'_>, Option<Tunnel>), Unread> {
-    if carried.is_ip() {
-        let packet = ip::read(carried, octets, on_link)?;
-        if packet.protocol == ip::TCP {
-            return Ok((packet, None));
-        }
-        if !tunnel::may_be_carried_by(packet.protocol) {
-            return Err(Unread::NotTcp);
-        }
-    }
-    tunnel::follow(carried, Body::new(octets, on_link))
-        .map(|(packet, tunnel)| (packet, Some(tunnel)))
 }

@@ -59,7 +59,36 @@ pub(super) fn read(carried: Carried, octets: &[u8], on_link: usize) -> Result<Pa
     }
 }
 
+/// The packet most met: IPv4 with TCP right behind its header. `None` for all others, sound or not;
+/// where there is one, [`read`] gives the same.
 #[inline]
+pub(super) fn plain(octets: &[u8], on_link: usize) -> Option<Packet<'_>> {
+    let header: &[u8; 20] = octets.first_chunk()?;
+    let header_len = usize::from(header[0] & 0x0f) * 4;
+    let fragment = u16::from_be_bytes([header[6], header[7]]);
+    if header[0] >> 4 != 4 || header_len < 20 || header[9] != TCP || fragment & 0x1fff != 0 {
+        return None;
+    }
+    let total = u16::from_be_bytes([header[2], header[3]]);
+    let declared = declared_len(usize::from(total), on_link);
+    let (_, body) = Body::new(octets, declared).split(header_len).ok()?;
+    let addr =
+        |at: usize| IpAddr::from([header[at], header[at + 1], header[at + 2], header[at + 3]]);
+    Some(Packet {
+        src: addr(12),
+        dst: addr(16),
+        fields: IpFields {
+            ttl: header[8],
+            id: Some(u16::from_be_bytes([header[4], header[5]])),
+            dont_fragment: fragment & 0x4000 != 0,
+            traffic_class: header[1],
+            fragment: fragment & 0x2000 != 0,
+        },
+        protocol: TCP,
+        body,
+    })
+}
+
 fn v4(octets: &[u8], on_link: usize) -> Result<Packet<'_>, Unread> {
     let header_len = usize::from(octets[0] & 0x0f) * 4;
     if header_len < 20 {
@@ -68,13 +97,6 @@ fn v4(octets: &[u8], on_link: usize) -> Result<Packet<'_>, Unread> {
     let header = Ipv4HeaderSlice::from_slice(octets).map_err(|_| Unread::CutInIp)?;
     let declared = declared_len(usize::from(header.total_len()), on_link);
     let (_, body) = Body::new(octets, declared).split(header_len)?;
-    let fields = IpFields {
-        ttl: header.ttl(),
-        id: Some(header.identification()),
-        dont_fragment: header.dont_fragment(),
-        traffic_class: octets[1],
-        fragment: header.more_fragments(),
-    };
     let protocol = header.protocol().0;
     if header.fragments_offset().value() != 0 {
         return Err(later_fragment(protocol == AUTHENTICATION, protocol));
@@ -82,7 +104,13 @@ fn v4(octets: &[u8], on_link: usize) -> Result<Packet<'_>, Unread> {
     let packet = Packet {
         src: IpAddr::V4(header.source_addr()),
         dst: IpAddr::V4(header.destination_addr()),
-        fields,
+        fields: IpFields {
+            ttl: header.ttl(),
+            id: Some(header.identification()),
+            dont_fragment: header.dont_fragment(),
+            traffic_class: octets[1],
+            fragment: header.more_fragments(),
+        },
         protocol,
         body,
     };

@@ -77,23 +77,63 @@ impl Carried {
 }
 
 /// What follows the link header.
+#[derive(Clone, Copy)]
 pub(super) struct Framed<'a> {
-    pub fields: LinkFields,
+    pub fields: Fields<'a>,
     pub carried: Carried,
     pub octets: &'a [u8],
+}
+
+/// What the link header says. It points into the frame: copies of a digest's parts, octet by octet,
+/// are what costs most here.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Fields<'a> {
+    direction: Direction,
+    source: Option<&'a [u8; 6]>,
+    vlans: [Option<u16>; 2],
+}
+
+impl Fields<'_> {
+    #[inline]
+    pub fn of_interface(self, interface: u8) -> LinkFields {
+        LinkFields {
+            direction: self.direction,
+            source: self.source.copied(),
+            vlans: self.vlans,
+            interface,
+            tunnel: None,
+        }
+    }
 }
 
 /// VLAN tags that are followed; more are nonsense or an attack on the reader.
 const TAGS_MAX: usize = 8;
 
+/// The frame most met: Ethernet that carries IPv4, without a tag. `None` for all others; where there is
+/// one, [`walk`] gives the same.
 #[inline]
+pub(super) fn plain(link: LinkType, frame: &[u8]) -> Option<Framed<'_>> {
+    let (header, octets) = frame.split_first_chunk::<14>()?;
+    if link != LinkType::Ethernet || header[12..] != [0x08, 0x00] {
+        return None;
+    }
+    Some(Framed {
+        fields: Fields {
+            source: header[6..12].first_chunk(),
+            ..Fields::default()
+        },
+        carried: Carried::V4,
+        octets,
+    })
+}
+
 pub(super) fn walk(link: LinkType, frame: &[u8]) -> Result<Framed<'_>, Unread> {
     match link {
         LinkType::Ethernet => ethernet(frame),
         LinkType::LinuxSll => cooked(frame),
         LinkType::LinuxSll2 => cooked_v2(frame),
         LinkType::Raw => Ok(Framed {
-            fields: LinkFields::default(),
+            fields: Fields::default(),
             carried: Carried::Ip,
             octets: frame,
         }),
@@ -101,12 +141,11 @@ pub(super) fn walk(link: LinkType, frame: &[u8]) -> Result<Framed<'_>, Unread> {
     }
 }
 
-#[inline]
 fn ethernet(frame: &[u8]) -> Result<Framed<'_>, Unread> {
     let (header, rest) = header::<14>(frame)?;
-    let fields = LinkFields {
-        source: header[6..12].first_chunk().copied(),
-        ..LinkFields::default()
+    let fields = Fields {
+        source: header[6..12].first_chunk(),
+        ..Fields::default()
     };
     tagged(fields, u16::from_be_bytes([header[12], header[13]]), rest)
 }
@@ -114,10 +153,10 @@ fn ethernet(frame: &[u8]) -> Result<Framed<'_>, Unread> {
 /// `LINKTYPE_LINUX_SLL`: packet type, ARPHRD type, address length (16 bits each), address, protocol.
 fn cooked(frame: &[u8]) -> Result<Framed<'_>, Unread> {
     let (header, rest) = header::<16>(frame)?;
-    let fields = LinkFields {
+    let fields = Fields {
         direction: direction(u16::from_be_bytes([header[0], header[1]])),
         source: address(u16::from_be_bytes([header[4], header[5]]), &header[6..]),
-        ..LinkFields::default()
+        ..Fields::default()
     };
     tagged(fields, u16::from_be_bytes([header[14], header[15]]), rest)
 }
@@ -126,10 +165,10 @@ fn cooked(frame: &[u8]) -> Result<Framed<'_>, Unread> {
 /// address length (8 bits each), address.
 fn cooked_v2(frame: &[u8]) -> Result<Framed<'_>, Unread> {
     let (header, rest) = header::<20>(frame)?;
-    let fields = LinkFields {
+    let fields = Fields {
         direction: direction(u16::from(header[10])),
         source: address(u16::from(header[11]), &header[12..]),
-        ..LinkFields::default()
+        ..Fields::default()
     };
     tagged(fields, u16::from_be_bytes([header[0], header[1]]), rest)
 }
@@ -149,19 +188,18 @@ fn loopback(frame: &[u8]) -> Result<Framed<'_>, Unread> {
         _ => return Err(Unread::NotIp),
     };
     Ok(Framed {
-        fields: LinkFields::default(),
+        fields: Fields::default(),
         carried,
         octets,
     })
 }
 
 /// Follows VLAN tags (802.1Q, 802.1ad, and the types used before it) to what they stand before.
-#[inline]
-fn tagged(
-    mut fields: LinkFields,
+fn tagged<'a>(
+    mut fields: Fields<'a>,
     mut ether_type: u16,
-    mut rest: &[u8],
-) -> Result<Framed<'_>, Unread> {
+    mut rest: &'a [u8],
+) -> Result<Framed<'a>, Unread> {
     for depth in 0..=TAGS_MAX {
         let carried = match ether_type {
             0x8100 | 0x88a8 | 0x9100 | 0x9200 => {
@@ -198,10 +236,6 @@ const fn direction(packet_type: u16) -> Direction {
     }
 }
 
-fn address(len: u16, octets: &[u8]) -> Option<[u8; 6]> {
-    if len == 6 {
-        octets.first_chunk().copied()
-    } else {
-        None
-    }
+fn address(len: u16, octets: &[u8]) -> Option<&[u8; 6]> {
+    if len == 6 { octets.first_chunk() } else { None }
 }

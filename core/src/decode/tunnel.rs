@@ -50,8 +50,6 @@ pub(super) const fn may_be_carried_by(protocol: u8) -> bool {
 }
 
 /// Opens tunnels until TCP is reached.
-#[cold]
-#[inline(never)]
 pub(super) fn follow(
     mut carried: Carried,
     mut body: Body<'_>,

@@ -3,8 +3,9 @@
 use proptest::prelude::*;
 
 use super::super::frames::*;
-use super::super::{LinkType, Unread};
+use super::super::{LinkType, RawPacket, Unread, decode, other};
 use super::{BRIDGED, V4, V6, bare, pppoe, raw, udp};
+use crate::time::CaptureTime;
 
 /// One layer of a chain, with room for a choice of its fields.
 fn wrapped(layer: u8, choice: u8, packet: &[u8]) -> Vec<u8> {
@@ -162,6 +163,30 @@ proptest! {
                 prop_assert!(digest.link.tunnel.is_none_or(|tunnel| (1..=4).contains(&tunnel.depth)));
             }
         }
+    }
+
+    /// The short way for plain packets must not change what they say.
+    #[test]
+    fn the_short_way_reads_what_the_long_way_reads(
+        fragment in prop::sample::select(vec![0, 0x4000, 0x2000, 0x2001, 0x6000]),
+        broken in prop::collection::vec((0..60_usize, any::<u8>()), 0..4),
+        kept in 0..140_usize,
+        more in 0..2000_u32,
+    ) {
+        let packet = v4(6, fragment, &[1; 4], &tcp(0x18, SYN_OPTIONS, PAYLOAD));
+        let mut frame = ethernet(&[V4], &packet);
+        for (at, octet) in broken {
+            frame[at] = octet;
+        }
+        frame.truncate(kept);
+        let raw = RawPacket {
+            time: CaptureTime::from_nanos(7),
+            link: LinkType::Ethernet,
+            original_len: more,
+            interface: 3,
+            data: &frame,
+        };
+        prop_assert_eq!(decode(&raw), other(&raw));
     }
 
     /// Octets at random seldom look like a tunnel; behind a tunnel's header they are asked for one.
