@@ -5,8 +5,8 @@ mod plan;
 mod progress;
 mod source;
 
-use parallax_core::report::{Document, Explanation};
 use parallax_core::archive::Archive;
+use parallax_core::report::{Document, Explanation};
 use parallax_core::{Flow, judge};
 use serde::Serialize;
 use uuid::Uuid;

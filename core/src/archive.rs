@@ -14,9 +14,9 @@ use crate::evidence::{self, FlowEvidence, Selection, VantageEvidence};
 use crate::flow::Flow;
 use crate::judge::{self, Judged};
 use crate::vantage::Vantage;
-use kin::Kin;
 pub use interest::{APART, CARRIERS_MAX};
 use interest::{Interest, Openings, Payloads};
+use kin::Kin;
 use nearby::Nearby;
 
 /// What one vantage recorded.
@@ -237,11 +237,7 @@ impl Archive {
     }
 
     /// Puts what was gathered together with who recorded it; `frames` are in the order of the recordings.
-    pub fn of(
-        gathered: Gathered,
-        frames: Vec<Frame>,
-        configured_path: Option<Vec<usize>>,
-    ) -> Self {
+    pub fn of(gathered: Gathered, frames: Vec<Frame>, configured_path: Option<Vec<usize>>) -> Self {
         Self {
             kin: Kin::of(&gathered.kept),
             kept: gathered.kept,

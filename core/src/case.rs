@@ -266,7 +266,10 @@ fn build<'a>(scene: &Scene<'a>, passed: &[Passed], group: &Group<'a>) -> Option<
 /// The flow under which a reset is told, and its identity there.
 fn told_as(scene: &Scene<'_>, group: &Group<'_>) -> Option<(Flow, u64)> {
     let flow = |(_, seen): &(usize, Seen<'_>)| seen.carried.tuple.flow();
-    let (vantage, seen) = group.sightings.iter().min_by_key(|sighting| flow(sighting))?;
+    let (vantage, seen) = group
+        .sightings
+        .iter()
+        .min_by_key(|sighting| flow(sighting))?;
     let isn = scene.initial_number(group.life).map(|isn| {
         let way = scene.evidence.flow.tuple(Way::LowToHigh).src;
         let client = if scene.ends.endpoint(Side::Client) == way {

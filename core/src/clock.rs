@@ -148,7 +148,11 @@ impl Clock {
         let (near, far) = match (before, after) {
             (Some(one), Some(other)) => {
                 let nearer = away(of(one), time) <= away(of(other), time);
-                if nearer { (one, Some(other)) } else { (other, Some(one)) }
+                if nearer {
+                    (one, Some(other))
+                } else {
+                    (other, Some(one))
+                }
             }
             (Some(one), None) | (None, Some(one)) => (one, None),
             (None, None) => return Offset { nanos: 0, error: 0 },
@@ -209,10 +213,9 @@ fn estimate(ways: &[Vec<Bound>; 2], around: &Bound) -> Offset {
             _ => Ok(one_way(back)),
         };
         match offset {
-            Ok(offset) => return offset.plus(error),
             // The clock was set among them: only the nearest can be on one side of that.
             Err(_) if count > 1 => count /= 2,
-            Err(offset) => return offset.plus(error),
+            Ok(offset) | Err(offset) => return offset.plus(error),
         }
     }
 }
@@ -228,10 +231,14 @@ impl Offset {
 
 /// The `count` bounds nearest to a packet in the order of capture.
 fn nearest<'a>(bounds: &'a [Bound], around: &Bound, count: usize) -> &'a [Bound] {
-    let place = bounds.partition_point(|bound| (bound.order, bound.own) < (around.order, around.own));
+    let place =
+        bounds.partition_point(|bound| (bound.order, bound.own) < (around.order, around.own));
     let key = |index: usize| {
         let bound = &bounds[index];
-        (away(bound.own, around.own), (bound.order - around.order).abs())
+        (
+            away(bound.own, around.own),
+            (bound.order - around.order).abs(),
+        )
     };
     let (mut from, mut until) = (place, place);
     while until - from < count && (from > 0 || until < bounds.len()) {
@@ -265,7 +272,10 @@ fn two_way(there: &[Bound], back: &[Bound]) -> Result<Offset, Offset> {
     let upper = up.iter().map(Bound::later).min().unwrap_or(0);
     let lower = down.iter().map(Bound::later).max().unwrap_or(0);
     let times = || there.iter().chain(back).map(|bound| bound.own);
-    let span = times().max().unwrap_or(0).saturating_sub(times().min().unwrap_or(0));
+    let span = times()
+        .max()
+        .unwrap_or(0)
+        .saturating_sub(times().min().unwrap_or(0));
     let slack = NOISE + (span / 1_000_000).saturating_mul(DRIFT_PER_MILLION);
     let offset = Offset {
         nanos: i64::midpoint(upper, lower),
@@ -282,7 +292,10 @@ fn one_way(bounds: &[Bound]) -> Offset {
     let mut later: Vec<i64> = bounds.iter().map(Bound::later).collect();
     later.sort_unstable();
     let nanos = later.get(later.len() / 2).copied().unwrap_or(0);
-    let spread = later.first().zip(later.last()).map_or(0, |(low, high)| away(*low, *high));
+    let spread = later
+        .first()
+        .zip(later.last())
+        .map_or(0, |(low, high)| away(*low, *high));
     Offset {
         nanos,
         error: ONE_WAY_ERROR.saturating_add(spread.min(10 * SECOND)),
@@ -300,7 +313,11 @@ mod tests {
                 let at = number * 10 * MILLISECOND + SECOND;
                 let there = number % 2 == 0;
                 let delay = 2 * MILLISECOND;
-                let (here, other) = if there { (at, at + delay) } else { (at + delay, at) };
+                let (here, other) = if there {
+                    (at, at + delay)
+                } else {
+                    (at + delay, at)
+                };
                 Sample {
                     sender: if there { Side::Client } else { Side::Server },
                     reset: false,

@@ -182,6 +182,7 @@ impl Ends {
         let mut sent = joined.at[vantage]
             .iter()
             .filter(|segment| self.sender(&segment.digest) == side && !segment.digest.is_rst());
-        self.at[vantage].len() < 2 && sent.all(|segment| matches!(segment.digest.ip.ttl, 32 | 64 | 128 | 255))
+        self.at[vantage].len() < 2
+            && sent.all(|segment| matches!(segment.digest.ip.ttl, 32 | 64 | 128 | 255))
     }
 }

@@ -248,7 +248,11 @@ pub fn in_order_of_capture(mut parts: Vec<Vec<Digest>>) -> Vec<Digest> {
             start = index;
         }
         if let Some(digest) = all.get(index) {
-            newest = if set_back { digest.time } else { newest.max(digest.time) };
+            newest = if set_back {
+                digest.time
+            } else {
+                newest.max(digest.time)
+            };
         }
     }
     all

@@ -112,9 +112,7 @@ impl<'a> Joined<'a> {
 /// A digest in the flow's own name; `turn` leads from the flow to how it was carried.
 fn told(carried: &Digest, evidence: &FlowEvidence, turn: Turn) -> Digest {
     let way = turn.way(carried.tuple.way());
-    let back = |number: TcpSeq, way: Way| {
-        TcpSeq(number.0.wrapping_sub(turn.shift[way as usize]))
-    };
+    let back = |number: TcpSeq, way: Way| TcpSeq(number.0.wrapping_sub(turn.shift[way as usize]));
     // A RST that answers what needs no answer carries 0 (RFC 9293, 3.10.7.1), which is no number of the stream.
     let no_number = carried.is_rst() && carried.seq.0 == 0;
     let mut digest = *carried;

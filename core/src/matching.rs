@@ -158,7 +158,11 @@ impl Comparison {
             drop.filter(|drop| drop.abs() <= TTL_DROP_MAX)
                 .map_or(0, |drop| i32::from(drop.signum()))
         });
-        if client * server > 0 { 0 } else { client - server }
+        if client * server > 0 {
+            0
+        } else {
+            client - server
+        }
     }
 
     /// What goes there and comes back needs time between `a` and `b`, whatever their clocks show: each
@@ -185,8 +189,8 @@ impl Comparison {
             std::cmp::Ordering::Less => -1,
             std::cmp::Ordering::Equal => return 0,
         };
-        let (most, least) = (first.max(last), first.min(last));
-        if most >= PAIRS_TELL && least * 10 <= most {
+        let (agree, differ) = (first.max(last), first.min(last));
+        if agree >= PAIRS_TELL && differ * 10 <= agree {
             5 * sign
         } else {
             sign

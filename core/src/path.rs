@@ -213,7 +213,12 @@ impl Pairs {
     }
 
     /// A vantage whose clock follows from one that is known.
-    fn next_known(&self, order: &[usize], clocks: &[Clock], two_way: bool) -> Option<(usize, usize)> {
+    fn next_known(
+        &self,
+        order: &[usize],
+        clocks: &[Clock],
+        two_way: bool,
+    ) -> Option<(usize, usize)> {
         let known = order.iter().filter(|&&from| clocks[from].is_known());
         let unknown = || order.iter().filter(|&&to| !clocks[to].is_known());
         known

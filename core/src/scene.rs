@@ -70,9 +70,7 @@ impl<'a> Scene<'a> {
             }
             segments.sort_by_key(|segment| segment.at);
         }
-        let initial = (0..lives.len())
-            .map(|life| initial(&seen, life))
-            .collect();
+        let initial = (0..lives.len()).map(|life| initial(&seen, life)).collect();
         Self {
             evidence: joined.evidence,
             joined,
@@ -132,7 +130,10 @@ impl<'a> Scene<'a> {
     pub(crate) fn moment(&self, vantage: usize, digest: &Digest) -> i64 {
         let before = self.joined.at[vantage].partition_point(|own| own.carried.time <= digest.time);
         let order = before as i64 * 2 - 1;
-        corrected(digest, self.path.clocks[vantage].at(order, digest.time.nanos()))
+        corrected(
+            digest,
+            self.path.clocks[vantage].at(order, digest.time.nanos()),
+        )
     }
 
     /// The median TTL of a sender's packets at a vantage, RSTs left out.

@@ -34,7 +34,10 @@ pub fn read(plan: &Plan, progress: &Progress) -> Result<Read, AnalyzeError> {
     let mut warnings = Vec::new();
     for (station, reels) in plan.stations.iter().zip(&files.reels) {
         let vantage = &station.vantage;
-        let summaries: Vec<&FileSummary> = reels.iter().filter_map(|reel| reel.summary.as_ref()).collect();
+        let summaries: Vec<&FileSummary> = reels
+            .iter()
+            .filter_map(|reel| reel.summary.as_ref())
+            .collect();
         for summary in &summaries {
             warnings.extend(source::warnings(&vantage.name, summary));
         }

@@ -46,7 +46,11 @@ impl Progress {
         } else {
             UNKNOWN_LENGTH
         };
-        self.stage(&format!("{} {}", self.purpose.get(), plain(file)), template, total);
+        self.stage(
+            &format!("{} {}", self.purpose.get(), plain(file)),
+            template,
+            total,
+        );
     }
 
     /// Begins the judging of `total` flows.

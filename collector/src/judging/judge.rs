@@ -144,11 +144,7 @@ impl Judge {
 }
 
 /// Judges flows and writes the verdicts; returns what is new or changed.
-async fn judge_flows(
-    store: &Store,
-    path: &[String],
-    due: &[Due],
-) -> Result<Written, StoreError> {
+async fn judge_flows(store: &Store, path: &[String], due: &[Due]) -> Result<Written, StoreError> {
     let settling: HashMap<i64, Settling> = due.iter().map(|due| (due.flow, due.settling)).collect();
     let asks: Vec<Ask> = due
         .iter()

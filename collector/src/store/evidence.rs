@@ -308,12 +308,13 @@ fn digests_of(
 }
 
 /// Digests of rows, each row once, in the order of capture.
-fn as_captured<'a>(
-    rows: impl Iterator<Item = &'a DigestRow>,
-) -> Result<Vec<Digest>, RowError> {
+fn as_captured<'a>(rows: impl Iterator<Item = &'a DigestRow>) -> Result<Vec<Digest>, RowError> {
     let mut by_run: BTreeMap<i32, BTreeMap<i64, &DigestRow>> = BTreeMap::new();
     for row in rows {
-        by_run.entry(row.run_id).or_default().insert(row.number, row);
+        by_run
+            .entry(row.run_id)
+            .or_default()
+            .insert(row.number, row);
     }
     let parts: Result<Vec<Vec<Digest>>, RowError> = by_run
         .into_values()

@@ -183,7 +183,13 @@ async fn settle(tx: &mut PgConnection, verdicts: &[Verdicts]) -> Result<(), Stor
 async fn note_numbers(tx: &mut PgConnection, verdicts: &[Verdicts]) -> Result<(), StoreError> {
     let begun: Vec<(i64, i64)> = verdicts
         .iter()
-        .flat_map(|verdict| verdict.kin.numbers.iter().map(|number| (*number, verdict.flow)))
+        .flat_map(|verdict| {
+            verdict
+                .kin
+                .numbers
+                .iter()
+                .map(|number| (*number, verdict.flow))
+        })
         .collect();
     if begun.is_empty() {
         return Ok(());

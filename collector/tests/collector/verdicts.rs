@@ -70,10 +70,7 @@ async fn a_verdict_is_news_once_and_keeps_its_id() {
         .write_verdicts(&[judged(&again, Settling::Open)])
         .await
         .unwrap();
-    assert!(
-        second.changed.is_empty(),
-        "nothing changed: {second:?}"
-    );
+    assert!(second.changed.is_empty(), "nothing changed: {second:?}");
 }
 
 #[tokio::test]

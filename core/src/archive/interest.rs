@@ -185,7 +185,9 @@ fn related(same: &[Opening], found: &HashSet<u64>) -> Vec<u64> {
     }
     // Those that share the end which the whole scan has in common are no kin.
     let sharing = |end: u32| {
-        let flows = same.iter().filter(move |opening| opening.ends.contains(&end));
+        let flows = same
+            .iter()
+            .filter(move |opening| opening.ends.contains(&end));
         flows.map(|opening| opening.flow)
     };
     let ends: HashSet<u32> = known.iter().flat_map(|opening| opening.ends).collect();
@@ -241,7 +243,8 @@ impl Payloads {
         let Some(sought) = telling(digest).and_then(|hash| self.sought.get_mut(&hash)) else {
             return;
         };
-        let near = sought.from.plus(-APART) <= digest.time && digest.time <= sought.until.plus(APART);
+        let near =
+            sought.from.plus(-APART) <= digest.time && digest.time <= sought.until.plus(APART);
         if near && sought.flows.len() <= CARRIERS_MAX {
             sought.flows.insert(flow.hash());
         }

@@ -72,8 +72,10 @@ impl Nearby {
             .iter()
             .filter_map(|pair| self.others.get(pair))
             .flat_map(|all| {
-                let from = all.partition_point(|index| time(index) < moment.plus(-NEIGHBOURS_WITHIN));
-                let until = all.partition_point(|index| time(index) <= moment.plus(NEIGHBOURS_WITHIN));
+                let from =
+                    all.partition_point(|index| time(index) < moment.plus(-NEIGHBOURS_WITHIN));
+                let until =
+                    all.partition_point(|index| time(index) <= moment.plus(NEIGHBOURS_WITHIN));
                 &all[from..until]
             })
             .map(|index| self.digests[*index])

@@ -96,9 +96,8 @@ impl Bunches {
             .iter()
             .map(|member| strands[member.strand].vantage)
             .collect();
-        let of_these = |set: &BTreeSet<usize>| {
-            members.iter().any(|member| set.contains(&member.strand))
-        };
+        let of_these =
+            |set: &BTreeSet<usize>| members.iter().any(|member| set.contains(&member.strand));
         let all: BTreeSet<usize> = self
             .refused
             .iter()
@@ -154,7 +153,10 @@ fn same_name<'a>(
     let groups = groups(of_flow, union);
     for (number, ours) in groups.iter().enumerate().take(NAMES_MAX) {
         for theirs in groups.iter().skip(number + 1).take(NAMES_MAX) {
-            if meet(strands, ours, theirs) && !is_fragment(strands, ours) && !is_fragment(strands, theirs) {
+            if meet(strands, ours, theirs)
+                && !is_fragment(strands, ours)
+                && !is_fragment(strands, theirs)
+            {
                 continue;
             }
             if let Some((tie, a, b)) = best(strands, ours, theirs, view) {
@@ -187,7 +189,10 @@ fn stragglers(evidence: &FlowEvidence, strands: &[Strand], of_flow: &[usize], un
     // With no opening anywhere the largest recording is the connection.
     let anchors: Vec<&Vec<usize>> = if opened.is_empty() {
         let size = |members: &&&Vec<usize>| -> usize {
-            members.iter().map(|index| strands[*index].segments.len()).sum()
+            members
+                .iter()
+                .map(|index| strands[*index].segments.len())
+                .sum()
         };
         loose.iter().max_by_key(size).into_iter().copied().collect()
     } else {
@@ -200,7 +205,12 @@ fn stragglers(evidence: &FlowEvidence, strands: &[Strand], of_flow: &[usize], un
             anchor.iter().copied().find(fits)
         });
         let resets = only_resets(evidence, strands, members);
-        let last = || others().next_back().filter(|_| resets).map(|anchor| anchor[0]);
+        let last = || {
+            others()
+                .next_back()
+                .filter(|_| resets)
+                .map(|anchor| anchor[0])
+        };
         if let Some(strand) = fit.or_else(last) {
             union.join(strand, members[0], Turn::NONE, None);
         }
@@ -279,7 +289,9 @@ fn best<'a>(
         let mut telling = members.to_vec();
         telling.sort_by_key(|index| {
             let strand = &strands[*index];
-            let numbers = strand.initial().map_or(0, |both| both.iter().flatten().count());
+            let numbers = strand
+                .initial()
+                .map_or(0, |both| both.iter().flatten().count());
             std::cmp::Reverse((numbers, strand.segments.len()))
         });
         telling.truncate(TRIED);

@@ -38,9 +38,12 @@ struct Place {
 /// Finds for each life the connection whose payload it shares; of several the one that is nearest in
 /// time, and none when two are as near.
 pub(super) fn find(evidence: &FlowEvidence, strands: &[Strand], bunches: &Bunches) -> Vec<Relay> {
-    let others: Vec<(Flow, Contents)> = bunches
+    let others: Vec<(&Strand, Contents)> = bunches
         .other()
-        .map(|members| (strands[members[0]].flow, contents(evidence, strands, members.iter().copied())))
+        .map(|members| {
+            let found = contents(evidence, strands, members.iter().copied());
+            (&strands[members[0]], found)
+        })
         .filter(|(_, contents)| !contents.is_empty())
         .collect();
     if others.is_empty() {
@@ -49,13 +52,19 @@ pub(super) fn find(evidence: &FlowEvidence, strands: &[Strand], bunches: &Bunche
     bunches
         .own()
         .enumerate()
-        .flat_map(|(life, members)| {
-            let own = contents(evidence, strands, members.iter().map(|member| member.strand));
+        .filter_map(|(life, members)| {
+            let own = contents(
+                evidence,
+                strands,
+                members.iter().map(|member| member.strand),
+            );
             let mut found: Vec<(Likeness, Flow)> = others
                 .iter()
-                .filter_map(|(flow, other)| Some((compare(&own, other)?, *flow)))
+                .filter(|(strand, _)| can_meet(&strands[members[0].strand], strand))
+                .filter_map(|(strand, other)| Some((compare(&own, other)?, strand.flow)))
                 .collect();
-            found.sort_by_key(|(alike, flow)| (std::cmp::Reverse(alike.shared), alike.apart, *flow));
+            found
+                .sort_by_key(|(alike, flow)| (std::cmp::Reverse(alike.shared), alike.apart, *flow));
             choose(&found).map(|(alike, flow)| Relay {
                 life,
                 flow,
@@ -64,6 +73,17 @@ pub(super) fn find(evidence: &FlowEvidence, strands: &[Strand], bunches: &Bunche
             })
         })
         .collect()
+}
+
+/// Whether one host can be the server of the one and the client of the other. Two connections of one client,
+/// or to one server, are that client's or that server's, however alike they are.
+fn can_meet(one: &Strand, other: &Strand) -> bool {
+    let (one, other) = (
+        one.flow.tuple(client_way(one)),
+        other.flow.tuple(client_way(other)),
+    );
+    let meet = one.dst.addr == other.src.addr || other.dst.addr == one.src.addr;
+    meet || (one.src.addr != other.src.addr && one.dst.addr != other.dst.addr)
 }
 
 /// What two connections have in common.
@@ -89,39 +109,103 @@ fn choose(found: &[(Likeness, Flow)]) -> Option<(Likeness, Flow)> {
 /// Copies that follow each other within this cannot be told apart by time.
 const MARGIN: i64 = crate::time::MILLISECOND;
 
-/// How long a proxy may hold a payload, clocks that differ included.
+/// How long a proxy holds a payload.
+const FORWARDED: i64 = crate::time::SECOND;
+/// The same by clocks that differ.
 const HELD: i64 = 20 * crate::time::SECOND;
 
-/// What two connections share: by times at a vantage that saw both, else by clocks as they are.
+/// What two connections share, if one can carry what the other does.
 fn compare(own: &Contents, other: &Contents) -> Option<Likeness> {
     let mut shared = 0;
-    let mut nearest: [Option<i64>; 2] = [None; 2];
-    // How much later the other carries requests, and answers.
-    let mut later: [Option<i64>; 2] = [None; 2];
+    let mut together = Apart::default();
+    let mut elsewhere = Apart::default();
     for (content, ours) in own {
         let Some(theirs) = other.get(content) else {
             continue;
         };
         shared += 1;
-        for (one, other) in ours.iter().flat_map(|one| theirs.iter().map(move |other| (one, other))) {
-            let after = other.time.saturating_sub(one.time);
-            keep_nearest(&mut nearest[usize::from(one.vantage != other.vantage)], after.saturating_abs());
-            keep_nearest(&mut later[usize::from(content.0)], after);
+        for one in ours {
+            for other in theirs {
+                let after = other.time.saturating_sub(one.time);
+                let at_once = one.vantage == other.vantage;
+                let apart = if at_once {
+                    &mut together
+                } else {
+                    &mut elsewhere
+                };
+                apart.take(content.0, after);
+            }
         }
     }
-    let apart = nearest[0].or(nearest[1])?;
-    let [answers, requests] = later.map(|later| later.unwrap_or(0));
-    // An offset between clocks cancels out, where both are there.
-    let proxy = if requests.saturating_sub(answers) > 0 {
-        Side::Server
+    let (proxy, apart) = if together.is_empty() {
+        elsewhere.proxy_by_offset()?
     } else {
-        Side::Client
+        together.proxy_on_one_clock()?
     };
-    (apart <= HELD).then_some(Likeness {
+    Some(Likeness {
         shared,
         apart,
         proxy,
     })
+}
+
+/// How much later the other connection carries requests, and answers; the nearest of each.
+#[derive(Default)]
+struct Apart {
+    requests: Option<i64>,
+    answers: Option<i64>,
+}
+
+impl Apart {
+    fn take(&mut self, from_client: bool, after: i64) {
+        if from_client {
+            keep_nearest(&mut self.requests, after);
+        } else {
+            keep_nearest(&mut self.answers, after);
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.requests.is_none() && self.answers.is_none()
+    }
+
+    fn nearest(&self) -> Option<i64> {
+        let both = [self.requests, self.answers];
+        both.into_iter().flatten().map(i64::saturating_abs).min()
+    }
+
+    /// At one vantage: requests come out of a proxy after they went in, answers the other way round.
+    fn proxy_on_one_clock(&self) -> Option<(Side, i64)> {
+        let nearest = self.nearest().filter(|nearest| *nearest <= FORWARDED)?;
+        let at_server = self.requests.is_none_or(|after| after > 0)
+            && self.answers.is_none_or(|after| after < 0);
+        let at_client = self.requests.is_none_or(|after| after < 0)
+            && self.answers.is_none_or(|after| after > 0);
+        match (at_server, at_client) {
+            (true, false) => Some((Side::Server, nearest)),
+            (false, true) => Some((Side::Client, nearest)),
+            _ => None,
+        }
+    }
+
+    /// At different vantages an offset between the clocks cancels out where both directions are there.
+    fn proxy_by_offset(&self) -> Option<(Side, i64)> {
+        let nearest = self.nearest()?;
+        let most = match (self.requests, self.answers) {
+            (Some(_), Some(_)) => HELD,
+            _ => FORWARDED,
+        };
+        let there = self
+            .requests
+            .unwrap_or(0)
+            .saturating_sub(self.answers.unwrap_or(0));
+        let side = if there > 0 {
+            Side::Server
+        } else {
+            Side::Client
+        };
+        (nearest <= most && there != 0).then_some((side, nearest))
+    }
 }
 
 fn keep_nearest(known: &mut Option<i64>, new: i64) {
@@ -142,14 +226,18 @@ fn contents(
         let segments = &evidence.vantages[strand.vantage].segments;
         for index in &strand.segments {
             let digest = &segments[*index];
-            let Some(hash) = telling(digest).filter(|hash| seen.insert((strand.vantage, *hash))) else {
+            let Some(hash) = telling(digest).filter(|hash| seen.insert((strand.vantage, *hash)))
+            else {
                 continue;
             };
             let from_client = digest.tuple.way() == client_way(strand);
-            contents.entry((from_client, hash)).or_default().push(Place {
-                vantage: strand.vantage,
-                time: digest.time.nanos(),
-            });
+            contents
+                .entry((from_client, hash))
+                .or_default()
+                .push(Place {
+                    vantage: strand.vantage,
+                    time: digest.time.nanos(),
+                });
         }
     }
     contents

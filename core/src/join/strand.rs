@@ -133,7 +133,8 @@ fn place(strands: &[Strand], digest: &Digest) -> Option<usize> {
     let last = strands.len().checked_sub(1)?;
     let way = digest.tuple.way();
     if digest.is_syn() {
-        let opens = |strand: &Strand| strand.opener == Some(way) && strand.isn(way) == Some(digest.seq);
+        let opens =
+            |strand: &Strand| strand.opener == Some(way) && strand.isn(way) == Some(digest.seq);
         return strands.iter().rposition(opens);
     }
     if digest.is_syn_ack() {

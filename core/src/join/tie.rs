@@ -30,9 +30,8 @@ impl Turn {
 
     /// This turn, then `next`.
     pub(super) fn then(self, next: Self) -> Self {
-        let add = |way: Way| {
-            self.shift[way as usize].wrapping_add(next.shift[self.way(way) as usize])
-        };
+        let add =
+            |way: Way| self.shift[way as usize].wrapping_add(next.shift[self.way(way) as usize]);
         Self {
             flip: self.flip != next.flip,
             shift: [add(Way::LowToHigh), add(Way::HighToLow)],
@@ -190,7 +189,8 @@ fn by_handshake(
     let found = by_packets(a, b, same_name)?;
     let agrees = |way: Way| {
         let side = usize::from(way != opener);
-        numbers[side] == Number::Unknown || found.turn.shift[way as usize] == turn.shift[way as usize]
+        numbers[side] == Number::Unknown
+            || found.turn.shift[way as usize] == turn.shift[way as usize]
     };
     let all = agrees(Way::LowToHigh) && agrees(Way::HighToLow) && found.turn.flip == flip;
     all.then_some(Tie {
@@ -299,8 +299,15 @@ struct Pair {
     shift: u32,
     ack_shift: Option<u32>,
     payload: bool,
-    same_id: bool,
-    stamped: bool,
+    /// What a proxy does not copy with the payload, and a translator leaves alone.
+    kept: Kept,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kept {
+    IpId,
+    Timestamps,
+    Nothing,
 }
 
 fn by_packets(a: View<'_>, b: View<'_>, same_name: bool) -> Option<Tie> {
@@ -317,8 +324,13 @@ fn by_packets(a: View<'_>, b: View<'_>, same_name: bool) -> Option<Tie> {
                 shift: other.seq.0.wrapping_sub(one.seq.0),
                 ack_shift: both_ack.map(|(one, other)| other.0.wrapping_sub(one.0)),
                 payload: content.payload.is_some(),
-                same_id: one.ip.id.is_some_and(|id| id != 0) && one.ip.id == other.ip.id,
-                stamped: content.stamps.is_some(),
+                kept: if one.ip.id.is_some_and(|id| id != 0) && one.ip.id == other.ip.id {
+                    Kept::IpId
+                } else if content.stamps.is_some() {
+                    Kept::Timestamps
+                } else {
+                    Kept::Nothing
+                },
             })
         })
         .collect();
@@ -329,7 +341,7 @@ fn by_packets(a: View<'_>, b: View<'_>, same_name: bool) -> Option<Tie> {
     let rewritten = turn.shift != [0, 0];
     let bits = pairs
         .iter()
-        .filter(|pair| pair.agrees(turn) && (same_name || !rewritten || pair.is_kept()))
+        .filter(|pair| pair.agrees(turn) && (same_name || !rewritten || pair.kept != Kept::Nothing))
         .map(|pair| pair.bits(rewritten))
         .sum::<u32>()
         .min(160);
@@ -349,11 +361,6 @@ impl Pair {
         self.shift == turn.shift[self.way as usize] && self.ack_shift.is_none_or(|ack| ack == acks)
     }
 
-    /// A proxy copies payload too, under numbers of its own, but not what else a packet carries.
-    fn is_kept(&self) -> bool {
-        self.stamped || self.same_id
-    }
-
     /// Numbers left as they were are 32 bits each; a shift has to be learned from one segment and is
     /// confirmed by the next.
     fn bits(&self, rewritten: bool) -> u32 {
@@ -363,7 +370,7 @@ impl Pair {
             (true, true) => 12,
             (true, false) => 6,
         };
-        numbers + 8 * u32::from(self.same_id)
+        numbers + 8 * u32::from(self.kept == Kept::IpId)
     }
 }
 

@@ -145,7 +145,11 @@ fn shifts(scene: &Scene<'_>, one: &Name, other: &Name) -> String {
     let client = client_way(scene);
     let told = |way: Way| {
         let by = other.shift[way as usize].wrapping_sub(one.shift[way as usize]);
-        let side = if way == client { Side::Client } else { Side::Server };
+        let side = if way == client {
+            Side::Client
+        } else {
+            Side::Server
+        };
         (by != 0).then(|| format!("the {}'s by {}", side.as_str(), by.cast_signed()))
     };
     let both: Vec<String> = [client, client.opposite()]

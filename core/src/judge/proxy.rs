@@ -28,10 +28,7 @@ pub(super) fn passed_on(
     cause: Cause,
 ) -> Option<PassedOn> {
     let this = &all[index];
-    let given_up = matches!(
-        cause,
-        Cause::AbortLinger | Cause::AbortUnreadData | Cause::NoSocket
-    );
+    let given_up = matches!(cause, Cause::AbortLinger | Cause::AbortUnreadData);
     if this.position.origin != Origin::Endpoint || !given_up {
         return None;
     }
@@ -51,9 +48,7 @@ pub(super) fn passed_on(
     let (cause_of_it, before) = placed
         .iter()
         .enumerate()
-        .filter(|(_, reset)| {
-            reset.case.sender == this.case.sender && reset.position.lost.is_none()
-        })
+        .filter(|(_, reset)| reset.case.sender == this.case.sender && reset.position.lost.is_none())
         .map(|(place, reset)| (place, since(scene, this, reset)))
         .filter(|(_, before)| (-SLACK..=WITHIN).contains(before))
         .min_by_key(|(_, before)| before.abs())?;
@@ -63,7 +58,11 @@ pub(super) fn passed_on(
         root: placed[root].case.id,
         evidence: Evidence {
             kind: "cause".to_owned(),
-            vantage: Some(scene.name(this.case.views[this.case.first].vantage).to_owned()),
+            vantage: Some(
+                scene
+                    .name(this.case.views[this.case.first].vantage)
+                    .to_owned(),
+            ),
             text: format!(
                 "the {} is a proxy: its other connection carries the same {} ({carried}), and was reset {} before",
                 this.case.sender.as_str(),

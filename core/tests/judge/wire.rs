@@ -446,7 +446,8 @@ fn nearby(point: &Point, now: i64) -> Nearby {
         .iter()
         .partition(|digest| digest.flags.has(TcpFlags::SYN));
     let flow = point.segments.first().map(|digest| digest.tuple.flow());
-    let around = flow.map(|flow| surroundings(std::slice::from_ref(&point.segments), flow)[0].moment);
+    let around =
+        flow.map(|flow| surroundings(std::slice::from_ref(&point.segments), flow)[0].moment);
     let newest = CaptureTime::from_nanos(now + point.clock);
     Nearby::new(around.unwrap_or(newest), handshakes, others)
 }

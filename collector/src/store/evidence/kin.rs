@@ -22,7 +22,9 @@ pub(super) async fn load(
         .bind(flows)
         .fetch_all(&mut *tx)
         .await
-        .map_err(StoreError::database("find flows with the same initial numbers"))?;
+        .map_err(StoreError::database(
+            "find flows with the same initial numbers",
+        ))?;
     let carriers: Vec<(i64, i64)> = sqlx::query_as(include_str!("../../sql/carriers.sql"))
         .bind(column(&same, |(asked, _)| *asked))
         .bind(column(&same, |(_, flow)| *flow))

@@ -33,9 +33,9 @@ impl Around {
 
 fn joins_hosts(digest: &Digest, names: &[Flow]) -> bool {
     let other = digest.tuple.flow();
-    names.iter().any(|name| {
-        (other.low().addr, other.high().addr) == (name.low().addr, name.high().addr)
-    })
+    names
+        .iter()
+        .any(|name| (other.low().addr, other.high().addr) == (name.low().addr, name.high().addr))
 }
 
 /// Loads what is near each post, in the order of the posts.
@@ -94,10 +94,10 @@ fn neighbours(
         let moment = around[index].moment;
         near.sort_by_key(|digest| (digest.time.since(moment).saturating_abs(), digest.time));
         near.truncate(NEARBY_MAX);
-        flows
-            .entry((post.ask, post.flow))
-            .or_default()
-            .extend(near.iter().map(|digest| digest.tuple.flow().hash().cast_signed()));
+        flows.entry((post.ask, post.flow)).or_default().extend(
+            near.iter()
+                .map(|digest| digest.tuple.flow().hash().cast_signed()),
+        );
     }
     let shipping_all = |index: &usize| selection(*index) == Selection::All;
     (0..posts.len())

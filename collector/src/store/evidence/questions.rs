@@ -160,7 +160,10 @@ pub(super) fn column<Row, T>(rows: &[Row], value: impl Fn(&Row) -> T) -> Vec<T> 
 }
 
 /// Rows by the question that they answer; ordinality counts from 1.
-pub(super) fn by_question<Row>(rows: Vec<Row>, asked: impl Fn(&Row) -> i64) -> HashMap<usize, Vec<Row>> {
+pub(super) fn by_question<Row>(
+    rows: Vec<Row>,
+    asked: impl Fn(&Row) -> i64,
+) -> HashMap<usize, Vec<Row>> {
     let mut by_question: HashMap<usize, Vec<Row>> = HashMap::new();
     for row in rows {
         by_question

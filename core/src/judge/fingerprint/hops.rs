@@ -24,7 +24,9 @@ fn others(s: &Specimen<'_, '_>) -> Vec<u8> {
         .filter(|seen| seen.sender == s.sender() && !seen.digest.is_rst())
         .map(|seen| seen.digest.ip.ttl);
     let names = &s.scene.joined_life(s.case.life).names;
-    let translated = names.iter().any(|name| name.low_to_high != names[0].low_to_high);
+    let translated = names
+        .iter()
+        .any(|name| name.low_to_high != names[0].low_to_high);
     let host = s.scene.ends.at(s.vantage)[0].endpoint(s.sender()).addr;
     let near = s.scene.evidence.vantages[s.vantage]
         .nearby
