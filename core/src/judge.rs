@@ -5,6 +5,7 @@ mod chain;
 mod effect;
 mod fingerprint;
 mod ladder;
+mod library;
 mod naming;
 mod position;
 mod proxy;
@@ -70,6 +71,7 @@ fn place<'a>(scene: &Scene<'a>) -> Vec<Placed<'a>> {
         .map(|case| Placed {
             position: position::judge(scene, &case),
             exact: cause::is_exact(scene, &case),
+            effect: effect::of(scene, &case),
             case,
         })
         .collect()
@@ -86,7 +88,12 @@ fn report_all(scene: &Scene<'_>, all: &[Placed<'_>]) -> Vec<Judged> {
 }
 
 fn report(scene: &Scene<'_>, all: &[Placed<'_>], index: usize) -> ResetReport {
-    let Placed { case, position, .. } = &all[index];
+    let Placed {
+        case,
+        position,
+        effect,
+        ..
+    } = &all[index];
     let finding = cause::find(scene, all, index);
     let passed_on = proxy::passed_on(scene, all, index, finding.cause);
     let digest = case.first_seen().carried;
@@ -126,17 +133,19 @@ fn report(scene: &Scene<'_>, all: &[Placed<'_>], index: usize) -> ResetReport {
             .map(|passed_on| passed_on.root)
             .or(finding.root.map(|root| all[root].case.id)),
         confidence: rounded(position.confidence),
-        effective: effect::effective(scene, case),
+        effective: effect.effective,
+        idle_ns: finding.idle,
         trigger: finding.trigger.map(wording::segment),
         decide: position.decide.clone(),
         evidence: position
             .evidence
             .iter()
             .cloned()
-            .chain([match &passed_on {
-                Some(passed_on) => passed_on.evidence.clone(),
-                None => finding.evidence(name(case.first)),
-            }])
+            .chain(match &passed_on {
+                Some(passed_on) => vec![passed_on.evidence.clone()],
+                None => finding.evidence(&name(case.first)),
+            })
+            .chain(effect.evidence.clone())
             .chain(naming::evidence(scene, case))
             .collect(),
         path: scene

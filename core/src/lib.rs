@@ -22,6 +22,7 @@ pub mod report;
 mod scene;
 pub mod seq;
 pub mod time;
+pub mod tunnel;
 pub mod vantage;
 
 pub use coverage::Coverage;

@@ -89,6 +89,10 @@ pub struct ResetReport {
     pub confidence: f64,
     /// Whether the receiver accepted it (RFC 5961), as far as the packets tell.
     pub effective: Option<bool>,
+    /// Nanoseconds for which nothing had passed on the connection before the segment that provoked it, or
+    /// before the reset where nothing did; absent below a second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_ns: Option<i64>,
     /// The segment that provoked it, in words.
     pub trigger: Option<String>,
     /// What would decide an open verdict or narrow a wide one, in words.

@@ -37,24 +37,47 @@ pub fn hosts() -> Vec<(&'static str, String)> {
 
 /// The verdicts of `parallax analyze` on the captures in a folder.
 pub fn analyze(programs: &Programs, folder: &Path, order: Order) -> Result<Document> {
-    let mut command = Command::new(programs.cli());
-    command.args(["analyze", "--format", "json"]);
-    if order == Order::Told {
-        command.args(["--path", &path().join(",")]);
+    let question = Question {
+        path: (order == Order::Told).then(|| path().join(",")),
+        hosts: hosts(),
+        files: files(folder),
+    };
+    question.ask(programs)
+}
+
+/// What `parallax analyze` is asked.
+#[derive(Debug, Clone)]
+pub struct Question<'names> {
+    /// For `--path`.
+    pub path: Option<String>,
+    /// For `--host`: the vantage and its addresses.
+    pub hosts: Vec<(&'names str, String)>,
+    /// The vantages and their captures.
+    pub files: Vec<(&'names str, PathBuf)>,
+}
+
+impl Question<'_> {
+    /// The verdicts.
+    pub fn ask(&self, programs: &Programs) -> Result<Document> {
+        let mut command = Command::new(programs.cli());
+        command.args(["analyze", "--format", "json"]);
+        if let Some(path) = &self.path {
+            command.args(["--path", path]);
+        }
+        for (vantage, addresses) in &self.hosts {
+            command.args(["--host", &format!("{vantage}={addresses}")]);
+        }
+        for (vantage, file) in &self.files {
+            command.arg(format!("{vantage}={}", file.display()));
+        }
+        let output = command.output().context("starting parallax analyze")?;
+        ensure!(
+            output.status.success(),
+            "parallax analyze on {:?} ended with {}: {}",
+            self.files,
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        );
+        serde_json::from_slice(&output.stdout).context("reading what parallax analyze printed")
     }
-    for (vantage, addresses) in hosts() {
-        command.args(["--host", &format!("{vantage}={addresses}")]);
-    }
-    for (vantage, file) in files(folder) {
-        command.arg(format!("{vantage}={}", file.display()));
-    }
-    let output = command.output().context("starting parallax analyze")?;
-    ensure!(
-        output.status.success(),
-        "parallax analyze on {} ended with {}: {}",
-        folder.display(),
-        output.status,
-        String::from_utf8_lossy(&output.stderr)
-    );
-    serde_json::from_slice(&output.stdout).context("reading what parallax analyze printed")
 }

@@ -40,7 +40,7 @@ pub fn run() -> Result<()> {
         "starting a collector with its own Postgres, and {} agents",
         VANTAGES.len()
     );
-    let mut service = Service::start(&lab, Programs::beside_this_one()?, &folder)?;
+    let mut service = Service::start(lab.site(), Programs::beside_this_one()?, &folder)?;
     let programme = programme();
     for act in &programme {
         println!("  {:<3} {}", act.family.as_str(), act.scenario.story);

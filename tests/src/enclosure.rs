@@ -5,9 +5,10 @@
 //! `kill -9`, panic), and with the inner half, process 1 of its namespace, end all its children,
 //! the interfaces, and the memory file systems that hold sockets, names and databases.
 
+use std::ffi::OsString;
 use std::io::Read;
 use std::path::Path;
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 
 use anyhow::{Context, Result, bail};
 use nix::mount::{MsFlags, mount};
@@ -49,20 +50,42 @@ pub fn enter() -> Result<Half> {
         settle_in()?;
         return Ok(Half::Inner);
     }
-    let program = std::env::current_exe().context("finding this program's own file")?;
     probe()?;
-    let mut command = unshare();
-    command
-        .arg("--kill-child")
-        .arg(program)
-        .args(std::env::args_os().skip(1))
-        .stdin(Stdio::piped());
-    let mut child = command.spawn().context("starting unshare(1)")?;
-    // `wait` would close the pipe, which tells the inner half to end.
-    let lifeline = child.stdin.take();
-    let status = child.wait().context("waiting for the enclosed half")?;
-    drop(lifeline);
-    Ok(Half::Outer(status))
+    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    Enclosed::start(&arguments, Stdio::inherit())?
+        .wait()
+        .map(Half::Outer)
+}
+
+/// This program, running once more inside an enclosure of its own.
+#[derive(Debug)]
+pub struct Enclosed {
+    child: Child,
+}
+
+impl Enclosed {
+    /// Starts this program with other arguments in a new enclosure, which [`enter`] then finds.
+    pub fn start(arguments: &[OsString], output: Stdio) -> Result<Self> {
+        let program = std::env::current_exe().context("finding this program's own file")?;
+        let mut command = unshare();
+        command
+            .arg("--kill-child")
+            .arg(program)
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(output);
+        let child = command.spawn().context("starting unshare(1)")?;
+        Ok(Self { child })
+    }
+
+    /// Waits for its end.
+    pub fn wait(mut self) -> Result<ExitStatus> {
+        // `wait` would close the pipe, which tells the inner half to end.
+        let lifeline = self.child.stdin.take();
+        let status = self.child.wait().context("waiting for the enclosed half")?;
+        drop(lifeline);
+        Ok(status)
+    }
 }
 
 /// `unshare` with new namespaces of every kind that the lab needs.

@@ -1,8 +1,10 @@
 //! The injector: listens on a wire and forges segments in the name of its endpoints.
 
+use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use parallax_core::report::Side;
 use pcap::{Active, Capture};
 
@@ -14,8 +16,10 @@ use crate::segment::Segment;
 /// A raw socket on one interface, for listening and sending.
 pub struct Tap {
     capture: Capture<Active>,
-    from_client: Option<Segment>,
-    from_server: Option<Segment>,
+    /// The furthest segment from one socket to another, with its number: no retransmission or
+    /// probe.
+    newest: HashMap<(SocketAddr, SocketAddr), (u64, Segment)>,
+    heard: u64,
 }
 
 impl Tap {
@@ -23,8 +27,8 @@ impl Tap {
         let capture = recorder::open(namespace, interface)?;
         Ok(Self {
             capture,
-            from_client: None,
-            from_server: None,
+            newest: HashMap::new(),
+            heard: 0,
         })
     }
 
@@ -38,27 +42,66 @@ impl Tap {
     /// The newest segment of each direction at a server's port since the tap was opened. Waits a
     /// moment until there is one of each.
     pub fn conversation(&mut self, server_port: u16) -> Result<Conversation> {
-        for _ in 0..100 {
-            while let Ok(packet) = self.capture.next_packet() {
-                let Some(segment) = Segment::read(packet.data) else {
-                    continue;
-                };
-                if segment.tcp.destination_port == server_port {
-                    self.from_client = Some(segment);
-                } else if segment.tcp.source_port == server_port {
-                    self.from_server = Some(segment);
+        self.find(|(_, to)| to.port() == server_port)
+            .with_context(|| format!("the injector heard no conversation at port {server_port}"))
+    }
+
+    /// The newest segment of each direction between two sockets, named as on this wire.
+    pub fn conversation_of(
+        &mut self,
+        client: SocketAddr,
+        server: SocketAddr,
+    ) -> Result<Conversation> {
+        self.find(|way| way == (client, server))
+            .with_context(|| format!("the injector heard nothing of {client} to {server}"))
+    }
+
+    /// Waits a moment until there is a segment each way, the client's way being such a one.
+    fn find(&mut self, is: impl Fn((SocketAddr, SocketAddr)) -> bool) -> Option<Conversation> {
+        patiently(|| self.find_now(&is))
+    }
+
+    fn find_now(&mut self, is: impl Fn((SocketAddr, SocketAddr)) -> bool) -> Option<Conversation> {
+        self.hear();
+        self.newest
+            .iter()
+            .filter(|(way, _)| is(**way))
+            .filter_map(|((from, to), (number, segment))| {
+                let (_, back) = self.newest.get(&(*to, *from))?;
+                Some((number, segment, back))
+            })
+            .max_by_key(|(number, ..)| *number)
+            .map(|(_, from_client, from_server)| Conversation {
+                from_client: from_client.clone(),
+                from_server: from_server.clone(),
+            })
+    }
+
+    fn hear(&mut self) {
+        while let Ok(packet) = self.capture.next_packet() {
+            let segment = Segment::read(packet.data).filter(|segment| !segment.tcp.rst);
+            if let Some(segment) = segment {
+                self.heard += 1;
+                let way = (segment.source_socket(), segment.destination_socket());
+                let known = self.newest.get(&way);
+                if known.is_none_or(|(_, known)| !segment.is_behind(known)) {
+                    self.newest.insert(way, (self.heard, segment));
                 }
             }
-            if let (Some(from_client), Some(from_server)) = (&self.from_client, &self.from_server) {
-                return Ok(Conversation {
-                    from_client: from_client.clone(),
-                    from_server: from_server.clone(),
-                });
-            }
-            std::thread::sleep(Duration::from_millis(10));
         }
-        bail!("the injector heard no conversation at port {server_port}")
     }
+}
+
+/// Asks again and again for a second.
+fn patiently<T>(mut ask: impl FnMut() -> Option<T>) -> Option<T> {
+    for _ in 0..100 {
+        let answer = ask();
+        if answer.is_some() {
+            return answer;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    None
 }
 
 /// An injector in the switch, on one wire: it reaches either neighbour alone.
@@ -73,6 +116,29 @@ impl Injector {
             client_side: Tap::open(&lab.switch, &wire.port(Side::Client))?,
             server_side: Tap::open(&lab.switch, &wire.port(Side::Server))?,
         })
+    }
+
+    /// An injector at two ports of one wire.
+    pub fn between(client_side: Tap, server_side: Tap) -> Self {
+        Self {
+            client_side,
+            server_side,
+        }
+    }
+
+    /// See [`Tap::conversation_of`]; either port may be the one that hears it.
+    pub fn conversation_of(
+        &mut self,
+        client: SocketAddr,
+        server: SocketAddr,
+    ) -> Result<Conversation> {
+        let is = |way| way == (client, server);
+        // One port alone may hear one direction alone.
+        patiently(|| {
+            let heard = self.client_side.find_now(is);
+            heard.or_else(|| self.server_side.find_now(is))
+        })
+        .with_context(|| format!("the injector heard nothing of {client} to {server}"))
     }
 
     /// See [`Tap::conversation`].

@@ -15,6 +15,7 @@ use anyhow::Result;
 use parallax_core::report::Side;
 
 use crate::namespace::{Namespace, run};
+use crate::site::{Point, Site};
 
 /// The internet protocol of a scenario's run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -159,6 +160,23 @@ impl Lab {
             .into_iter()
             .find(|namespace| namespace.name() == name)
             .unwrap_or_else(|| panic!("no namespace {name} in the lab"))
+    }
+
+    /// Where agents and recorders stand.
+    pub fn site(&self) -> Site<'_> {
+        let points = VANTAGES.iter().map(|vantage| Point {
+            name: vantage.name,
+            namespace: self.namespace(vantage.namespace),
+            interface: vantage.interface,
+            addresses: vantage
+                .host_of
+                .map(addresses)
+                .map_or_else(Vec::new, Vec::from),
+        });
+        Site {
+            management: &self.management,
+            points: points.collect(),
+        }
     }
 
     /// The namespace of an end.

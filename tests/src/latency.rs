@@ -24,7 +24,7 @@ pub fn run(count: usize) -> Result<()> {
     let folder = Path::new(SCRATCH).join("latency");
     std::fs::create_dir_all(&folder).context("making a folder")?;
     let lab = Lab::raise().context("raising the lab")?;
-    let service = Service::start(&lab, Programs::beside_this_one()?, &folder)?;
+    let service = Service::start(lab.site(), Programs::beside_this_one()?, &folder)?;
     let stage = Stage {
         lab: &lab,
         family: Family::V4,

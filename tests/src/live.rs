@@ -43,7 +43,7 @@ const DEADLINE: Duration = Duration::from_secs(8);
 pub fn run(folder: &Path, only: &str) -> Result<Run> {
     prepare(folder)?;
     let lab = Lab::raise().context("raising the lab")?;
-    let mut service = Service::start(&lab, Programs::beside_this_one()?, folder)?;
+    let mut service = Service::start(lab.site(), Programs::beside_this_one()?, folder)?;
     let mut played = Vec::new();
     for act in acts().iter().filter(|act| act.name().contains(only)) {
         let outcome = play(&lab, &mut service, act)?;

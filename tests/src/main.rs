@@ -9,6 +9,9 @@ use parallax_tests::analysis::{Order, analyze};
 use parallax_tests::enclosure::{self, Half};
 use parallax_tests::lab::Lab;
 use parallax_tests::loss::Damage;
+use parallax_tests::networks::check::read;
+use parallax_tests::networks::run::{self, LIVE_FILE, Live, Watchers};
+use parallax_tests::networks::{self, Network};
 use parallax_tests::programs::Programs;
 use parallax_tests::recorder::Recording;
 use parallax_tests::scenario::{Act, acts};
@@ -59,6 +62,30 @@ enum What {
         #[arg(long, default_value = "")]
         only: String,
     },
+    /// Play networks of their own and keep what every vantage saw, with the truth, in OUT/NETWORK;
+    /// then hold the verdicts of `parallax analyze` against it.
+    Networks {
+        #[arg(long, default_value = "target/lab-runs/networks")]
+        out: PathBuf,
+        /// Only networks whose name contains this.
+        #[arg(long, default_value = "")]
+        only: String,
+        /// Have live agents and a collector watch too.
+        #[arg(long)]
+        live: bool,
+        /// Do not play: judge what was recorded before.
+        #[arg(long, conflicts_with = "live")]
+        recorded: bool,
+    },
+    /// Play one network here.
+    #[command(hide = true)]
+    PlayNetwork {
+        name: String,
+        #[arg(long)]
+        out: PathBuf,
+        #[arg(long)]
+        live: bool,
+    },
     /// Make traffic before live agents and show the verdicts on it.
     Demo,
     /// Measure the time from a reset on the wire to its verdict.
@@ -71,7 +98,7 @@ enum What {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    match run(&arguments.what) {
+    match carry_out(&arguments.what) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("parallax-lab: {error:#}");
@@ -80,7 +107,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(what: &What) -> Result<ExitCode> {
+fn carry_out(what: &What) -> Result<ExitCode> {
     match what {
         What::List => {
             list();
@@ -88,14 +115,35 @@ fn run(what: &What) -> Result<ExitCode> {
         }
         What::Check { from, only } => return check(from, only),
         What::Damage { from, only } => return damage(from, only),
-        What::Record { .. } | What::Live { .. } | What::Demo | What::Latency { .. } => {}
+        What::Networks {
+            out,
+            only,
+            live,
+            recorded,
+        } => {
+            let networks = run::named(only);
+            if !recorded {
+                run::play_all(&networks, out, watchers(*live))?;
+            }
+            return check_networks(&networks, out);
+        }
+        What::Record { .. }
+        | What::Live { .. }
+        | What::PlayNetwork { .. }
+        | What::Demo
+        | What::Latency { .. } => {}
     }
     if let Half::Outer(status) = enclosure::enter()? {
         let code = status.code().and_then(|code| u8::try_from(code).ok());
         return Ok(ExitCode::from(code.unwrap_or(1)));
     }
     match what {
-        What::List | What::Check { .. } | What::Damage { .. } => {}
+        What::List | What::Check { .. } | What::Damage { .. } | What::Networks { .. } => {}
+        What::PlayNetwork { name, out, live } => {
+            let networks = run::named(name);
+            let network = networks.first().context("there is no such network")?;
+            run::play(network, out, watchers(*live))?;
+        }
         What::Record { out, only } => record(out, only)?,
         What::Live { out, only } => {
             live::run(out, only)?;
@@ -138,6 +186,43 @@ fn check(from: &Path, only: &str) -> Result<ExitCode> {
     Ok(code)
 }
 
+const fn watchers(live: bool) -> Watchers {
+    if live {
+        Watchers::Live
+    } else {
+        Watchers::RecordersOnly
+    }
+}
+
+/// Prints what is right and wrong with every network's verdicts.
+fn check_networks(networks: &[Network], out: &Path) -> Result<ExitCode> {
+    let programs = Programs::beside_this_one()?;
+    let mut code = ExitCode::SUCCESS;
+    let mut print = |name: &str, how: String, wrong: Vec<String>| {
+        let word = if wrong.is_empty() { "right" } else { "WRONG" };
+        println!("{word}  {name} ({how})");
+        for difference in wrong {
+            println!("       {difference}");
+            code = ExitCode::FAILURE;
+        }
+    };
+    for network in networks {
+        let folder = out.join(network.name);
+        for (order, hosts, wrong) in networks::check::check(&programs, &folder)? {
+            print(
+                network.name,
+                format!("path {order:?}, hosts {hosts:?}"),
+                wrong,
+            );
+        }
+        let live = folder.join(LIVE_FILE);
+        if live.exists() {
+            print(network.name, "live".to_owned(), read::<Live>(&live)?.wrong);
+        }
+    }
+    Ok(code)
+}
+
 fn damage(from: &Path, only: &str) -> Result<ExitCode> {
     let programs = Programs::beside_this_one()?;
     let mut code = ExitCode::SUCCESS;
@@ -165,7 +250,7 @@ fn record(out: &Path, only: &str) -> Result<()> {
 }
 
 fn record_act(lab: &Lab, act: &Act, folder: &Path) -> Result<()> {
-    let recording = Recording::start(lab, folder)?;
+    let recording = Recording::start(&lab.site(), folder)?;
     act.play(lab)?;
     traffic::pause(50);
     recording.finish()

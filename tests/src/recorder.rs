@@ -10,8 +10,8 @@ use anyhow::{Context, Result, anyhow};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use pcap::{Active, Capture, Precision};
 
-use crate::lab::{Lab, VANTAGES};
 use crate::namespace::Namespace;
+use crate::site::Site;
 
 /// A recording in progress.
 #[derive(Debug)]
@@ -20,19 +20,44 @@ pub struct Recorder {
     thread: JoinHandle<Result<()>>,
 }
 
-/// Opens an interface so that reading never blocks and packets come at once.
+/// How a capture hands over what it has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Delivery {
+    /// Packet by packet, for those who answer.
+    AtOnce,
+    /// In blocks, which hold many more packets in the same memory.
+    InBlocks,
+}
+
+/// Opens an interface so that reading never blocks and headers come at once.
 pub fn open(namespace: &Namespace, interface: &str) -> Result<Capture<Active>> {
+    open_for(namespace, interface, Delivery::AtOnce)
+}
+
+fn open_for(namespace: &Namespace, interface: &str, delivery: Delivery) -> Result<Capture<Active>> {
+    const RING: i32 = 16 << 20;
+    // One who answers reads headers, and every slot of its ring is as large as this.
+    let snapshot = match delivery {
+        Delivery::AtOnce => 256,
+        Delivery::InBlocks => 65_535,
+    };
     namespace.within(|| {
         Capture::from_device(interface)
             .and_then(|capture| {
                 capture
                     .promisc(true)
-                    .immediate_mode(true)
+                    .immediate_mode(delivery == Delivery::AtOnce)
+                    .buffer_size(RING)
+                    .snaplen(snapshot)
                     .precision(Precision::Nano)
                     .timeout(10)
                     .open()
             })
-            .and_then(Capture::setnonblock)
+            .and_then(|mut capture| {
+                // Without a filter the kernel heeds no snapshot length.
+                capture.filter("", true)?;
+                capture.setnonblock()
+            })
             .map_err(std::io::Error::other)
     })
 }
@@ -40,7 +65,7 @@ pub fn open(namespace: &Namespace, interface: &str) -> Result<Capture<Active>> {
 impl Recorder {
     /// Starts to record an interface into `file`.
     pub fn start(namespace: &Namespace, interface: &str, file: PathBuf) -> Result<Self> {
-        let capture = open(namespace, interface)?;
+        let capture = open_for(namespace, interface, Delivery::InBlocks)?;
         let stop = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&stop);
         let thread = std::thread::spawn(move || record(capture, &file, &told));
@@ -79,7 +104,7 @@ fn wait_for_packets(capture: &Capture<Active>) -> Result<()> {
     Ok(())
 }
 
-/// Records every vantage of the lab, one file each.
+/// Records every vantage of a network, one file each.
 #[derive(Debug)]
 pub struct Recording {
     recorders: Vec<Recorder>,
@@ -87,16 +112,14 @@ pub struct Recording {
 
 impl Recording {
     /// Starts to record into `folder`, as `VANTAGE.pcap`.
-    pub fn start(lab: &Lab, folder: &Path) -> Result<Self> {
+    pub fn start(site: &Site, folder: &Path) -> Result<Self> {
         std::fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
-        let recorders = VANTAGES
+        let recorders = site
+            .points
             .iter()
-            .map(|vantage| {
-                Recorder::start(
-                    lab.namespace(vantage.namespace),
-                    vantage.interface,
-                    folder.join(format!("{}.pcap", vantage.name)),
-                )
+            .map(|point| {
+                let file = folder.join(format!("{}.pcap", point.name));
+                Recorder::start(point.namespace, point.interface, file)
             })
             .collect::<Result<_>>()?;
         Ok(Self { recorders })

@@ -4,8 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use anyhow::{Context, Result, bail};
 use etherparse::{
-    Ethernet2Header, IpHeaders, IpNumber, Ipv4Header, Ipv6FlowLabel, Ipv6Header, LinkHeader,
-    NetHeaders, PacketBuilder, PacketHeaders, TcpHeader, TransportHeader,
+    Ethernet2Header, IpHeaders, IpNumber, Ipv4Header, Ipv6FlowLabel, Ipv6Header, LaxPacketHeaders,
+    LinkHeader, NetHeaders, PacketBuilder, TcpHeader, TransportHeader,
 };
 
 /// One TCP segment in its frame; every field can be chosen.
@@ -24,27 +24,30 @@ pub struct Segment {
 }
 
 impl Segment {
-    /// Reads a frame; `None` when it is no TCP segment over IP.
+    /// Reads a frame, of which the capture may have cut the payload off; `None` when it is no TCP
+    /// segment over IP.
     pub fn read(frame: &[u8]) -> Option<Self> {
-        let headers = PacketHeaders::from_ethernet_slice(frame).ok()?;
+        let headers = LaxPacketHeaders::from_ethernet(frame).ok()?;
         let LinkHeader::Ethernet2(link) = headers.link? else {
             return None;
         };
         let TransportHeader::Tcp(tcp) = headers.transport? else {
             return None;
         };
-        let (source, destination, ttl, ip_id) = match headers.net? {
+        let (source, destination, ttl, ip_id, length) = match headers.net? {
             NetHeaders::Ipv4(ip, _) => (
                 IpAddr::from(ip.source),
                 IpAddr::from(ip.destination),
                 ip.time_to_live,
                 ip.identification,
+                usize::from(ip.total_len).saturating_sub(ip.header_len()),
             ),
-            NetHeaders::Ipv6(ip, _) => (
+            NetHeaders::Ipv6(ip, extensions) => (
                 IpAddr::from(ip.source),
                 IpAddr::from(ip.destination),
                 ip.hop_limit,
                 0,
+                usize::from(ip.payload_length).saturating_sub(extensions.header_len()),
             ),
             NetHeaders::Arp(_) => return None,
         };
@@ -55,8 +58,8 @@ impl Segment {
             destination,
             ttl,
             ip_id,
+            payload_length: length.saturating_sub(tcp.header_len()) as u32,
             tcp,
-            payload_length: headers.payload.slice().len() as u32,
         })
     }
 
@@ -67,6 +70,12 @@ impl Segment {
             .sequence_number
             .wrapping_add(self.payload_length)
             .wrapping_add(flags)
+    }
+
+    /// Whether this ends before another one's end, in the same connection.
+    pub fn is_behind(&self, other: &Self) -> bool {
+        let ahead = self.next_sequence().wrapping_sub(other.next_sequence());
+        !self.tcp.syn && ahead.cast_signed() < 0
     }
 
     pub fn source_socket(&self) -> SocketAddr {

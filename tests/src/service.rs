@@ -10,13 +10,14 @@ use anyhow::{Context, Result, bail};
 use parallax_core::report::Document;
 
 use crate::enclosure::{Power, SCRATCH, power};
-use crate::lab::{COLLECTOR, Lab, VANTAGES, VantagePoint, addresses};
+use crate::lab::COLLECTOR;
 use crate::namespace::Namespace;
 use crate::programs::{Programs, Running, wait_for};
+use crate::site::{Point, Site};
 
 /// Running agents and collector.
 pub struct Service<'lab> {
-    lab: &'lab Lab,
+    site: Site<'lab>,
     programs: Programs,
     collector: Running,
     agents: Vec<Running>,
@@ -29,18 +30,19 @@ const HTTP_PORT: u16 = 7680;
 impl<'lab> Service<'lab> {
     /// Starts the collector and an agent per vantage, and waits until all are connected. Agents
     /// keep what they see as `VANTAGE.pcap` in `folder`, where everyone's logs go too.
-    pub fn start(lab: &'lab Lab, programs: Programs, folder: &Path) -> Result<Self> {
-        let collector = Running::start("collector", collector(lab, &programs), folder)?;
+    pub fn start(site: Site<'lab>, programs: Programs, folder: &Path) -> Result<Self> {
+        let collector = collector(site.management, &programs);
+        let collector = Running::start("collector", collector, folder)?;
         let mut service = Self {
-            lab,
+            site,
             programs,
             collector,
             agents: Vec::new(),
         };
         service.await_collector()?;
-        for vantage in &VANTAGES {
-            let command = agent(lab, &service.programs, vantage, folder);
-            let agent = Running::start(&format!("agent-{}", vantage.name), command, folder)?;
+        for point in service.site.points.clone() {
+            let command = agent(&service.programs, &point, folder);
+            let agent = Running::start(&format!("agent-{}", point.name), command, folder)?;
             service.agents.push(agent);
             // One after another: the order of registration is the order of the path.
             service.await_agents()?;
@@ -49,10 +51,10 @@ impl<'lab> Service<'lab> {
     }
 
     fn await_collector(&mut self) -> Result<()> {
-        let lab = self.lab;
+        let management = self.site.management;
         let up = wait_for(START, || {
             self.collector.check()?;
-            Ok(get(&lab.management, "/healthz").ok())
+            Ok(get(management, "/healthz").ok())
         })?;
         match up {
             Some(_) => Ok(()),
@@ -103,7 +105,7 @@ impl<'lab> Service<'lab> {
         mut enough: impl FnMut(&Document) -> Result<bool> + Send,
     ) -> Result<()> {
         let query = format!("{}/v1/resets?port={port}", url());
-        self.lab.management.within(|| {
+        self.site.management.within(|| {
             let agent = ureq::Agent::new_with_defaults();
             loop {
                 let body = agent
@@ -121,13 +123,13 @@ impl<'lab> Service<'lab> {
     }
 
     fn document(&self, query: &str) -> Result<Document> {
-        let body = get(&self.lab.management, query)?;
+        let body = get(self.site.management, query)?;
         serde_json::from_str(&body).with_context(|| format!("reading the answer to {query}"))
     }
 
     /// The command line program, asking this collector.
     pub fn cli(&self, arguments: &[&str]) -> Command {
-        let mut command = self.lab.management.command(self.programs.cli());
+        let mut command = self.site.management.command(self.programs.cli());
         command.args(arguments).args(["--collector", &url()]);
         command
     }
@@ -137,7 +139,7 @@ impl<'lab> Service<'lab> {
     pub fn twin(&self, folder: &Path) -> Result<(String, Option<i32>)> {
         let folder = folder.join("twin");
         std::fs::create_dir_all(&folder).context("making the twin's folder")?;
-        let command = agent(self.lab, &self.programs, &VANTAGES[0], &folder);
+        let command = agent(&self.programs, &self.site.points[0], &folder);
         let mut twin = Running::start("twin", command, &folder)?;
         let status = wait_for(START, || twin.ended())?;
         Ok((twin.said(), status.and_then(|status| status.code())))
@@ -159,12 +161,12 @@ pub fn url() -> String {
     format!("http://{COLLECTOR}:{HTTP_PORT}")
 }
 
-fn collector(lab: &Lab, programs: &Programs) -> Command {
+fn collector(management: &Namespace, programs: &Programs) -> Command {
     let mut command = match power() {
-        Power::Root => lab.management.command(programs.collector()),
+        Power::Root => management.command(programs.collector()),
         Power::UserNamespace => {
             // Postgres refuses root, even of a user namespace: be nobody in one more.
-            let mut command = lab.management.command("unshare");
+            let mut command = management.command("unshare");
             command
                 .args(["--user", "--map-user=65534", "--map-group=65534"])
                 .arg(programs.collector());
@@ -184,17 +186,16 @@ fn collector(lab: &Lab, programs: &Programs) -> Command {
     command
 }
 
-fn agent(lab: &Lab, programs: &Programs, vantage: &VantagePoint, folder: &Path) -> Command {
-    let mut command = lab.namespace(vantage.namespace).command(programs.agent());
+fn agent(programs: &Programs, point: &Point, folder: &Path) -> Command {
+    let mut command = point.namespace.command(programs.agent());
     command
-        .args(["run", "--vantage", vantage.name])
-        .args(["--interface", vantage.interface])
+        .args(["run", "--vantage", point.name])
+        .args(["--interface", point.interface])
         .args(["--collector", &format!("http://{COLLECTOR}:7600")])
         .arg("--write")
-        .arg(folder.join(format!("{}.pcap", vantage.name)));
-    if let Some(side) = vantage.host_of {
-        let addresses = addresses(side).map(|address| address.to_string());
-        command.args(["--host", &addresses.join(",")]);
+        .arg(folder.join(format!("{}.pcap", point.name)));
+    if let Some(addresses) = point.host() {
+        command.args(["--host", &addresses]);
     }
     command
 }

@@ -63,7 +63,11 @@ impl Connection {
 
     /// Connects to a listener that stays.
     pub fn open_at(stage: &Stage, listener: &TcpListener) -> Result<Self> {
-        let client = connect(stage)?;
+        Self::accepted(connect(stage)?, listener)
+    }
+
+    /// The connection whose client's end is this, once the listener has accepted it.
+    pub fn accepted(client: TcpStream, listener: &TcpListener) -> Result<Self> {
         let (server, _) = listener.accept().context("accepting a connection")?;
         for end in [&client, &server] {
             end.set_read_timeout(Some(PATIENCE))?;
@@ -75,12 +79,17 @@ impl Connection {
     /// Opens a connection over which both ends have said something.
     pub fn established(stage: &Stage) -> Result<Self> {
         let mut connection = Self::open(stage)?;
-        connection.say(Side::Client, b"GET /first HTTP/1.1\r\nHost: server\r\n\r\n")?;
-        connection.say(
+        connection.exchange()?;
+        Ok(connection)
+    }
+
+    /// A request and its answer.
+    pub fn exchange(&mut self) -> Result<()> {
+        self.say(Side::Client, b"GET /first HTTP/1.1\r\nHost: server\r\n\r\n")?;
+        self.say(
             Side::Server,
             b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
-        )?;
-        Ok(connection)
+        )
     }
 
     /// One end writes and the other reads all of it.
@@ -106,19 +115,32 @@ impl Connection {
     }
 
     /// Closes from both ends in order, the client first.
-    pub fn close(mut self) -> Result<()> {
-        self.client.shutdown(Shutdown::Write)?;
+    pub fn close(self) -> Result<()> {
+        self.close_from(Side::Client)
+    }
+
+    /// Closes from both ends in order, `first` first.
+    pub fn close_from(self, first: Side) -> Result<()> {
+        let (mut first, mut last) = match first {
+            Side::Client => (self.client, self.server),
+            Side::Server => (self.server, self.client),
+        };
+        first.shutdown(Shutdown::Write)?;
         let mut rest = [0; 16];
-        ensure!(
-            self.server.read(&mut rest)? == 0,
-            "unread data at the server"
-        );
-        drop(self.server);
-        ensure!(
-            self.client.read(&mut rest)? == 0,
-            "unread data at the client"
-        );
+        ensure!(last.read(&mut rest)? == 0, "unread data at the last end");
+        drop(last);
+        ensure!(first.read(&mut rest)? == 0, "unread data at the first end");
         Ok(())
+    }
+
+    /// One more exchange, and the end in order.
+    pub fn end(mut self) -> Result<()> {
+        self.say(
+            Side::Client,
+            b"GET /second HTTP/1.1\r\nHost: server\r\n\r\n",
+        )?;
+        self.say(Side::Server, b"HTTP/1.1 204 No Content\r\n\r\n")?;
+        self.close()
     }
 
     /// Forgets both ends without a packet.
@@ -144,11 +166,5 @@ pub fn abort_on_close(stream: &TcpStream) -> Result<()> {
 
 /// One connection that lives and dies in order, at the stage's port.
 pub fn ordinary(stage: &Stage) -> Result<()> {
-    let mut connection = Connection::established(stage)?;
-    connection.say(
-        Side::Client,
-        b"GET /second HTTP/1.1\r\nHost: server\r\n\r\n",
-    )?;
-    connection.say(Side::Server, b"HTTP/1.1 204 No Content\r\n\r\n")?;
-    connection.close()
+    Connection::established(stage)?.end()
 }

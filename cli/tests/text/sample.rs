@@ -66,6 +66,7 @@ fn reset(last: u32) -> ResetReport {
         root: None,
         confidence: 0.5,
         effective: None,
+        idle_ns: None,
         trigger: None,
         decide: None,
         evidence: Vec::new(),
