@@ -4,10 +4,10 @@ use parallax_core::decode::{LinkType, RawPacket, decode};
 use parallax_core::time::{MILLISECOND, SECOND};
 use parallax_core::{CaptureTime, Coverage, Digest, Selection, Vantage};
 
-use crate::archive::Record;
 use crate::chance::{Chance, mix};
 use crate::network::{Owner, Population};
 use crate::packet::{Content, Framing, Heading, Packet, View, frame};
+use parallax_core::archive::Record;
 
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Clock {

@@ -48,11 +48,10 @@ impl World {
         } else {
             trigger.sender
         };
-        let zero = self.carried_zero(trigger.connection, place, sender);
         let fresh = shape.back && !trigger.has(ACK);
         let drops = self.boxes[injector].drops;
         let seq = match (shape.back, fresh) {
-            (_, true) => zero,
+            (_, true) => 0,
             (true, _) => trigger.ack,
             (false, _) if drops => trigger.seq,
             (false, _) => trigger.end(),
@@ -72,6 +71,7 @@ impl World {
             window: 0,
             len: 0,
             options: Options::default(),
+            unshifted: fresh || nonce,
             ttl: 64,
             id: 0,
             link: 100 + injector as u8,
@@ -89,12 +89,6 @@ impl World {
             (injector.kind.story(), injector.causes())
         };
         self.note(packet, Maker::Forged { place }, story, causes);
-    }
-
-    /// The number that is carried as 0 there.
-    fn carried_zero(&self, connection: usize, place: usize, sender: Side) -> u32 {
-        let view = &self.connections[connection].views[place];
-        0_u32.wrapping_sub(view.shift[sender as usize])
     }
 
     /// TTL, IP ID, window and link address as this box chooses them.
@@ -154,6 +148,7 @@ impl World {
             window: 0,
             len: 0,
             options: Options::default(),
+            unshifted: false,
             ttl: 64,
             id: 0,
             link: 100,

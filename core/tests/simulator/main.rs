@@ -3,7 +3,6 @@
 //! `SEED=… cargo test -p parallax-core --test simulator replay -- --ignored --nocapture`
 //! (`SOUND=1` for the population of sound vantages).
 
-mod archive;
 mod capture;
 mod chance;
 mod forgery;

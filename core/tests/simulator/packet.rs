@@ -28,6 +28,8 @@ pub struct Packet {
     pub window: u16,
     pub len: u32,
     pub options: Options,
+    /// Its sender's stream has not begun: rewriters, which learn a stream from its SYN, leave it alone.
+    pub unshifted: bool,
     pub ttl: u8,
     pub id: u16,
     /// The last octet of the link-layer source address: who forwarded it last.
@@ -201,6 +203,9 @@ fn tcp(packet: &Packet, view: &View) -> Vec<u8> {
 }
 
 pub fn carried_seq(packet: &Packet, view: &View) -> u32 {
+    if packet.unshifted {
+        return packet.seq;
+    }
     packet.seq.wrapping_add(view.shift[packet.sender as usize])
 }
 

@@ -4,7 +4,6 @@ use parallax_core::judge::Judged;
 use parallax_core::time::SECOND;
 use parallax_core::{Vantage, VantageKind};
 
-use crate::archive::{Archive, Record};
 use crate::capture::{Recorder, equip};
 use crate::chance::{Chance, mix};
 use crate::middlebox::Injector;
@@ -12,6 +11,7 @@ use crate::network::{Element, Network, Owner, Population};
 use crate::topology::build;
 use crate::traffic::{bookends, cast, populate};
 use crate::world::{EPOCH, World};
+use parallax_core::archive::{Archive, Record};
 
 pub struct Run {
     pub seed: u64,
@@ -48,7 +48,7 @@ pub fn play(seed: u64, population: Population) -> Run {
     Run {
         seed,
         population,
-        verdicts: Archive::new(records, configured).judge(),
+        verdicts: Archive::new(&records, configured).judge(),
         world,
         features,
     }

@@ -16,6 +16,7 @@ pub struct Segment {
     pub seq: Option<u32>,
     pub ack: Option<u32>,
     pub len: u32,
+    pub unshifted: bool,
 }
 
 fn since(a: u32, b: u32) -> i32 {
@@ -48,6 +49,7 @@ impl World {
                 stamps: (socket.stack.stamps && !bare)
                     .then_some((stamp.wrapping_add(socket.stamps_from), socket.echo)),
             },
+            unshifted: segment.unshifted,
             ttl: if reset {
                 socket.stack.reset_ttl
             } else {
@@ -101,22 +103,13 @@ impl World {
         } else {
             Segment {
                 flags: RST | ACK,
-                seq: Some(self.zero(packet.connection, side)),
+                seq: Some(0),
                 ack: Some(packet.end()),
+                unshifted: true,
                 len: 0,
             }
         };
         self.send_reset(packet.connection, side, segment, why);
-    }
-
-    /// The number that the host itself writes as 0.
-    fn zero(&self, connection: usize, side: Side) -> u32 {
-        let connection = &self.connections[connection];
-        let place = match side {
-            Side::Client => connection.span.0,
-            Side::Server => connection.span.1,
-        };
-        0_u32.wrapping_sub(connection.views[place].shift[side as usize])
     }
 
     pub fn write(&mut self, connection: usize, side: Side, len: u32) {
