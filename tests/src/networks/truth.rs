@@ -169,11 +169,15 @@ impl Truth {
 
     /// Source and destination of a reset where it is first sighted.
     pub fn sockets(&self, reset: &Reset) -> Option<(SocketAddr, SocketAddr)> {
-        let first = *self.seen_at(reset).first()?;
+        self.sockets_at(reset, self.seen_at(reset).first()?)
+    }
+
+    /// Source and destination of a reset as a vantage sees them.
+    pub fn sockets_at(&self, reset: &Reset, vantage: &str) -> Option<(SocketAddr, SocketAddr)> {
         let name = self.connections[reset.connection]
             .names
             .iter()
-            .find(|name| name.at.iter().any(|vantage| vantage == first))?;
+            .find(|name| name.at.iter().any(|at| at == vantage))?;
         Some(match reset.from {
             Side::Client => (name.client, name.server),
             Side::Server => (name.server, name.client),
