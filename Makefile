@@ -1,12 +1,13 @@
 # What people start here; README.md says more.
 #   make demo    a lab with a firewall, live agents and a collector; verdicts in under a minute
 #   make test    every test
+#   make networks  networks that translate, rewrite and tunnel, and attackers, against their truth
 #   make bench   the numbers of the README's table
 #   make lint    formatting and clippy
 
 CARGO ?= cargo
 
-.PHONY: demo test bench lint build packages
+.PHONY: demo test networks bench lint build packages
 
 packages:
 	@tests/packages
@@ -18,6 +19,10 @@ demo: packages
 test: packages
 	$(CARGO) build --locked --workspace --bins
 	$(CARGO) test --locked --workspace
+
+networks: packages
+	$(CARGO) build --locked --workspace --bins
+	@target/debug/parallax-lab networks --live
 
 bench:
 	@tests/packages tcpdump

@@ -114,6 +114,7 @@ fn carry_out(what: &What) -> Result<ExitCode> {
     match what {
         What::List => {
             list();
+            list_networks();
             return Ok(ExitCode::SUCCESS);
         }
         What::Check { from, only } => return check(from, only),
@@ -172,6 +173,12 @@ fn list() {
         for (number, truth) in (act.scenario.truth)().iter().enumerate() {
             println!("  {number}: {truth:?} seen at {:?}", truth.seen_at());
         }
+    }
+}
+
+fn list_networks() {
+    for network in networks::all() {
+        println!("network {}\n  {}", network.name, network.story);
     }
 }
 
