@@ -16,7 +16,7 @@ use parallax_tests::programs::Programs;
 /// A finished run.
 struct Stage {
     programs: Programs,
-    folder: tempfile::TempDir,
+    folder: PathBuf,
 }
 
 /// The run that all tests of this process share.
@@ -27,10 +27,11 @@ fn stage() -> &'static Stage {
         let bin = lab.parent().expect("a program lies in a folder");
         build(bin);
         let programs = Programs::in_folder(bin).expect("programs");
-        let folder = tempfile::tempdir().expect("a folder for the run");
+        // The newest run stays, to look into.
+        let folder = bin.with_file_name("lab-runs").join("networks");
         let output = Command::new(lab)
             .args(["networks", "--play-only", "--live", "--out"])
-            .arg(folder.path())
+            .arg(&folder)
             .output()
             .expect("starting the lab");
         assert!(
@@ -59,7 +60,7 @@ fn nothing_wrong(ask: impl Fn(&Stage, &Network, PathBuf) -> Vec<String>) {
     let stage = stage();
     let mut problems = Vec::new();
     for network in all() {
-        let wrong = ask(stage, &network, stage.folder.path().join(network.name));
+        let wrong = ask(stage, &network, stage.folder.join(network.name));
         problems.extend(
             wrong
                 .iter()
