@@ -1,13 +1,14 @@
 # What people start here; README.md says more.
 #   make demo    a lab with a firewall, live agents and a collector; verdicts in under a minute
 #   make test    every test
+#   make networks  networks that translate, rewrite and tunnel, and attackers, against their truth
 #   make bench   the numbers of the README's table
 #   make calibrate   what confidence is worth, over 100,000 simulated resets (RESETS=n: over n)
 #   make lint    formatting and clippy
 
 CARGO ?= cargo
 
-.PHONY: demo test bench calibrate lint build packages
+.PHONY: demo test networks bench calibrate lint build packages
 
 packages:
 	@tests/packages
@@ -19,6 +20,10 @@ demo: packages
 test: packages
 	$(CARGO) build --locked --workspace --bins
 	$(CARGO) test --locked --workspace
+
+networks: packages
+	$(CARGO) build --locked --workspace --bins
+	@target/debug/parallax-lab networks --live
 
 bench:
 	@tests/packages tcpdump

@@ -16,6 +16,7 @@ mod proxy;
 mod randomised;
 mod randomiser;
 pub mod run;
+pub mod sightings;
 mod silence;
 mod standing;
 mod straight;

@@ -36,7 +36,7 @@ pub const ALL: &[Network] = &[
 const SEVERITY: u32 = 9;
 
 fn off_path_burst(play: &mut Play) -> Result<()> {
-    let mut forger = Forger::at(play, MIDDLE)?;
+    let mut sniffer = Forger::at(play, MIDDLE)?;
     let mut talk = play.open(&CALL)?;
     talk.say(
         Side::Client,
@@ -46,11 +46,11 @@ fn off_path_burst(play: &mut Play) -> Result<()> {
         Side::Server,
         b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
     )?;
-    let conversation = forger.conversation(play, talk.number)?;
+    let conversation = sniffer.conversation(play, talk.number)?;
     for victim in [Side::Client, Side::Server] {
         for number in 0..SEVERITY {
-            let forged = tcpkill(&conversation, victim, number);
-            forger.send(play, talk.number, victim, &forged, |reset| Reset {
+            let shot = tcpkill(&conversation, victim, number);
+            sniffer.send(play, talk.number, victim, &shot, |reset| Reset {
                 causes: vec![Cause::InjectedOffPath, Cause::InjectedBothWays],
                 ..reset
             })?;

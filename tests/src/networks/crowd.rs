@@ -105,7 +105,7 @@ fn stand_in_line(net: &Standing, line: usize) -> Result<Vec<(&'static str, Socke
 /// A spread of sizes in octets: mostly small, a few large.
 fn size(number: usize) -> usize {
     let drawn = number.wrapping_mul(2_654_435_761) >> 7;
-    if drawn % 11 == 0 {
+    if drawn.is_multiple_of(11) {
         8_000 + drawn % 24_000
     } else {
         20 + drawn % 1_500

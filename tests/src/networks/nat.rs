@@ -5,7 +5,7 @@ use parallax_core::report::{Cause, Side};
 
 use super::Network;
 use super::plan::Plan;
-use super::play::{Call, Play};
+use super::play::{Call, Play, abort};
 use super::truth::Reset;
 use crate::traffic::pause;
 
@@ -76,9 +76,9 @@ fn snat(play: &mut Play) -> Result<()> {
     let second = Call::new("client2", [10, 3, 0, 2], "server", 8001);
     let listener = play.listen(&first)?;
     // The same port at both clients: only the translation tells them apart.
-    let neighbour = play.open_at(&first.from_port(40_000), &listener)?;
+    let neighbour = play.open_at(&first.calling_from(40_000), &listener)?;
     for (call, who) in [
-        (second.from_port(40_000), Side::Server),
+        (second.calling_from(40_000), Side::Server),
         (first, Side::Client),
         (first, Side::Server),
     ] {
@@ -87,7 +87,7 @@ fn snat(play: &mut Play) -> Result<()> {
             talk.number,
             Reset::endpoint(who, "RA", &[Cause::AbortLinger]),
         );
-        play.abort(talk, who)?;
+        abort(talk, who)?;
         pause(100);
     }
     neighbour.connection.end()
@@ -136,14 +136,14 @@ fn dnat_lb(play: &mut Play) -> Result<()> {
     let listener = play.listen(&to("back1"))?;
     for (port, who) in [(40_001, Side::Server), (40_002, Side::Client)] {
         let talk = play.open_at(&to("back1"), &listener)?;
-        let refused = play.call_in_vain(&to("back2").from_port(port))?;
+        let refused = play.call_in_vain(&to("back2").calling_from(port))?;
         let closed = Reset::endpoint(Side::Server, "RA", &[Cause::ClosedPort]);
         play.reset(refused, closed);
         play.reset(
             talk.number,
             Reset::endpoint(who, "RA", &[Cause::AbortLinger]),
         );
-        play.abort(talk, who)?;
+        abort(talk, who)?;
     }
     Ok(())
 }

@@ -46,7 +46,7 @@ impl Call {
 
     /// The port that the client calls from.
     #[must_use]
-    pub const fn from_port(mut self, port: u16) -> Self {
+    pub const fn calling_from(mut self, port: u16) -> Self {
         self.client_port = port;
         self
     }
@@ -225,25 +225,25 @@ impl<'net> Play<'net> {
         let talk = self.open(call)?;
         let told = Reset::endpoint(who, "RA", &[Cause::AbortLinger]);
         let number = self.reset(talk.number, told);
-        self.abort(talk, who)?;
+        abort(talk, who)?;
         Ok(number)
     }
+}
 
-    /// One end aborts (`SO_LINGER` 0) with everything read and acknowledged; the other is left
-    /// alone and forgotten.
-    pub fn abort(&mut self, talk: Talk, who: Side) -> Result<()> {
-        // Longer than a delayed ACK.
-        pause(150);
-        let (aborts, stays) = match who {
-            Side::Client => (talk.connection.client, talk.connection.server),
-            Side::Server => (talk.connection.server, talk.connection.client),
-        };
-        traffic::abort_on_close(&aborts)?;
-        drop(aborts);
-        pause(50);
-        traffic::hush(stays);
-        Ok(())
-    }
+/// One end aborts (`SO_LINGER` 0) with everything read and acknowledged; the other is left
+/// alone and forgotten.
+pub fn abort(talk: Talk, who: Side) -> Result<()> {
+    // Longer than a delayed ACK.
+    pause(150);
+    let (aborts, stays) = match who {
+        Side::Client => (talk.connection.client, talk.connection.server),
+        Side::Server => (talk.connection.server, talk.connection.client),
+    };
+    traffic::abort_on_close(&aborts)?;
+    drop(aborts);
+    pause(50);
+    traffic::hush(stays);
+    Ok(())
 }
 
 /// A connection over which both ends have said something.

@@ -33,7 +33,7 @@ pub const ALL: &[Network] = &[
 ];
 
 fn tuple_reuse(play: &mut Play) -> Result<()> {
-    let call = Call::new("client", [10, 3, 0, 2], "server", 8001).from_port(40_001);
+    let call = Call::new("client", [10, 3, 0, 2], "server", 8001).calling_from(40_001);
     let mut forger = Forger::at(play, MIDDLE)?;
     play.endpoint_abort(&call, Side::Server)?;
     pause(100);
@@ -52,7 +52,7 @@ fn tuple_reuse(play: &mut Play) -> Result<()> {
 }
 
 fn time_wait_reuse(play: &mut Play) -> Result<()> {
-    let call = Call::new("client", [10, 3, 0, 2], "server", 8001).from_port(40_001);
+    let call = Call::new("client", [10, 3, 0, 2], "server", 8001).calling_from(40_001);
     let mut tap = Tap::open(play.net.machine("client")?, "eth0")?;
     let listener = play.listen(&call)?;
     let talk = play.open_at(&call, &listener)?;

@@ -8,7 +8,7 @@ use parallax_core::report::{Cause, Side};
 
 use super::Network;
 use super::plan::Plan;
-use super::play::{Call, Play, Talk};
+use super::play::{Call, Play, Talk, abort};
 use super::truth::Reset;
 use crate::enclosure::SCRATCH;
 use crate::programs::{Running, wait_for};
@@ -115,13 +115,13 @@ fn haproxy(play: &mut Play) -> Result<()> {
     let aborts = |who| Reset::endpoint(who, "RA", &[Cause::AbortLinger]);
     let passed_on = |who| Reset::endpoint(who, "RA", &[Cause::ProxyAbort]);
 
-    let [_, behind] = abort(play, &PLAIN, Side::Server)?;
+    let [_, behind] = abort_through(play, &PLAIN, Side::Server)?;
     play.reset(behind, aborts(Side::Server));
-    let [before, behind] = abort(play, &NO_LINGER, Side::Server)?;
+    let [before, behind] = abort_through(play, &NO_LINGER, Side::Server)?;
     let root = play.reset(behind, aborts(Side::Server));
     play.reset(before, passed_on(Side::Server).rooted(root));
     for call in [PLAIN, NO_LINGER] {
-        let [before, behind] = abort(play, &call, Side::Client)?;
+        let [before, behind] = abort_through(play, &call, Side::Client)?;
         let root = play.reset(before, aborts(Side::Client));
         play.reset(behind, passed_on(Side::Client).rooted(root));
     }
@@ -130,10 +130,10 @@ fn haproxy(play: &mut Play) -> Result<()> {
 }
 
 /// Has one end abort what goes through the proxy; returns the connections before and behind it.
-fn abort(play: &mut Play, call: &Call, who: Side) -> Result<[usize; 2]> {
+fn abort_through(play: &mut Play, call: &Call, who: Side) -> Result<[usize; 2]> {
     let talk = play.open(call)?;
     let numbers = tell_apart(play, &talk);
-    play.abort(talk, who)?;
+    abort(talk, who)?;
     Ok(numbers)
 }
 

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use parallax_core::report::Document;
 use serde::{Deserialize, Serialize};
 
@@ -72,8 +72,7 @@ pub fn play_all(networks: &[Network], out: &Path, watchers: Watchers) -> Result<
         let workers: Vec<_> = (0..AT_ONCE).map(|_| scope.spawn(work)).collect();
         workers
             .into_iter()
-            .map(|worker| worker.join().expect("a worker"))
-            .collect()
+            .try_for_each(|worker| worker.join().map_err(|_panic| anyhow!("a worker failed"))?)
     })
 }
 

@@ -169,11 +169,15 @@ impl Truth {
 
     /// Source and destination of a reset where it is first sighted.
     pub fn sockets(&self, reset: &Reset) -> Option<(SocketAddr, SocketAddr)> {
-        let first = *self.seen_at(reset).first()?;
+        self.sockets_at(reset, self.seen_at(reset).first()?)
+    }
+
+    /// Source and destination of a reset as a vantage sees them.
+    pub fn sockets_at(&self, reset: &Reset, vantage: &str) -> Option<(SocketAddr, SocketAddr)> {
         let name = self.connections[reset.connection]
             .names
             .iter()
-            .find(|name| name.at.iter().any(|vantage| vantage == first))?;
+            .find(|name| name.at.iter().any(|at| at == vantage))?;
         Some(match reset.from {
             Side::Client => (name.client, name.server),
             Side::Server => (name.server, name.client),
@@ -184,5 +188,66 @@ impl Truth {
     pub fn path(&self) -> String {
         let names: Vec<_> = self.vantages.iter().map(|vantage| &*vantage.name).collect();
         names.join(",")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    /// A translated connection whose server answers another way.
+    fn truth(reset: Reset) -> Truth {
+        let name = |client: &str, server: &str, at: &[&str]| Name {
+            client: client.parse().expect("a socket"),
+            server: server.parse().expect("a socket"),
+            at: names(at),
+        };
+        Truth {
+            network: String::new(),
+            story: String::new(),
+            vantages: Vec::new(),
+            connections: vec![Connection {
+                path: names(&["client", "a", "server"]),
+                way_back: names(&["client", "b", "server"]),
+                names: vec![
+                    name("10.1.0.2:40000", "192.0.2.1:80", &["client"]),
+                    name("10.1.0.2:40000", "10.3.0.2:8080", &["a", "b", "server"]),
+                ],
+                rewrites: None,
+            }],
+            resets: vec![reset],
+        }
+    }
+
+    #[test]
+    fn a_forged_reset_is_seen_from_its_birthplace_on_under_the_names_there() {
+        let reset = Reset::forged(Side::Server, "R", ["server", "b"], &[]);
+        let truth = truth(reset.clone());
+        assert_eq!(truth.seen_at(&reset), ["b", "client"]);
+        assert_eq!(truth.at(&reset), None);
+        let sockets = truth.sockets(&reset).map(|(source, _)| source.to_string());
+        assert_eq!(sockets.as_deref(), Some("10.3.0.2:8080"));
+        let (source, _) = truth.sockets_at(&reset, "client").expect("it passes there");
+        assert_eq!(source.to_string(), "192.0.2.1:80");
+    }
+
+    #[test]
+    fn a_lost_reset_is_seen_up_to_its_grave_on_the_way_of_its_direction() {
+        let reset = Reset::endpoint(Side::Client, "RA", &[]).lost_between("a", "server");
+        let truth = truth(reset.clone());
+        assert_eq!(truth.seen_at(&reset), ["client", "a"]);
+        assert_eq!(truth.at(&reset), Some("client"));
+    }
+
+    #[test]
+    fn silence_about_a_reset_that_was_sent_is_wrong() {
+        use crate::networks::compare::{Hosts, compare};
+        let truth = truth(Reset::endpoint(Side::Client, "RA", &[]));
+        assert_eq!(compare(&truth, &[], Hosts::Told).len(), 1);
+        assert_eq!(compare(&truth, &[], Hosts::Untold).len(), 1);
     }
 }
