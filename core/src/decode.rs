@@ -23,7 +23,7 @@ mod tunnels;
 pub use link::{LinkType, UnsupportedLink};
 pub use unread::{Unread, UnreadCounts};
 
-use self::link::Framed;
+use self::link::{Carried, Framed};
 use self::octets::Body;
 use crate::digest::Digest;
 use crate::flow::{Endpoint, FourTuple};
@@ -66,22 +66,33 @@ fn on_link(packet: &RawPacket<'_>, framed: &Framed<'_>) -> usize {
     on_link - (packet.data.len() - framed.octets.len())
 }
 
-/// All that is not plain. Apart, so that plain packets pay nothing for it.
+/// Other links and tags. Apart, so that plain packets pay nothing for it.
 #[inline(never)]
 fn other(packet: &RawPacket<'_>) -> Result<Digest, Unread> {
     let framed = link::walk(packet.link, packet.data)?;
     let on_link = on_link(packet, &framed);
+    if matches!(framed.carried, Carried::V4 | Carried::Ip)
+        && let Some(segment) = ip::plain(framed.octets, on_link)
+    {
+        return digest(packet, &framed, &segment);
+    }
+    far(packet, &framed, on_link)
+}
+
+/// IPv6, tunnels, and what is no TCP or not sound.
+#[inline(never)]
+fn far(packet: &RawPacket<'_>, framed: &Framed<'_>, on_link: usize) -> Result<Digest, Unread> {
     if framed.carried.is_ip() {
         let segment = ip::read(framed.carried, framed.octets, on_link)?;
         if segment.protocol == ip::TCP {
-            return digest(packet, &framed, &segment);
+            return digest(packet, framed, &segment);
         }
         if !tunnel::may_be_carried_by(segment.protocol) {
             return Err(Unread::NotTcp);
         }
     }
     let (segment, tunnel) = tunnel::follow(framed.carried, Body::new(framed.octets, on_link))?;
-    let mut digest = digest(packet, &framed, &segment)?;
+    let mut digest = digest(packet, framed, &segment)?;
     digest.link.tunnel = Some(tunnel);
     Ok(digest)
 }
