@@ -59,6 +59,7 @@ pub struct Nearby {
     moment: CaptureTime,
     handshakes: Vec<Digest>,
     others: Vec<Digest>,
+    resets: Vec<Digest>,
 }
 
 impl Nearby {
@@ -69,15 +70,47 @@ impl Nearby {
     /// within [`NEIGHBOURS_WITHIN`], of the flows between the two addresses to which some vantage's kept
     /// handshakes belong; the [`NEIGHBOURS_MAX`] nearest are kept. They tell only about vantages that
     /// ship all segments; others may leave them out.
-    pub fn new(moment: CaptureTime, mut handshakes: Vec<Digest>, mut others: Vec<Digest>) -> Self {
+    ///
+    /// `resets`: RSTs of any other flow within [`NEIGHBOURS_WITHIN`]; the [`RESETS_MAX`] nearest are kept. One of
+    /// them may be the reset in question under a name that nothing links.
+    pub fn new(
+        moment: CaptureTime,
+        mut handshakes: Vec<Digest>,
+        mut others: Vec<Digest>,
+        mut resets: Vec<Digest>,
+    ) -> Self {
         others.retain(|digest| distance(digest, moment) <= NEIGHBOURS_WITHIN);
+        resets.retain(|digest| distance(digest, moment) <= NEIGHBOURS_WITHIN);
+        keep_nearest(&mut resets, moment, RESETS_MAX);
         keep_nearest(&mut handshakes, moment, NEARBY_MAX);
         keep_nearest(&mut others, moment, NEIGHBOURS_MAX);
         Self {
             moment,
             handshakes,
             others,
+            resets,
         }
+    }
+
+    /// RSTs of other flows, in order of time.
+    pub fn resets(&self) -> &[Digest] {
+        &self.resets
+    }
+
+    /// Whether any RST of another flow, recorded within some time of a moment, would be here.
+    pub(crate) fn holds_resets(&self, from: CaptureTime, until: CaptureTime) -> bool {
+        let reach = if self.resets.len() < RESETS_MAX {
+            NEIGHBOURS_WITHIN
+        } else {
+            let distances = self
+                .resets
+                .iter()
+                .map(|digest| distance(digest, self.moment));
+            distances.max().unwrap_or(0)
+        };
+        [from, until]
+            .iter()
+            .all(|end| end.since(self.moment).saturating_abs() < reach)
     }
 
     /// All of them.
@@ -220,6 +253,9 @@ pub const NEARBY_MAX: usize = 64;
 
 /// How many other segments between the two addresses are enough.
 pub const NEIGHBOURS_MAX: usize = 256;
+
+/// How many RSTs of other flows are enough.
+pub const RESETS_MAX: usize = 64;
 
 /// How far from a reset they are worth loading, nanoseconds.
 pub const NEIGHBOURS_WITHIN: i64 = 10 * crate::time::SECOND;

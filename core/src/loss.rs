@@ -9,12 +9,21 @@ use crate::flow::{Flow, FourTuple};
 use crate::report::Side;
 use crate::scene::{Scene, Seen};
 use crate::seq::TcpSeq;
+use crate::time::MILLISECOND;
 
-/// Segments that must have passed a vantage: recorded there, and not.
+/// Segments that must have passed a vantage: how many were recorded there, and how many were not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Passed {
+pub(crate) struct Total {
     pub(crate) recorded: u32,
     pub(crate) missed: u32,
+}
+
+/// What must have passed a vantage.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Passed {
+    total: Total,
+    /// When what was not recorded passed, on the corrected clock.
+    missed_at: Vec<i64>,
 }
 
 /// Whether a capture says itself what it lost.
@@ -36,30 +45,47 @@ impl Losses {
     }
 }
 
+/// Captures lose packets in bursts: one that is missing this near to a moment puts it in doubt.
+const BURST: i64 = 20 * MILLISECOND;
+/// How likely a packet near to a missed one was missed too.
+const MISSED_TOO: f64 = 0.4;
+
 impl Passed {
-    fn add(&mut self, recorded: bool) {
+    pub(crate) fn total(&self) -> Total {
+        self.total
+    }
+
+    fn add(&mut self, recorded: bool, at: i64) {
         if recorded {
-            self.recorded += 1;
+            self.total.recorded += 1;
         } else {
-            self.missed += 1;
+            self.total.missed += 1;
+            self.missed_at.push(at);
         }
     }
 
-    /// Probability that the vantage fails to record a packet that passes it: the mean of a Beta
+    /// Probability that the vantage failed to record a packet that passed it at a moment: the mean of a Beta
     /// distribution. Its prior is worth ten packets: of a capture that counts its losses, nearly none
     /// of them missed; of one that does not, half a packet.
-    pub(crate) fn miss_rate(self, losses: Losses) -> f64 {
+    pub(crate) fn miss_rate(&self, losses: Losses, at: i64) -> f64 {
         let prior = match losses {
             Losses::Counted => 0.01,
             Losses::Uncounted => 0.5,
         };
-        let total = f64::from(self.recorded) + f64::from(self.missed);
-        (f64::from(self.missed) + prior) / (total + 10.0)
+        let total = f64::from(self.total.recorded) + f64::from(self.total.missed);
+        let rate = (f64::from(self.total.missed) + prior) / (total + 10.0);
+        let near = |missed: &i64| at.saturating_sub(*missed).saturating_abs() <= BURST;
+        if self.missed_at.iter().any(near) {
+            rate.max(MISSED_TOO)
+        } else {
+            rate
+        }
     }
 
     /// More missed than a sound capture explains: above one in fifty.
-    pub(crate) fn is_lossy(self) -> bool {
-        self.missed > 0 && u64::from(self.missed) * 50 > u64::from(self.missed + self.recorded)
+    pub(crate) fn is_lossy(&self) -> bool {
+        let Total { recorded, missed } = self.total;
+        missed > 0 && u64::from(missed) * 50 > u64::from(missed + recorded)
     }
 }
 
@@ -154,7 +180,7 @@ fn count_way(
                 let digest = segment.digest;
                 segment.sender == sender
                     && !digest.is_rst()
-                    && watched(scene, vantage, segment.at)
+                    && watched(scene, vantage, other, segment.at)
                     && ships(scene, vantage, digest)
                     && (other_place > place
                         || (digest.seq_len() > 0
@@ -170,7 +196,7 @@ fn count_way(
                 } else {
                     acks.contains(&ack_key(digest))
                 };
-                passed[vantage].add(recorded);
+                passed[vantage].add(recorded, segment.at);
             }
         }
     }
@@ -254,11 +280,11 @@ fn count_neighbours(scene: &Scene<'_>, travel: &[usize], sender: Side, passed: &
             for digest in &record.all {
                 let at = scene.moment(further, digest);
                 let comparable = here.can_tell(digest)
-                    && would_hold(scene, vantage, digest, at)
-                    && watched(scene, vantage, at)
+                    && would_hold(scene, vantage, further, digest)
+                    && watched(scene, vantage, further, at)
                     && ships(scene, vantage, digest);
                 if comparable && counted.insert((ack_key(digest), digest.seq_len())) {
-                    passed[vantage].add(here.holds(digest));
+                    passed[vantage].add(here.holds(digest), at);
                 }
             }
         }
@@ -267,9 +293,10 @@ fn count_neighbours(scene: &Scene<'_>, travel: &[usize], sender: Side, passed: &
 
 /// Whether a neighbouring flow's segment that passed a vantage at a moment of the corrected clock is among
 /// those that were loaded.
-fn would_hold(scene: &Scene<'_>, vantage: usize, digest: &Digest, at: i64) -> bool {
+fn would_hold(scene: &Scene<'_>, vantage: usize, further: usize, digest: &Digest) -> bool {
+    let at = scene.moment(further, digest);
     let evidence = &scene.evidence.vantages[vantage];
-    let (own, error) = scene.path.own_time(vantage, at);
+    let (own, error) = scene.path.own_time(vantage, further, at);
     let handshake = digest.flags.has(TcpFlags::SYN);
     (handshake || evidence.selection == Selection::All)
         && evidence
@@ -288,9 +315,10 @@ fn ships(scene: &Scene<'_>, vantage: usize, digest: &Digest) -> bool {
 /// At a span's edge a packet may have been outside, by the error of the clock offset and this much.
 const EDGE: i64 = 20_000;
 
-/// Whether a vantage's coverage surely holds a moment of the corrected clock.
-fn watched(scene: &Scene<'_>, vantage: usize, at: i64) -> bool {
-    let (time, error) = scene.path.own_time(vantage, at);
+/// Whether a vantage's coverage surely holds the moment at which a packet passed it that was seen `further` on
+/// at `at`.
+fn watched(scene: &Scene<'_>, vantage: usize, further: usize, at: i64) -> bool {
+    let (time, error) = scene.path.own_time(vantage, further, at);
     let edge = error.saturating_add(EDGE);
     scene.evidence.vantages[vantage]
         .coverage

@@ -21,11 +21,15 @@ pub(crate) struct Path {
 }
 
 impl Path {
-    /// A moment of the reference clock by a vantage's own, and how far that may be off, nanoseconds.
-    pub(crate) fn own_time(&self, vantage: usize, at: i64) -> (CaptureTime, i64) {
+    /// When a packet that passed `seen_at` at a moment of the reference clock passed another vantage, by that
+    /// vantage's own clock, and how far that may be off: by the errors of both clocks, which are no less than
+    /// the time that the packet took.
+    pub(crate) fn own_time(&self, vantage: usize, seen_at: usize, at: i64) -> (CaptureTime, i64) {
         let offset = self.clocks[vantage].at_reference(at);
+        let there = self.clocks[seen_at].at_reference(at);
         let own = CaptureTime::from_nanos(at.saturating_add(offset.nanos));
-        (own, offset.error)
+        let error = if vantage == seen_at { 0 } else { there.error };
+        (own, offset.error.saturating_add(error))
     }
 }
 

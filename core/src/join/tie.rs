@@ -174,17 +174,16 @@ fn by_handshake(
         });
     }
     // Other numbers are another connection, unless a box rewrites them and leaves the rest alone.
-    let opening = if numbers[0] == Number::Equal {
-        0
-    } else {
-        opening_kept(a, b)
-    };
-    if same_name && opening >= 20 {
-        return Some(Tie {
-            turn,
-            bits: 48 + opening,
-            by: TiedBy::Handshake,
-        });
+    if numbers[0] != Number::Equal {
+        let opening = opening_kept(a, b);
+        let bits = if same_name { 36 + opening } else { kept(a, b) };
+        if opening > 0 && bits >= ENOUGH {
+            return Some(Tie {
+                turn,
+                bits,
+                by: TiedBy::Handshake,
+            });
+        }
     }
     let found = by_packets(a, b, same_name)?;
     let agrees = |way: Way| {
@@ -222,7 +221,7 @@ fn opening_kept(a: View<'_>, b: View<'_>) -> u32 {
     };
     let stamp = |digest: &Digest| digest.options.timestamps.map(|stamps| stamps.value);
     let stamps = match (stamp(ours), stamp(theirs)) {
-        (Some(a), Some(b)) if a == b && a != 0 => 20,
+        (Some(a), Some(b)) if a == b && a != 0 => 28,
         (Some(a), Some(b)) if a != b => return 0,
         _ => 0,
     };

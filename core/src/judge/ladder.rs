@@ -186,7 +186,7 @@ fn unseen(scene: &Scene<'_>, case: Option<&Case<'_>>, vantage: usize, packet: &P
     let ships = at.selection == Selection::All
         || packet.digest.flags.has(TcpFlags::SYN)
         || packet.digest.is_fin();
-    let (own, _) = scene.path.own_time(vantage, packet.at);
+    let (own, _) = scene.path.own_time(vantage, vantage, packet.at);
     let watching = at
         .coverage
         .iter()
