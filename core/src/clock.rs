@@ -41,8 +41,7 @@ pub(crate) struct Knot {
     own: i64,
     reference: i64,
     /// Own clock minus reference clock.
-    offset: i64,
-    error: i64,
+    offset: Offset,
 }
 
 /// A vantage's clock against the path's reference clock.
@@ -58,10 +57,12 @@ pub(crate) enum Clock {
 }
 
 /// An offset that is known within an error, nanoseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Offset {
     pub(crate) nanos: i64,
     pub(crate) error: i64,
+    /// How much longer than the shortest time packets took on their way.
+    pub(crate) jitter: i64,
 }
 
 /// Crystals differ by less than this: 200 ppm each.
@@ -103,8 +104,7 @@ impl Clock {
                     order: bound.order,
                     own: bound.own,
                     reference: bound.own.saturating_sub(offset.nanos),
-                    offset: offset.nanos,
-                    error: offset.error,
+                    offset,
                 }
             })
             .collect();
@@ -155,16 +155,17 @@ impl Clock {
                 }
             }
             (Some(one), None) | (None, Some(one)) => (one, None),
-            (None, None) => return Offset { nanos: 0, error: 0 },
+            (None, None) => return Offset::default(),
         };
         let gap = away(of(near), time);
         let drift = gap / 1_000_000 * DRIFT_PER_MILLION;
-        let nanos = far.map_or(near.offset, |far| {
-            interpolated(near, far, gap, away(of(near), of(far)))
+        let nanos = far.map_or(near.offset.nanos, |far| {
+            interpolated(&near.offset, &far.offset, gap, away(of(near), of(far)))
         });
         Offset {
             nanos,
-            error: near.error.saturating_add(drift),
+            error: near.offset.error.saturating_add(drift),
+            jitter: near.offset.jitter,
         }
     }
 }
@@ -174,16 +175,16 @@ fn away(one: i64, other: i64) -> i64 {
 }
 
 /// Between two knots the offset goes over from one to the other, unless the clock was set.
-fn interpolated(near: &Knot, far: &Knot, gap: i64, whole: i64) -> i64 {
-    let change = far.offset.saturating_sub(near.offset);
+fn interpolated(near: &Offset, far: &Offset, gap: i64, whole: i64) -> i64 {
+    let change = far.nanos.saturating_sub(near.nanos);
     let by_drift = (whole / 1_000_000 * DRIFT_PER_MILLION)
         .saturating_add(near.error)
         .saturating_add(far.error);
     if whole <= 0 || change.saturating_abs() > by_drift {
-        return near.offset;
+        return near.nanos;
     }
     let share = (i128::from(change) * i128::from(gap) / i128::from(whole)) as i64;
-    near.offset.saturating_add(share)
+    near.nanos.saturating_add(share)
 }
 
 /// What one packet says of the offset.
@@ -280,6 +281,7 @@ fn two_way(there: &[Bound], back: &[Bound]) -> Result<Offset, Offset> {
     let offset = Offset {
         nanos: i64::midpoint(upper, lower),
         error: upper.saturating_sub(lower).saturating_abs() / 2,
+        jitter: spread(there).max(spread(back)),
     };
     if lower.saturating_sub(upper) > slack {
         Err(offset)
@@ -292,14 +294,21 @@ fn one_way(bounds: &[Bound]) -> Offset {
     let mut later: Vec<i64> = bounds.iter().map(Bound::later).collect();
     later.sort_unstable();
     let nanos = later.get(later.len() / 2).copied().unwrap_or(0);
-    let spread = later
-        .first()
-        .zip(later.last())
-        .map_or(0, |(low, high)| away(*low, *high));
+    let jitter = spread(bounds);
     Offset {
         nanos,
-        error: ONE_WAY_ERROR.saturating_add(spread.min(10 * SECOND)),
+        error: ONE_WAY_ERROR.saturating_add(jitter),
+        jitter,
     }
+}
+
+/// Longest less shortest time on the way.
+fn spread(bounds: &[Bound]) -> i64 {
+    let later = || bounds.iter().map(Bound::later);
+    let (Some(low), Some(high)) = (later().min(), later().max()) else {
+        return 0;
+    };
+    away(low, high).min(10 * SECOND)
 }
 
 #[cfg(test)]

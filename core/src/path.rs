@@ -28,8 +28,11 @@ impl Path {
         let offset = self.clocks[vantage].at_reference(at);
         let there = self.clocks[seen_at].at_reference(at);
         let own = CaptureTime::from_nanos(at.saturating_add(offset.nanos));
-        let error = if vantage == seen_at { 0 } else { there.error };
-        (own, offset.error.saturating_add(error))
+        if vantage == seen_at {
+            return (own, offset.error);
+        }
+        let errors = [offset.error, there.error, offset.jitter, there.jitter];
+        (own, errors.into_iter().fold(0, i64::saturating_add))
     }
 }
 

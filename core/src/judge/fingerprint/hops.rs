@@ -23,11 +23,10 @@ fn others(s: &Specimen<'_, '_>) -> Vec<u8> {
         .iter()
         .filter(|seen| seen.sender == s.sender() && !seen.digest.is_rst())
         .map(|seen| seen.digest.ip.ttl);
-    let names = &s.scene.joined_life(s.case.life).names;
-    let translated = names
-        .iter()
-        .any(|name| name.low_to_high != names[0].low_to_high);
-    let host = s.scene.ends.at(s.vantage)[0].endpoint(s.sender()).addr;
+    let mut ends = (0..s.scene.seen.len()).map(|vantage| s.scene.ends.at(vantage)[0]);
+    let ours = s.scene.ends.at(s.vantage)[0].endpoint(s.sender());
+    let translated = ends.any(|pair| pair.endpoint(s.sender()).addr != ours.addr);
+    let host = ours.addr;
     let near = s.scene.evidence.vantages[s.vantage]
         .nearby
         .iter()
