@@ -35,7 +35,31 @@ pub(crate) enum Losses {
     Uncounted,
 }
 
+/// More packets than this tell no more.
+const MOST: u32 = 4096;
+
 impl Losses {
+    /// Shares of packets that captures miss, and how common such captures are: most miss none, those that do
+    /// miss up to a fifth.
+    const fn expected(self) -> [(f64, f64); 5] {
+        match self {
+            Self::Counted => [
+                (0.0002, 0.97),
+                (0.01, 0.01),
+                (0.05, 0.01),
+                (0.1, 0.005),
+                (0.2, 0.005),
+            ],
+            Self::Uncounted => [
+                (0.0005, 0.6),
+                (0.02, 0.1),
+                (0.06, 0.1),
+                (0.12, 0.1),
+                (0.18, 0.1),
+            ],
+        }
+    }
+
     /// Only live agents ship context alone.
     pub(crate) fn of(selection: Selection) -> Self {
         match selection {
@@ -64,16 +88,20 @@ impl Passed {
         }
     }
 
-    /// Probability that the vantage failed to record a packet that passed it at a moment: the mean of a Beta
-    /// distribution. Its prior is worth ten packets: of a capture that counts its losses, nearly none
-    /// of them missed; of one that does not, half a packet.
+    /// Probability that the vantage failed to record a packet that passed it at a moment: what is expected of
+    /// such captures, after what is known of this one.
     pub(crate) fn miss_rate(&self, losses: Losses, at: i64) -> f64 {
-        let prior = match losses {
-            Losses::Counted => 0.01,
-            Losses::Uncounted => 0.5,
-        };
-        let total = f64::from(self.total.recorded) + f64::from(self.total.missed);
-        let rate = (f64::from(self.total.missed) + prior) / (total + 10.0);
+        let mut weight = 0.0;
+        let mut weighted = 0.0;
+        for (rate, share) in losses.expected() {
+            let likely = share
+                * (1.0 - rate).powi(self.total.recorded.min(MOST) as i32)
+                * rate.powi(self.total.missed.min(MOST) as i32);
+            weight += likely;
+            weighted += likely * rate;
+        }
+        // So much was missed that no expectation holds.
+        let rate = if weight > 0.0 { weighted / weight } else { 1.0 };
         let near = |missed: &i64| at.saturating_sub(*missed).saturating_abs() <= BURST;
         if self.missed_at.iter().any(near) {
             rate.max(MISSED_TOO)
