@@ -3,11 +3,12 @@
 #   make test    every test
 #   make networks  networks that translate, rewrite and tunnel, and attackers, against their truth
 #   make bench   the numbers of the README's table
+#   make calibrate   what confidence is worth, over 100,000 simulated resets (RESETS=n: over n)
 #   make lint    formatting and clippy
 
 CARGO ?= cargo
 
-.PHONY: demo test networks bench lint build packages
+.PHONY: demo test networks bench calibrate lint build packages
 
 packages:
 	@tests/packages
@@ -30,6 +31,9 @@ bench:
 	@target/release/parallax-bench digest
 	@target/release/parallax-bench ingest
 	@target/release/parallax-lab latency
+
+calibrate:
+	$(CARGO) test --release --locked -p parallax-core --test simulator -- --ignored --exact calibrate --nocapture
 
 lint:
 	$(CARGO) fmt --all --check

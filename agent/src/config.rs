@@ -97,6 +97,8 @@ pub struct ConfigFile {
     pub interface: Option<Vec<String>>,
     pub collector: Option<String>,
     pub filter: Option<String>,
+    #[serde(rename = "no-tunnels")]
+    pub no_tunnels: Option<bool>,
     pub snaplen: Option<u32>,
     pub buffer: Option<u32>,
     pub promiscuous: Option<bool>,
@@ -156,7 +158,7 @@ mod tests {
     fn a_file_says_what_the_flags_say() {
         let config = parse(
             "vantage = 'fw-in'\nhost = ['192.0.2.1', '2001:db8::1']\ninterface = ['eth0']\n\
-             segments = 'all'\ngrace = 1.5\npromiscuous = true\n",
+             segments = 'all'\ngrace = 1.5\npromiscuous = true\nno-tunnels = true\n",
         );
         let config = config.unwrap();
         assert_eq!(config.vantage.unwrap().as_str(), "fw-in");
@@ -164,6 +166,7 @@ mod tests {
         assert_eq!(config.segments, Some(Segments::All));
         assert_eq!(config.grace, Some(1.5));
         assert_eq!(config.promiscuous, Some(true));
+        assert_eq!(config.no_tunnels, Some(true));
     }
 
     #[test]

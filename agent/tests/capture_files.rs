@@ -1,5 +1,7 @@
 //! Capture files of every kind, whole and broken, through the reader and through the command.
 
+#[path = "capture_files/blocks.rs"]
+mod blocks;
 #[path = "capture_files/build.rs"]
 mod build;
 #[path = "capture_files/command.rs"]

@@ -1,6 +1,9 @@
 //! Live capture on real interfaces: each test runs itself again in a network namespace of its own,
 //! which needs no right but that to make user namespaces.
 
+#[path = "live/tunnels.rs"]
+mod tunnels;
+
 use std::io::Read as _;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::Command;

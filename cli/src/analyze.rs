@@ -1,18 +1,17 @@
 //! `parallax analyze`: the judge over capture files, without a server.
 
-mod evidence;
 mod gather;
-mod nearby;
 mod plan;
 mod progress;
 mod source;
 
 use parallax_core::report::{Document, Explanation};
+use parallax_core::archive::Archive;
 use parallax_core::{Flow, judge};
 use serde::Serialize;
 use uuid::Uuid;
 
-use self::gather::Gathered;
+use self::gather::Read;
 use self::plan::Plan;
 use self::progress::Progress;
 use crate::args::{AnalyzeArgs, Wanted};
@@ -26,11 +25,11 @@ pub use self::source::AnalyzeError;
 pub fn run(args: &AnalyzeArgs, output: &mut Output) -> Result<Finding, Failure> {
     let plan = Plan::of(args)?;
     let progress = Progress::start();
-    let gathered = gather::read(&plan, &progress)?;
-    let answer = Answer::of(&plan, gathered, &progress);
+    let read = gather::read(&plan, &progress)?;
+    let answer = Answer::of(&plan, read, &progress);
     drop(progress);
     let explanations = match &args.explain {
-        Some(wanted) => answer.explain(&plan, wanted)?,
+        Some(wanted) => answer.explain(wanted)?,
         None => Vec::new(),
     };
     match args.show.format {
@@ -67,47 +66,41 @@ struct Printed<'a> {
 /// The verdicts, and what they were drawn from.
 struct Answer {
     document: Document,
-    gathered: Gathered,
+    archive: Archive,
     /// The flow of each reset.
     flows: Vec<(Uuid, Flow)>,
 }
 
 impl Answer {
-    fn of(plan: &Plan, gathered: Gathered, progress: &Progress) -> Self {
+    fn of(plan: &Plan, read: Read, progress: &Progress) -> Self {
         let mut flows = Vec::new();
         let mut reports = Vec::new();
-        let interesting = gathered.interest.flows();
+        let interesting = read.archive.flows();
         progress.judge(interesting.len() as u64);
         for (done, flow) in (0..).zip(interesting) {
             progress.at(done);
-            let evidence = evidence::of(&gathered, flow, plan.path.as_deref());
-            for judged in judge::judge_flow(&evidence) {
-                flows.push((judged.report.id, flow));
+            for judged in judge::judge_flow(&read.archive.evidence(*flow)) {
+                flows.push((judged.report.id, *flow));
                 reports.push(judged.report);
             }
         }
         reports.sort_by_key(|report| (report.time, report.id));
-        let vantages = gathered
-            .watched
-            .iter()
-            .map(gather::Watched::summary)
-            .collect();
         let path = plan.path.as_ref().map(|path| {
             let names = path
                 .iter()
                 .map(|index| plan.stations[*index].vantage.name.clone());
             names.collect()
         });
-        let document = Document::assemble(vantages, path, reports, gathered.warnings.clone());
+        let document = Document::assemble(read.vantages, path, reports, read.warnings);
         Self {
             document,
-            gathered,
+            archive: read.archive,
             flows,
         }
     }
 
     /// The wanted explanations, in order of time.
-    fn explain(&self, plan: &Plan, wanted: &Wanted) -> Result<Vec<Explanation>, Failure> {
+    fn explain(&self, wanted: &Wanted) -> Result<Vec<Explanation>, Failure> {
         let ids = self.document.resets.iter().map(|reset| reset.id);
         let ids: Vec<Uuid> = match wanted {
             Wanted::All => ids.collect(),
@@ -115,13 +108,12 @@ impl Answer {
         };
         Ok(ids
             .into_iter()
-            .filter_map(|id| self.explanation(plan, id))
+            .filter_map(|id| self.explanation(id))
             .collect())
     }
 
-    fn explanation(&self, plan: &Plan, id: Uuid) -> Option<Explanation> {
+    fn explanation(&self, id: Uuid) -> Option<Explanation> {
         let (_, flow) = self.flows.iter().find(|(known, _)| *known == id)?;
-        let evidence = evidence::of(&self.gathered, *flow, plan.path.as_deref());
-        judge::explain(&evidence, id)
+        judge::explain(&self.archive.evidence(*flow), id)
     }
 }

@@ -18,11 +18,11 @@ mod verdicts;
 pub use answers::{Filters, Place};
 pub use connect::{ConnectError, Target};
 pub use copy::{COPY_DIGESTS, encode_digests};
-pub use evidence::{Ask, Gathered, PortionOfFlow, SEGMENTS_MAX};
+pub use evidence::{Ask, Gathered, Kin, PortionOfFlow, SEGMENTS_MAX};
 pub use load::{Beat, Loaded, Outcome, Portion};
 pub use rows::RowError;
 pub use runs::{NewRun, RegisterError, Registered, Source};
-pub use verdicts::{Settling, Verdicts};
+pub use verdicts::{Settling, Verdicts, Written};
 
 /// The collector's database.
 #[derive(Debug, Clone)]

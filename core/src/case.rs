@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use crate::coverage::Coverage;
 use crate::digest::Digest;
+use crate::flow::{Flow, Way};
 use crate::loss::{Losses, Passed};
 use crate::report::Side;
 use crate::scene::{Scene, Seen};
@@ -15,6 +16,9 @@ use crate::time::CaptureTime;
 
 /// One reset as the vantages on its way know it.
 pub(crate) struct Case<'a> {
+    /// The flow under which it is told: of the names under which it was seen the lowest, so that
+    /// whichever of them is asked about, one and only one tells it.
+    pub(crate) owner: Flow,
     pub(crate) identity: u64,
     pub(crate) id: Uuid,
     /// Who the packet says that it comes from.
@@ -121,7 +125,8 @@ pub(crate) fn all<'a>(scene: &Scene<'a>, passed: &[Passed]) -> Vec<Case<'a>> {
 
 /// Sightings that are one reset: equal direction, numbers, flags and window, in one life.
 struct Group<'a> {
-    identity: u64,
+    /// How many hops more than usual it has come, where equal packets differ in that.
+    origin: i16,
     sender: Side,
     life: usize,
     sightings: Vec<(usize, Seen<'a>)>,
@@ -132,10 +137,10 @@ fn groups<'a>(scene: &Scene<'a>) -> Vec<Group<'a>> {
     let mut index = HashMap::new();
     for (vantage, segments) in scene.seen.iter().enumerate() {
         for seen in segments.iter().filter(|seen| seen.digest.is_rst()) {
-            let identity = identity(seen.digest, scene.initial_number(seen.life));
+            let identity = identity(seen.digest, None);
             let place = *index.entry((identity, seen.life)).or_insert_with(|| {
                 groups.push(Group {
-                    identity,
+                    origin: 0,
                     sender: seen.sender,
                     life: seen.life,
                     sightings: Vec::new(),
@@ -185,7 +190,7 @@ fn by_origin<'a>(scene: &Scene<'a>, group: Group<'a>) -> Vec<Group<'a>> {
             None => parts.push((
                 hop,
                 Group {
-                    identity: group.identity ^ (u64::from(hop.cast_unsigned()) << 32),
+                    origin: hop,
                     sender: group.sender,
                     life: group.life,
                     sightings: vec![sighting],
@@ -199,7 +204,7 @@ fn by_origin<'a>(scene: &Scene<'a>, group: Group<'a>) -> Vec<Group<'a>> {
 /// A hash over what makes two RSTs of one flow the same reset.
 fn identity(digest: &Digest, life: Option<TcpSeq>) -> u64 {
     let mut bytes = [0_u8; 17];
-    bytes[0] = u8::from(digest.tuple.way() == crate::flow::Way::LowToHigh);
+    bytes[0] = u8::from(digest.tuple.way() == Way::LowToHigh);
     bytes[1..5].copy_from_slice(&digest.seq.0.to_be_bytes());
     bytes[5..9].copy_from_slice(&digest.acked().map_or(0, |ack| ack.0).to_be_bytes());
     bytes[9..11].copy_from_slice(&digest.flags.0.to_be_bytes());
@@ -236,17 +241,19 @@ fn build<'a>(scene: &Scene<'a>, passed: &[Passed], group: &Group<'a>) -> Option<
         })
         .collect();
     let views = without_misses(views, first);
+    let (owner, identity) = told_as(scene, group)?;
     let known = scene
         .evidence
         .known_ids
         .iter()
-        .find(|(identity, _)| *identity == group.identity);
+        .find(|known| known.flow == owner.hash() && known.identity == identity);
     let id = known.map_or_else(
-        || new_id(scene, group.identity, first_seen.digest.time),
-        |(_, id)| *id,
+        || new_id(owner, identity, first_seen.carried.time),
+        |known| known.id,
     );
     Some(Case {
-        identity: group.identity,
+        owner,
+        identity,
         id,
         sender: group.sender,
         life: group.life,
@@ -256,12 +263,37 @@ fn build<'a>(scene: &Scene<'a>, passed: &[Passed], group: &Group<'a>) -> Option<
     })
 }
 
+/// The flow under which a reset is told, and its identity there.
+fn told_as(scene: &Scene<'_>, group: &Group<'_>) -> Option<(Flow, u64)> {
+    let flow = |(_, seen): &(usize, Seen<'_>)| seen.carried.tuple.flow();
+    let (vantage, seen) = group.sightings.iter().min_by_key(|sighting| flow(sighting))?;
+    let isn = scene.initial_number(group.life).map(|isn| {
+        let way = scene.evidence.flow.tuple(Way::LowToHigh).src;
+        let client = if scene.ends.endpoint(Side::Client) == way {
+            Way::LowToHigh
+        } else {
+            Way::HighToLow
+        };
+        let shift = scene
+            .name_of(*vantage, seen)
+            .map_or(0, |name| name.shift[client as usize]);
+        isn.plus(shift)
+    });
+    let mut identity = identity(seen.carried, isn);
+    identity ^= u64::from(group.origin.cast_unsigned()) << 32;
+    Some((seen.carried.tuple.flow(), identity))
+}
+
 /// A silence between two sightings is a miss of that vantage.
 fn without_misses(mut views: Vec<View<'_>>, first: usize) -> Vec<View<'_>> {
     let seen = |view: &View<'_>| matches!(view.sight, Sight::Seen(_));
     let last = views.iter().rposition(seen).unwrap_or(first);
     for view in &mut views[first..last] {
-        if !seen(view) {
+        let elsewhere = matches!(
+            view.sight,
+            Sight::Blind(Blindness::OneWay | Blindness::NotOnPath)
+        );
+        if !seen(view) && !elsewhere {
             view.sight = Sight::Blind(Blindness::Missed);
         }
     }
@@ -269,10 +301,10 @@ fn without_misses(mut views: Vec<View<'_>>, first: usize) -> Vec<View<'_>> {
 }
 
 /// A UUID v7 of the reset's time, whose random part is a hash: the same input gives the same id.
-fn new_id(scene: &Scene<'_>, identity: u64, time: CaptureTime) -> Uuid {
+fn new_id(owner: Flow, identity: u64, time: CaptureTime) -> Uuid {
     let millis = (time.nanos().max(0) / crate::time::MILLISECOND).cast_unsigned();
     let mut seed = [0_u8; 24];
-    seed[..8].copy_from_slice(&scene.evidence.flow.hash().to_be_bytes());
+    seed[..8].copy_from_slice(&owner.hash().to_be_bytes());
     seed[8..16].copy_from_slice(&identity.to_be_bytes());
     seed[16..].copy_from_slice(&millis.to_be_bytes());
     let random = xxhash_rust::xxh3::xxh3_128(&seed).to_be_bytes();
@@ -293,9 +325,7 @@ fn silence<'a>(
         Ok(on_path) => on_path,
         Err(blindness) => return Sight::Blind(blindness),
     };
-    let offset = scene.path.offsets[vantage].unwrap_or(0);
-    let moment = CaptureTime::from_nanos(first_seen.at.saturating_add(offset));
-    let error = scene.path.errors[vantage];
+    let (moment, error) = scene.path.own_time(vantage, first_seen.at);
     let drop_rate = match watched(&scene.evidence.vantages[vantage].coverage, moment, error) {
         Ok(drop_rate) => drop_rate,
         Err(blindness) => return Sight::Blind(blindness),
@@ -332,7 +362,7 @@ fn on_path(scene: &Scene<'_>, vantage: usize, group: &Group<'_>) -> Result<OnPat
     }
     let hosts = scene
         .ends
-        .between_hosts(scene.evidence, vantage)
+        .neighbours(scene.evidence, vantage)
         .any(|(_, sender)| sender == group.sender);
     if hosts {
         return Ok(OnPath::SawHosts);

@@ -1,4 +1,4 @@
-//! Bytes to digest: link layer, IP and TCP headers of one captured frame.
+//! Bytes to digest: link layer, tunnels, IP and TCP headers of one captured frame.
 //!
 //! Nothing here allocates or panics, whatever the bytes are. A frame without a digest says why
 //! ([`Unread`]), and the caller counts it ([`UnreadCounts`]): a packet that could not be read is a
@@ -8,6 +8,7 @@ mod ip;
 mod link;
 mod octets;
 mod tcp;
+mod tunnel;
 mod unread;
 
 #[cfg(test)]
@@ -16,10 +17,14 @@ mod frames;
 mod properties;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tunnels;
 
 pub use link::{LinkType, UnsupportedLink};
 pub use unread::{Unread, UnreadCounts};
 
+use self::link::Framed;
+use self::octets::Body;
 use crate::digest::Digest;
 use crate::flow::{Endpoint, FourTuple};
 use crate::time::CaptureTime;
@@ -41,18 +46,57 @@ pub struct RawPacket<'a> {
 /// Reads one packet.
 ///
 /// A cut packet keeps what is there: with the fixed 20 octets of the TCP header it is a digest, even
-/// when options or payload are missing.
+/// when options or payload are missing. A tunnelled packet gives the digest of the segment inside,
+/// with the tunnel in [`LinkFields`](crate::digest::LinkFields).
 ///
 /// # Errors
 /// Why there is no digest.
 pub fn decode(packet: &RawPacket<'_>) -> Result<Digest, Unread> {
-    let framed = link::walk(packet.link, packet.data)?;
+    let plain = link::plain(packet.link, packet.data)
+        .and_then(|framed| Some((framed, ip::plain(framed.octets, on_link(packet, &framed))?)));
+    match plain {
+        Some((framed, segment)) => digest(packet, &framed, &segment),
+        None => other(packet),
+    }
+}
+
+/// How many octets the packet had on the link, from behind the link header on.
+fn on_link(packet: &RawPacket<'_>, framed: &Framed<'_>) -> usize {
     let on_link = (packet.original_len as usize).max(packet.data.len());
-    let ip_on_link = on_link - (packet.data.len() - framed.octets.len());
-    let segment = ip::read(framed.network, framed.octets, ip_on_link)?;
+    on_link - (packet.data.len() - framed.octets.len())
+}
+
+/// All that is not plain. Apart, so that plain packets pay nothing for it.
+#[inline(never)]
+fn other(packet: &RawPacket<'_>) -> Result<Digest, Unread> {
+    let framed = link::walk(packet.link, packet.data)?;
+    let on_link = on_link(packet, &framed);
+    if framed.carried.is_ip() {
+        let segment = ip::read(framed.carried, framed.octets, on_link)?;
+        if segment.protocol == ip::TCP {
+            return digest(packet, &framed, &segment);
+        }
+        if !tunnel::may_be_carried_by(segment.protocol) {
+            return Err(Unread::NotTcp);
+        }
+    }
+    let (segment, tunnel) = tunnel::follow(framed.carried, Body::new(framed.octets, on_link))?;
+    let mut digest = digest(packet, &framed, &segment)?;
+    digest.link.tunnel = Some(tunnel);
+    Ok(digest)
+}
+
+#[expect(
+    clippy::inline_always,
+    reason = "a call copies the parts of each packet through memory"
+)]
+#[inline(always)]
+fn digest(
+    packet: &RawPacket<'_>,
+    framed: &Framed<'_>,
+    segment: &ip::Packet<'_>,
+) -> Result<Digest, Unread> {
     let tcp = tcp::read(&segment.body, segment.fields.fragment)?;
-    let mut link = framed.fields;
-    link.interface = packet.interface;
     Ok(Digest {
         time: packet.time,
         tuple: FourTuple::new(
@@ -67,6 +111,6 @@ pub fn decode(packet: &RawPacket<'_>) -> Result<Digest, Unread> {
         payload_hash: tcp.payload_hash,
         options: tcp.options,
         ip: segment.fields,
-        link,
+        link: framed.fields.of_interface(packet.interface),
     })
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use crate::flow::FourTuple;
 use crate::seq::TcpSeq;
 use crate::time::CaptureTime;
+use crate::tunnel::Tunnel;
 
 /// One TCP segment as one vantage saw it. Payload never leaves the vantage, only its length and a
 /// hash of its first octets.
@@ -45,13 +46,15 @@ impl Digest {
     }
 
     /// Whether `later`, an equal segment at the same vantage, is the same packet recorded twice: on two
-    /// interfaces of one machine ("any" devices, routers), or by a mirror port.
+    /// interfaces of one machine ("any" devices, routers, before and behind a tunnel's end), or by a
+    /// mirror port.
     pub fn is_doubled_by(&self, later: &Self) -> bool {
         const AT_ONCE: i64 = crate::time::MILLISECOND;
         let same_id = self.ip.id.is_some_and(|id| id != 0) && self.ip.id == later.ip.id;
         let elsewhere = self.link.interface != later.link.interface
             || self.ip.ttl != later.ip.ttl
-            || self.link.direction != later.link.direction;
+            || self.link.direction != later.link.direction
+            || self.link.tunnel != later.link.tunnel;
         let at_once = later.time.since(self.time).saturating_abs() < AT_ONCE;
         at_once && (same_id || elsewhere)
     }
@@ -148,6 +151,8 @@ pub struct TcpOptions {
     pub window_scale: Option<u8>,
     pub sack_permitted: bool,
     pub timestamps: Option<Timestamps>,
+    /// The first block of the SACK option (RFC 2018): the one that was received last.
+    pub sack: Option<SackBlock>,
     /// The option kinds in order, four bits each, first option lowest, `0` ends the list: kinds 1
     /// to 8 as themselves, others as 15. Options past the sixteenth are left out.
     pub order: u64,
@@ -162,7 +167,14 @@ pub struct Timestamps {
     pub echo: u32,
 }
 
-/// What the IP header says.
+/// Data that arrived out of order, as its receiver acknowledges it: from `left` up to before `right`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SackBlock {
+    pub left: TcpSeq,
+    pub right: TcpSeq,
+}
+
+/// What the IP header says; in a tunnel the inner one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct IpFields {
     /// TTL (IPv4) or hop limit (IPv6).
@@ -176,7 +188,7 @@ pub struct IpFields {
     pub fragment: bool,
 }
 
-/// What the link layer says.
+/// What the link layer says, and the tunnel that the segment travelled in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct LinkFields {
     pub direction: Direction,
@@ -186,6 +198,8 @@ pub struct LinkFields {
     pub vlans: [Option<u16>; 2],
     /// Index of the interface within the agent's run or the pcapng section.
     pub interface: u8,
+    /// `None`: the segment was not tunnelled.
+    pub tunnel: Option<Tunnel>,
 }
 
 /// Whether the capturing machine sent or received the packet. Only cooked link types say it.

@@ -4,6 +4,8 @@
 //! things, so a value of these types cannot be built with a part left out: "no digests" then means
 //! that the vantage has none, not that nobody asked.
 
+use std::collections::HashSet;
+
 use uuid::Uuid;
 
 use crate::coverage::Coverage;
@@ -21,8 +23,18 @@ pub struct FlowEvidence {
     pub vantages: Vec<VantageEvidence>,
     /// The order that somebody configured, client side first, as indices into `vantages`.
     pub configured_path: Option<Vec<usize>>,
-    /// Ids that resets of this flow already bear, by [`Judged::identity`](crate::judge::Judged).
-    pub known_ids: Vec<(u64, Uuid)>,
+    /// Ids that resets of this flow, and of flows whose segments are here, already bear.
+    pub known_ids: Vec<KnownId>,
+}
+
+/// The id of a reset that was judged before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KnownId {
+    /// [`Flow::hash`] of the flow under which it was told.
+    pub flow: u64,
+    /// As in [`Judged`](crate::judge::Judged).
+    pub identity: u64,
+    pub id: Uuid,
 }
 
 /// One flow at one vantage.
@@ -33,7 +45,8 @@ pub struct VantageEvidence {
     pub selection: Selection,
     /// In order of time, by this vantage's clock.
     pub coverage: Vec<Coverage>,
-    /// This vantage's digests of the flow, all lives of the 4-tuple, in order of time.
+    /// This vantage's digests of the flow, all lives of the 4-tuple, and of other flows that may be the same
+    /// connection under another name or carry the same payload, in the order of capture.
     pub segments: Vec<Digest>,
     /// Segments of other flows around the flow's end.
     pub nearby: Nearby,
@@ -49,7 +62,7 @@ pub struct Nearby {
 }
 
 impl Nearby {
-    /// `moment`: see [`moment`].
+    /// `moment`: see [`Surroundings`].
     ///
     /// `handshakes`: SYN and SYN+ACK between the flow's two addresses, and SYN+ACK from either of its
     /// endpoints (address and port); the [`NEARBY_MAX`] nearest are kept. `others`: what else is there,
@@ -105,19 +118,81 @@ impl Nearby {
     }
 }
 
-/// The moment around which a flow is looked at at one vantage: its newest reset there, else its last segment
-/// there, else its newest reset anywhere by that vantage's clock.
-pub fn moment(segments: &[Digest], newest_anywhere: CaptureTime) -> CaptureTime {
-    let latest = |resets_only: bool| {
-        segments
+/// The initial sequence numbers that a segment tells.
+pub fn numbers(digest: &Digest) -> impl Iterator<Item = u32> {
+    let own = (digest.is_syn() || digest.is_syn_ack()).then_some(digest.seq.0);
+    let answered = digest.is_syn_ack().then(|| digest.ack.0.wrapping_sub(1));
+    own.into_iter().chain(answered)
+}
+
+/// Where and when to look for other flows near one at a vantage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Surroundings {
+    /// What the flow seems to be called there, by its initial sequence numbers; its own name where nothing
+    /// tells.
+    pub names: Vec<Flow>,
+    /// Its newest reset there, else its last segment there, else its newest reset anywhere by that vantage's
+    /// clock.
+    pub moment: CaptureTime,
+}
+
+/// The surroundings of a flow at each vantage, from all segments gathered for it there.
+pub fn surroundings(segments: &[Vec<Digest>], flow: Flow) -> Vec<Surroundings> {
+    let names = names(segments, flow);
+    let newest = |of: &mut dyn Iterator<Item = &Digest>| of.map(|digest| digest.time).max();
+    let anywhere = newest(
+        &mut segments
             .iter()
-            .filter(|digest| !resets_only || digest.is_rst())
-            .map(|digest| digest.time)
-            .max()
-    };
-    latest(true)
-        .or_else(|| latest(false))
-        .unwrap_or(newest_anywhere)
+            .flatten()
+            .filter(|digest| digest.is_rst() && names.contains(&digest.tuple.flow())),
+    );
+    segments
+        .iter()
+        .map(|segments| {
+            let own = || {
+                segments
+                    .iter()
+                    .filter(|digest| names.contains(&digest.tuple.flow()))
+            };
+            let moment = newest(&mut own().filter(|digest| digest.is_rst()))
+                .or_else(|| newest(&mut own()))
+                .or(anywhere)
+                .unwrap_or_default();
+            let mut here: Vec<Flow> = own().map(|digest| digest.tuple.flow()).collect();
+            here.sort_unstable();
+            here.dedup();
+            if here.is_empty() {
+                here.push(flow);
+            }
+            Surroundings {
+                names: here,
+                moment,
+            }
+        })
+        .collect()
+}
+
+/// A flow and those that share an initial number with it, or with one that does.
+fn names(segments: &[Vec<Digest>], flow: Flow) -> HashSet<Flow> {
+    let opening: Vec<(Flow, u32)> = segments
+        .iter()
+        .flatten()
+        .flat_map(|digest| numbers(digest).map(|number| (digest.tuple.flow(), number)))
+        .collect();
+    let mut names = HashSet::from([flow]);
+    let mut known: HashSet<u32> = HashSet::new();
+    loop {
+        let before = (names.len(), known.len());
+        for (name, number) in &opening {
+            if names.contains(name) || known.contains(number) {
+                names.insert(*name);
+                known.insert(*number);
+            }
+        }
+        if (names.len(), known.len()) == before {
+            return names;
+        }
+    }
 }
 
 fn distance(digest: &Digest, moment: CaptureTime) -> i64 {
@@ -148,3 +223,33 @@ pub const NEIGHBOURS_MAX: usize = 256;
 
 /// How far from a reset they are worth loading, nanoseconds.
 pub const NEIGHBOURS_WITHIN: i64 = 10 * crate::time::SECOND;
+
+/// A clock that goes back by this much was set; less is a capture that mixes its sources.
+const SET_BACK: i64 = crate::time::SECOND / 2;
+
+/// One vantage's digests in the order of capture, from parts (files, runs) that are each in that order:
+/// by time, as far as the clock was not set back in between.
+pub fn in_order_of_capture(mut parts: Vec<Vec<Digest>>) -> Vec<Digest> {
+    parts.retain(|part| !part.is_empty());
+    let [part] = parts.as_mut_slice() else {
+        let mut all: Vec<Digest> = parts.into_iter().flatten().collect();
+        all.sort_by_key(|digest| digest.time);
+        return all;
+    };
+    let mut all = std::mem::take(part);
+    let mut start = 0;
+    let mut newest = CaptureTime::from_nanos(i64::MIN);
+    for index in 0..=all.len() {
+        let set_back = all
+            .get(index)
+            .is_none_or(|digest| newest.since(digest.time) >= SET_BACK);
+        if set_back {
+            all[start..index].sort_by_key(|digest| digest.time);
+            start = index;
+        }
+        if let Some(digest) = all.get(index) {
+            newest = if set_back { digest.time } else { newest.max(digest.time) };
+        }
+    }
+    all
+}

@@ -97,6 +97,11 @@ pub struct Flow {
 }
 
 impl Flow {
+    /// The flow between two endpoints, in either order.
+    pub fn between(one: Endpoint, other: Endpoint) -> Self {
+        FourTuple::new(one, other).flow()
+    }
+
     pub const fn low(self) -> Endpoint {
         self.low
     }

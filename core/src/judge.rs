@@ -5,7 +5,10 @@ mod chain;
 mod effect;
 mod fingerprint;
 mod ladder;
+mod library;
+mod naming;
 mod position;
+mod proxy;
 mod sentence;
 mod wording;
 
@@ -13,8 +16,9 @@ use uuid::Uuid;
 
 use crate::case::{self, Case, Sight};
 use crate::evidence::FlowEvidence;
+use crate::join::Joined;
 use crate::loss;
-use crate::report::{AbsenceReport, ClockOffset, Explanation, Origin, ResetReport, SCHEMA};
+use crate::report::{AbsenceReport, Cause, ClockOffset, Explanation, Origin, ResetReport, SCHEMA};
 use crate::scene::Scene;
 use chain::Placed;
 
@@ -29,14 +33,16 @@ pub struct Judged {
 
 /// Joins the sightings of each reset of a flow and judges them, in order of time.
 pub fn judge_flow(evidence: &FlowEvidence) -> Vec<Judged> {
-    let scene = Scene::new(evidence);
+    let joined = Joined::of(evidence);
+    let scene = Scene::new(&joined);
     let all = place(&scene);
     report_all(&scene, &all)
 }
 
 /// Tells one reset of a flow in full; `None` when the evidence holds no such reset.
 pub fn explain(evidence: &FlowEvidence, id: Uuid) -> Option<Explanation> {
-    let scene = Scene::new(evidence);
+    let joined = Joined::of(evidence);
+    let scene = Scene::new(&joined);
     let all = place(&scene);
     let index = all.iter().position(|placed| placed.case.id == id)?;
     let mut reports: Vec<ResetReport> = report_all(&scene, &all)
@@ -65,6 +71,7 @@ fn place<'a>(scene: &Scene<'a>) -> Vec<Placed<'a>> {
         .map(|case| Placed {
             position: position::judge(scene, &case),
             exact: cause::is_exact(scene, &case),
+            effect: effect::of(scene, &case),
             case,
         })
         .collect()
@@ -72,6 +79,7 @@ fn place<'a>(scene: &Scene<'a>) -> Vec<Placed<'a>> {
 
 fn report_all(scene: &Scene<'_>, all: &[Placed<'_>]) -> Vec<Judged> {
     (0..all.len())
+        .filter(|index| all[*index].case.owner == scene.evidence.flow)
         .map(|index| Judged {
             identity: all[index].case.identity,
             report: report(scene, all, index),
@@ -80,9 +88,15 @@ fn report_all(scene: &Scene<'_>, all: &[Placed<'_>]) -> Vec<Judged> {
 }
 
 fn report(scene: &Scene<'_>, all: &[Placed<'_>], index: usize) -> ResetReport {
-    let Placed { case, position, .. } = &all[index];
+    let Placed {
+        case,
+        position,
+        effect,
+        ..
+    } = &all[index];
     let finding = cause::find(scene, all, index);
-    let digest = case.digest();
+    let passed_on = proxy::passed_on(scene, all, index, finding.cause);
+    let digest = case.first_seen().carried;
     let name = |place: usize| scene.name(case.views[place].vantage).to_owned();
     let endpoint = position.origin == Origin::Endpoint;
     ResetReport {
@@ -110,17 +124,29 @@ fn report(scene: &Scene<'_>, all: &[Placed<'_>], index: usize) -> ResetReport {
             .map(name)
             .collect(),
         absent_at: absences(scene, case),
-        cause: finding.cause,
-        root: finding.root.map(|root| all[root].case.id),
+        cause: match passed_on {
+            Some(_) => Cause::ProxyAbort,
+            None => finding.cause,
+        },
+        root: passed_on
+            .as_ref()
+            .map(|passed_on| passed_on.root)
+            .or(finding.root.map(|root| all[root].case.id)),
         confidence: rounded(position.confidence),
-        effective: effect::effective(scene, case),
+        effective: effect.effective,
+        idle_ns: finding.idle,
         trigger: finding.trigger.map(wording::segment),
         decide: position.decide.clone(),
         evidence: position
             .evidence
             .iter()
             .cloned()
-            .chain([finding.evidence(name(case.first))])
+            .chain(match &passed_on {
+                Some(passed_on) => vec![passed_on.evidence.clone()],
+                None => finding.evidence(&name(case.first)),
+            })
+            .chain(effect.evidence.clone())
+            .chain(naming::evidence(scene, case))
             .collect(),
         path: scene
             .path
@@ -128,7 +154,9 @@ fn report(scene: &Scene<'_>, all: &[Placed<'_>], index: usize) -> ResetReport {
             .iter()
             .map(|&vantage| scene.name(vantage).to_owned())
             .collect(),
-        clocks: clocks(scene),
+        clocks: clocks(scene, case),
+        names: naming::names(scene, case),
+        changes: naming::changes(scene, case),
     }
 }
 
@@ -163,16 +191,21 @@ fn absences(scene: &Scene<'_>, case: &Case<'_>) -> Vec<AbsenceReport> {
         .collect()
 }
 
-fn clocks(scene: &Scene<'_>) -> Vec<ClockOffset> {
+/// Clocks as they were when the reset passed.
+fn clocks(scene: &Scene<'_>, case: &Case<'_>) -> Vec<ClockOffset> {
+    let at = case.first_seen().at;
     scene
         .path
         .order
         .iter()
-        .filter_map(|&vantage| {
-            Some(ClockOffset {
+        .filter(|vantage| scene.path.clocks[**vantage].is_known())
+        .map(|&vantage| {
+            let offset = scene.path.clocks[vantage].at_reference(at);
+            ClockOffset {
                 vantage: scene.name(vantage).to_owned(),
-                offset_ns: scene.path.offsets[vantage]?,
-            })
+                offset_ns: offset.nanos,
+                error_ns: offset.error,
+            }
         })
         .collect()
 }

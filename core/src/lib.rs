@@ -4,12 +4,16 @@
 //! The way of the data: bytes → [`decode`] → [`Digest`] → … → [`evidence`] → case → [`judge`]
 //! → [`report`].
 
+pub mod archive;
 mod case;
+mod clock;
 pub mod coverage;
 pub mod decode;
 pub mod digest;
+mod ends;
 pub mod evidence;
 pub mod flow;
+mod join;
 pub mod judge;
 mod loss;
 mod matching;
@@ -18,11 +22,12 @@ pub mod report;
 mod scene;
 pub mod seq;
 pub mod time;
+pub mod tunnel;
 pub mod vantage;
 
 pub use coverage::Coverage;
 pub use digest::Digest;
-pub use evidence::{FlowEvidence, Nearby, Selection, VantageEvidence};
+pub use evidence::{FlowEvidence, KnownId, Nearby, Selection, VantageEvidence};
 pub use flow::{Endpoint, Flow, FourTuple, Way};
 pub use seq::TcpSeq;
 pub use time::CaptureTime;

@@ -7,9 +7,8 @@ use crate::digest::{Digest, TcpFlags};
 use crate::evidence::Selection;
 use crate::flow::{Flow, FourTuple};
 use crate::report::Side;
-use crate::scene::{Scene, Seen, corrected};
+use crate::scene::{Scene, Seen};
 use crate::seq::TcpSeq;
-use crate::time::CaptureTime;
 
 /// Segments that must have passed a vantage: recorded there, and not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -87,6 +86,15 @@ impl Ranges {
         Some(Self { anchor, sorted })
     }
 
+    /// Within what a window or a gap in the record explains.
+    fn is_near(&self, digest: &Digest) -> bool {
+        const WITHIN: i64 = 1 << 24;
+        let (start, _) = span(digest, self.anchor);
+        let first = self.sorted.first().map_or(0, |range| range.0);
+        let last = self.sorted.last().map_or(0, |range| range.1);
+        (first - WITHIN..=last + WITHIN).contains(&start)
+    }
+
     fn holds(&self, digest: &Digest) -> bool {
         let (start, end) = span(digest, self.anchor);
         let after = self.sorted.partition_point(|range| range.0 <= start);
@@ -109,16 +117,9 @@ fn ack_key(digest: &Digest) -> AckKey {
 /// Counts for every vantage what must have passed it in both directions of the flow.
 pub(crate) fn count(scene: &Scene<'_>) -> Vec<Passed> {
     let mut passed = vec![Passed::default(); scene.evidence.vantages.len()];
-    let lives = scene
-        .seen
-        .iter()
-        .flatten()
-        .map(|segment| segment.life)
-        .max()
-        .unwrap_or(0);
     for sender in [Side::Client, Side::Server] {
         let travel = scene.travel(sender);
-        for life in 0..=lives {
+        for life in 0..scene.lives() {
             count_way(scene, &travel, sender, life, &mut passed);
         }
         count_neighbours(scene, &travel, sender, &mut passed);
@@ -199,12 +200,8 @@ impl<'a> Neighbours<'a> {
     fn of(scene: &'a Scene<'_>, vantage: usize, sender: Side) -> Self {
         let mut flows = HashSet::new();
         let mut all = Vec::new();
-        for (digest, from) in scene.ends.between_hosts(scene.evidence, vantage) {
-            let flow = digest.tuple.flow();
-            if flow == scene.evidence.flow {
-                continue;
-            }
-            flows.insert(flow);
+        for (digest, from) in scene.ends.neighbours(scene.evidence, vantage) {
+            flows.insert(digest.tuple.flow());
             if from == sender && !digest.is_rst() {
                 all.push(digest);
             }
@@ -221,6 +218,16 @@ impl<'a> Neighbours<'a> {
             })
             .collect();
         Self { of, flows, all }
+    }
+
+    /// Whether this vantage records this direction, and such flows under the numbers that the segment bears:
+    /// packets may take another way, and boxes rewrite numbers.
+    fn can_tell(&self, digest: &Digest) -> bool {
+        self.flows.contains(&digest.tuple.flow())
+            && match self.of.get(&digest.tuple) {
+                Some((ranges, _)) => ranges.is_near(digest),
+                None => !self.of.is_empty(),
+            }
     }
 
     fn holds(&self, digest: &Digest) -> bool {
@@ -244,10 +251,9 @@ fn count_neighbours(scene: &Scene<'_>, travel: &[usize], sender: Side, passed: &
         let here = &records[place];
         let mut counted = HashSet::new();
         for (&further, record) in travel.iter().zip(&records).skip(place + 1) {
-            let offset = scene.path.offsets[further].unwrap_or(0);
             for digest in &record.all {
-                let at = corrected(digest, offset);
-                let comparable = here.flows.contains(&digest.tuple.flow())
+                let at = scene.moment(further, digest);
+                let comparable = here.can_tell(digest)
                     && would_hold(scene, vantage, digest, at)
                     && watched(scene, vantage, at)
                     && ships(scene, vantage, digest);
@@ -263,13 +269,12 @@ fn count_neighbours(scene: &Scene<'_>, travel: &[usize], sender: Side, passed: &
 /// those that were loaded.
 fn would_hold(scene: &Scene<'_>, vantage: usize, digest: &Digest, at: i64) -> bool {
     let evidence = &scene.evidence.vantages[vantage];
-    let own = at.saturating_add(scene.path.offsets[vantage].unwrap_or(0));
-    let error = scene.path.errors[vantage].saturating_add(EDGE);
+    let (own, error) = scene.path.own_time(vantage, at);
     let handshake = digest.flags.has(TcpFlags::SYN);
     (handshake || evidence.selection == Selection::All)
         && evidence
             .nearby
-            .would_hold(digest, CaptureTime::from_nanos(own), error)
+            .would_hold(digest, own, error.saturating_add(EDGE))
 }
 
 /// Whether the vantage would have shipped this segment, had it seen it.
@@ -285,9 +290,8 @@ const EDGE: i64 = 20_000;
 
 /// Whether a vantage's coverage surely holds a moment of the corrected clock.
 fn watched(scene: &Scene<'_>, vantage: usize, at: i64) -> bool {
-    let own = at.saturating_add(scene.path.offsets[vantage].unwrap_or(0));
-    let time = CaptureTime::from_nanos(own);
-    let edge = scene.path.errors[vantage].saturating_add(EDGE);
+    let (time, error) = scene.path.own_time(vantage, at);
+    let edge = error.saturating_add(EDGE);
     scene.evidence.vantages[vantage]
         .coverage
         .iter()

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use crate::clock::Sample;
 use crate::digest::Digest;
 use crate::flow::FourTuple;
 use crate::report::Side;
@@ -37,27 +38,36 @@ impl PacketKey {
     }
 }
 
+/// A segment of one vantage, as the comparison wants it.
+#[derive(Clone, Copy)]
+pub(crate) struct Recorded<'a> {
+    pub(crate) digest: &'a Digest,
+    pub(crate) sender: Side,
+    /// Rises in the order of capture.
+    pub(crate) order: i64,
+}
+
 /// The segments of one vantage that can be recognised elsewhere.
 pub(crate) struct Recognisable<'a> {
-    unique: HashMap<PacketKey, (&'a Digest, Side)>,
+    unique: HashMap<PacketKey, Recorded<'a>>,
 }
 
 impl<'a> Recognisable<'a> {
-    /// Takes digests with the side that sent them; keys that occur twice are left out.
-    pub(crate) fn new(digests: impl Iterator<Item = (&'a Digest, Side)>) -> Self {
-        let mut seen: HashMap<PacketKey, Option<(&Digest, Side)>> = HashMap::new();
-        for (digest, sender) in digests {
-            seen.entry(PacketKey::of(digest))
+    /// Keys that occur twice are left out.
+    pub(crate) fn new(recorded: impl Iterator<Item = Recorded<'a>>) -> Self {
+        let mut seen: HashMap<PacketKey, Option<Recorded<'a>>> = HashMap::new();
+        for one in recorded {
+            seen.entry(PacketKey::of(one.digest))
                 .and_modify(|entry| {
                     // Where a machine's interfaces record each packet twice, the first is as good.
-                    let at_once = |first: &Digest| {
-                        digest.time.since(first.time).saturating_abs() < MILLISECOND
+                    let at_once = |first: Recorded<'_>| {
+                        one.digest.time.since(first.digest.time).saturating_abs() < MILLISECOND
                     };
-                    if !entry.is_some_and(|(first, _)| at_once(first)) {
+                    if !entry.is_some_and(at_once) {
                         *entry = None;
                     }
                 })
-                .or_insert(Some((digest, sender)));
+                .or_insert(Some(one));
         }
         let unique = seen
             .into_iter()
@@ -68,123 +78,123 @@ impl<'a> Recognisable<'a> {
 
     /// What the packets that both vantages saw tell about the pair.
     pub(crate) fn compare(&self, other: &Self) -> Comparison {
-        let mut samples = [Samples::default(), Samples::default()];
-        for (key, (mine, sender)) in &self.unique {
-            if let Some((theirs, _)) = other.unique.get(key) {
-                samples[*sender as usize].add(mine, theirs);
+        let mut samples = Vec::new();
+        let mut hops = [Vec::new(), Vec::new()];
+        for (key, mine) in &self.unique {
+            if let Some(theirs) = other.unique.get(key) {
+                let sample = Sample {
+                    sender: mine.sender,
+                    reset: mine.digest.is_rst(),
+                    orders: [mine.order, theirs.order],
+                    times: [mine.digest.time.nanos(), theirs.digest.time.nanos()],
+                };
+                samples.push(sample);
+                let drop = i16::from(mine.digest.ip.ttl) - i16::from(theirs.digest.ip.ttl);
+                hops[mine.sender as usize].push((sample.reset, drop));
             }
         }
-        let [from_client, from_server] = samples;
+        // A forged RST starts with a TTL of its own and may be forged twice: it counts only where nothing
+        // else was seen.
+        for sender in [Side::Client, Side::Server] {
+            let plain = |sample: &Sample| sample.sender == sender && !sample.reset;
+            if samples.iter().any(plain) {
+                samples.retain(|sample| sample.sender != sender || !sample.reset);
+                hops[sender as usize].retain(|(reset, _)| !reset);
+            }
+        }
+        samples.sort_unstable_by_key(|sample| (sample.orders, sample.times));
+        let [client, server] = hops.map(|drops| usual(drops.into_iter().map(|drop| drop.1)));
         Comparison {
-            from_client: from_client.summary(),
-            from_server: from_server.summary(),
+            samples,
+            ttl_drop: [client, server],
         }
     }
 }
 
-/// Differences over the packets of one direction. A forged RST starts with a TTL of its own and may
-/// be forged twice, so a RST counts only where nothing else was seen.
-#[derive(Default)]
-struct Samples {
-    plain: Vec<(i64, i16)>,
-    resets: Vec<(i64, i16)>,
-}
-
-impl Samples {
-    fn add(&mut self, mine: &Digest, theirs: &Digest) {
-        let later = theirs.time.since(mine.time);
-        let ttl = i16::from(mine.ip.ttl) - i16::from(theirs.ip.ttl);
-        if mine.is_rst() {
-            self.resets.push((later, ttl));
-        } else {
-            self.plain.push((later, ttl));
-        }
-    }
-
-    fn summary(self) -> Option<OneWay> {
-        let from = if self.plain.is_empty() {
-            self.resets
-        } else {
-            self.plain
-        };
-        if from.is_empty() {
-            return None;
-        }
-        let mut later: Vec<i64> = from.iter().map(|sample| sample.0).collect();
-        let mut ttl: Vec<i16> = from.iter().map(|sample| sample.1).collect();
-        later.sort_unstable();
-        ttl.sort_unstable();
-        Some(OneWay {
-            later: later[later.len() / 2],
-            ttl_drop: ttl[ttl.len() / 2],
-        })
-    }
-}
-
-/// One direction between two vantages `a` and `b`, medians.
-#[derive(Debug, Clone, Copy)]
-struct OneWay {
-    /// Time at `b` minus time at `a`, each by its own clock: delay plus clock offset, nanoseconds.
-    later: i64,
-    /// TTL at `a` minus TTL at `b`: positive when the packet passed `a` first.
-    ttl_drop: i16,
+/// The median of some differences.
+fn usual<T: Ord + Copy>(values: impl Iterator<Item = T>) -> Option<T> {
+    let mut values: Vec<T> = values.collect();
+    values.sort_unstable();
+    values.get(values.len() / 2).copied()
 }
 
 /// What the packets common to two vantages `a` and `b` tell.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Comparison {
-    from_client: Option<OneWay>,
-    from_server: Option<OneWay>,
+    /// In the order of capture at `a`.
+    pub(crate) samples: Vec<Sample>,
+    /// TTL at `a` minus TTL at `b` of what each side sent, medians: positive when the packet passed `a` first.
+    ttl_drop: [Option<i16>; 2],
 }
-
-/// A delay that one direction alone may hide.
-const ONE_WAY_ERROR: i64 = 100 * MILLISECOND;
 
 /// A TTL difference above this is no path of routers but a box that sets TTLs.
 const TTL_DROP_MAX: i16 = 30;
 
+/// From so many pairs of packets on, timing is surer than TTLs, which a box may set.
+const PAIRS_TELL: usize = 4;
+
 impl Comparison {
-    /// Evidence that `a` is nearer to the client than `b`: positive for, negative against. A TTL
-    /// that falls (routers decrement it, RFC 791) weighs more than timing.
-    pub(crate) fn client_side_first(&self) -> i32 {
-        let timing = match (self.from_client, self.from_server) {
-            (Some(there), Some(back)) => there.later.saturating_sub(back.later).signum() as i32,
-            _ => 0,
-        };
-        2 * self.ttl_votes() + timing
-    }
-
-    /// The part of [`Self::client_side_first`] that rests on TTLs: -2 to 2.
-    pub(crate) fn ttl_votes(&self) -> i32 {
-        let vote = |way: Option<OneWay>| {
-            way.filter(|way| way.ttl_drop.abs() <= TTL_DROP_MAX)
-                .map_or(0, |way| i32::from(way.ttl_drop.signum()))
-        };
-        vote(self.from_client) - vote(self.from_server)
-    }
-
-    /// Clock of `b` minus clock of `a`, nanoseconds. With packets both ways the delay cancels out;
-    /// with one way it is part of the answer.
-    pub(crate) fn clock_offset(&self) -> Option<i64> {
-        match (self.from_client, self.from_server) {
-            (Some(there), Some(back)) => Some(i64::midpoint(there.later, back.later)),
-            (Some(one), None) | (None, Some(one)) => Some(one.later),
-            (None, None) => None,
+    /// The same comparison from the other vantage's view.
+    pub(crate) fn turned(&self) -> Self {
+        let mut samples: Vec<Sample> = self.samples.iter().map(|sample| sample.turned()).collect();
+        samples.sort_unstable_by_key(|sample| (sample.orders, sample.times));
+        Self {
+            samples,
+            ttl_drop: self.ttl_drop.map(|drop| drop.map(|drop| -drop)),
         }
     }
 
-    /// How far [`Self::clock_offset`] can be off, nanoseconds: no further than the mean delay when
-    /// packets went both ways (the delays may be as unequal as can be, but not negative).
-    pub(crate) fn clock_error(&self) -> i64 {
-        match (self.from_client, self.from_server) {
-            (Some(there), Some(back)) => {
-                there.later.saturating_sub(back.later).saturating_abs() / 2
-            }
-            _ => ONE_WAY_ERROR,
+    /// Evidence that `a` is nearer to the client than `b`: positive for, negative against. Timing that all
+    /// pairs of packets agree on weighs most; a TTL that falls (routers decrement it, RFC 791) more than
+    /// timing that wavers.
+    pub(crate) fn client_side_first(&self) -> i32 {
+        2 * self.ttl_votes() + self.timing_vote()
+    }
+
+    /// The part of [`Self::client_side_first`] that rests on TTLs: -2 to 2. Directions that contradict each
+    /// other tell nothing: something on the way sets TTLs.
+    pub(crate) fn ttl_votes(&self) -> i32 {
+        let [client, server] = self.ttl_drop.map(|drop| {
+            drop.filter(|drop| drop.abs() <= TTL_DROP_MAX)
+                .map_or(0, |drop| i32::from(drop.signum()))
+        });
+        if client * server > 0 { 0 } else { client - server }
+    }
+
+    /// What goes there and comes back needs time between `a` and `b`, whatever their clocks show: each
+    /// packet with the next one that goes the other way.
+    fn timing_vote(&self) -> i32 {
+        let spans = self
+            .samples
+            .windows(2)
+            .filter(|pair| pair[0].sender != pair[1].sender)
+            .map(|pair| {
+                let (there, back) = match pair[0].sender {
+                    Side::Client => (pair[0], pair[1]),
+                    Side::Server => (pair[1], pair[0]),
+                };
+                there.later().saturating_sub(back.later())
+            });
+        let (mut first, mut last) = (0_usize, 0_usize);
+        for span in spans {
+            first += usize::from(span > 0);
+            last += usize::from(span < 0);
+        }
+        let sign = match first.cmp(&last) {
+            std::cmp::Ordering::Greater => 1,
+            std::cmp::Ordering::Less => -1,
+            std::cmp::Ordering::Equal => return 0,
+        };
+        let (most, least) = (first.max(last), first.min(last));
+        if most >= PAIRS_TELL && least * 10 <= most {
+            5 * sign
+        } else {
+            sign
         }
     }
 
     pub(crate) fn is_two_way(&self) -> bool {
-        self.from_client.is_some() && self.from_server.is_some()
+        let has = |sender: Side| self.samples.iter().any(|sample| sample.sender == sender);
+        has(Side::Client) && has(Side::Server)
     }
 }

@@ -3,172 +3,115 @@
 
 use std::cmp::Reverse;
 
-use crate::digest::Digest;
-use crate::evidence::FlowEvidence;
-use crate::flow::Endpoint;
-use crate::matching::{Comparison, Recognisable};
+use crate::clock::Clock;
+use crate::ends::Ends;
+use crate::join::Joined;
+use crate::matching::{Comparison, Recognisable, Recorded};
 use crate::report::Side;
+use crate::time::CaptureTime;
 
 /// The order of the vantages on one flow's way.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Path {
     /// Indices into the evidence's vantages, client side first. Vantages of which nothing says that
     /// the flow passes them are left out.
     pub(crate) order: Vec<usize>,
-    /// For every vantage of the evidence: its clock minus the clock of the first vantage on the path,
-    /// in nanoseconds; `None` where no packets tell.
-    pub(crate) offsets: Vec<Option<i64>>,
-    /// How far each offset can be off, nanoseconds.
-    pub(crate) errors: Vec<i64>,
+    /// For every vantage of the evidence its clock against that of the first vantage on the path.
+    pub(crate) clocks: Vec<Clock>,
 }
 
-/// The two ends of a flow.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Ends {
-    pub(crate) client: Endpoint,
-    pub(crate) server: Endpoint,
-}
-
-impl Ends {
-    /// Who asked for the connection: by its SYN or SYN+ACK; else the higher port, since servers
-    /// listen on low ones.
-    pub(crate) fn of(evidence: &FlowEvidence) -> Self {
-        let opening = evidence
-            .vantages
-            .iter()
-            .flat_map(|at| &at.segments)
-            .filter(|digest| digest.is_syn() || digest.is_syn_ack())
-            .min_by_key(|digest| Reverse(digest.is_syn()));
-        let (low, high) = (evidence.flow.low(), evidence.flow.high());
-        let client = match opening {
-            Some(syn) if syn.is_syn() => syn.tuple.src,
-            Some(syn_ack) => syn_ack.tuple.dst,
-            None if low.port > high.port => low,
-            None => high,
-        };
-        let server = if client == low { high } else { low };
-        Self { client, server }
-    }
-
-    pub(crate) fn sender(&self, digest: &Digest) -> Side {
-        if digest.tuple.src == self.client {
-            Side::Client
-        } else {
-            Side::Server
-        }
-    }
-
-    pub(crate) fn endpoint(&self, side: Side) -> Endpoint {
-        match side {
-            Side::Client => self.client,
-            Side::Server => self.server,
-        }
-    }
-
-    /// The side whose host sent a segment of another flow between the same two hosts.
-    fn sender_by_host(&self, digest: &Digest) -> Option<Side> {
-        let (src, dst) = (digest.tuple.src.addr, digest.tuple.dst.addr);
-        let (client, server) = (self.client.addr, self.server.addr);
-        if client == server {
-            return None;
-        }
-        if (src, dst) == (client, server) {
-            Some(Side::Client)
-        } else if (src, dst) == (server, client) {
-            Some(Side::Server)
-        } else {
-            None
-        }
-    }
-
-    /// Every segment of a vantage that went between the two hosts, with its sender.
-    pub(crate) fn between_hosts<'a>(
-        &'a self,
-        evidence: &'a FlowEvidence,
-        vantage: usize,
-    ) -> impl Iterator<Item = (&'a Digest, Side)> {
-        let at = &evidence.vantages[vantage];
-        let own = at
-            .segments
-            .iter()
-            .map(|digest| (digest, self.sender(digest)));
-        let nearby = at
-            .nearby
-            .iter()
-            .filter_map(|digest| Some((digest, self.sender_by_host(digest)?)));
-        own.chain(nearby)
+impl Path {
+    /// A moment of the reference clock by a vantage's own, and how far that may be off, nanoseconds.
+    pub(crate) fn own_time(&self, vantage: usize, at: i64) -> (CaptureTime, i64) {
+        let offset = self.clocks[vantage].at_reference(at);
+        let own = CaptureTime::from_nanos(at.saturating_add(offset.nanos));
+        (own, offset.error)
     }
 }
 
 /// Finds the path of a flow from the configured order, the hosts, TTLs and two-way timing; the order
 /// of the evidence breaks ties.
-pub(crate) fn find(evidence: &FlowEvidence, ends: &Ends) -> Path {
-    let pairs = Pairs::compare(evidence, ends);
-    let members = members(evidence, ends);
-    let inferred = pairs.sort(evidence, ends, &members);
-    let order = match &evidence.configured_path {
-        Some(configured) => pairs.merge(configured, &inferred, evidence, ends),
+pub(crate) fn find(joined: &Joined<'_>, ends: &Ends) -> Path {
+    let pairs = Pairs::compare(joined, ends);
+    let members = members(joined, ends);
+    let inferred = pairs.sort(ends, &members);
+    let order = match &joined.evidence.configured_path {
+        Some(configured) => pairs.merge(configured, &inferred, ends),
         None => inferred,
     };
-    let (offsets, errors) = pairs.offsets(&order);
-    Path {
-        order,
-        offsets,
-        errors,
-    }
+    let clocks = pairs.clocks(&order);
+    Path { order, clocks }
 }
 
 /// Vantages that the flow's packets pass as far as anything tells.
-fn members(evidence: &FlowEvidence, ends: &Ends) -> Vec<usize> {
-    (0..evidence.vantages.len())
+fn members(joined: &Joined<'_>, ends: &Ends) -> Vec<usize> {
+    (0..joined.at.len())
         .filter(|&index| {
-            host_side(evidence, ends, index).is_some()
-                || ends.between_hosts(evidence, index).next().is_some()
+            ends.host_side(index).is_some()
+                || !joined.at[index].is_empty()
+                || ends.neighbours(joined.evidence, index).next().is_some()
         })
         .collect()
 }
 
-/// The end on whose host a vantage runs.
-pub(crate) fn host_side(evidence: &FlowEvidence, ends: &Ends, index: usize) -> Option<Side> {
-    let vantage = &evidence.vantages[index].vantage;
-    let client = vantage.is_host_of(ends.client.addr);
-    let server = vantage.is_host_of(ends.server.addr);
-    match (client, server) {
-        (true, false) => Some(Side::Client),
-        (false, true) => Some(Side::Server),
-        _ => None,
-    }
+/// Every segment of a vantage that went between the two hosts.
+fn recorded<'a>(
+    joined: &'a Joined<'_>,
+    ends: &'a Ends,
+    vantage: usize,
+) -> impl Iterator<Item = Recorded<'a>> {
+    let own = joined.at[vantage]
+        .iter()
+        .zip(0_i64..)
+        .map(|(segment, place)| Recorded {
+            digest: &segment.digest,
+            sender: ends.sender(&segment.digest),
+            order: place * 2,
+        });
+    // Segments of other flows stand where their time puts them.
+    let nearby = ends
+        .neighbours(joined.evidence, vantage)
+        .map(move |(digest, sender)| {
+            let place = joined.at[vantage].partition_point(|own| own.carried.time <= digest.time);
+            Recorded {
+                digest,
+                sender,
+                order: place as i64 * 2 - 1,
+            }
+        });
+    own.chain(nearby)
 }
 
 /// What the common packets of every two vantages tell.
 struct Pairs {
-    compared: Vec<Vec<Option<Comparison>>>,
+    compared: Vec<Vec<Comparison>>,
 }
 
 impl Pairs {
-    fn compare(evidence: &FlowEvidence, ends: &Ends) -> Self {
-        let count = evidence.vantages.len();
+    fn compare(joined: &Joined<'_>, ends: &Ends) -> Self {
+        let count = joined.at.len();
         let sets: Vec<Recognisable<'_>> = (0..count)
-            .map(|index| Recognisable::new(ends.between_hosts(evidence, index)))
+            .map(|index| Recognisable::new(recorded(joined, ends, index)))
             .collect();
-        let compared = (0..count)
-            .map(|a| {
-                (0..count)
-                    .map(|b| (a != b).then(|| sets[a].compare(&sets[b])))
-                    .collect()
-            })
-            .collect();
+        let mut compared = vec![vec![Comparison::default(); count]; count];
+        for a in 0..count {
+            for b in a + 1..count {
+                let found = sets[a].compare(&sets[b]);
+                compared[b][a] = found.turned();
+                compared[a][b] = found;
+            }
+        }
         Self { compared }
     }
 
     /// Positive: `a` is nearer to the client.
     fn vote(&self, a: usize, b: usize) -> i32 {
-        self.compared[a][b].map_or(0, |pair| pair.client_side_first())
+        self.compared[a][b].client_side_first()
     }
 
     /// Members by the number of others that they precede, hosts at their ends.
-    fn sort(&self, evidence: &FlowEvidence, ends: &Ends, members: &[usize]) -> Vec<usize> {
-        let before = self.precedence(evidence, ends, members);
+    fn sort(&self, ends: &Ends, members: &[usize]) -> Vec<usize> {
+        let before = self.precedence(ends, members);
         let mut order = members.to_vec();
         order.sort_by_key(|&a| {
             let wins = members.iter().filter(|&&b| before[a][b]).count();
@@ -179,21 +122,13 @@ impl Pairs {
     }
 
     /// Who precedes whom: direct votes, closed over intermediate vantages where there is no vote.
-    fn precedence(
-        &self,
-        evidence: &FlowEvidence,
-        ends: &Ends,
-        members: &[usize],
-    ) -> Vec<Vec<bool>> {
-        let count = evidence.vantages.len();
-        let side: Vec<Option<Side>> = (0..count)
-            .map(|index| host_side(evidence, ends, index))
-            .collect();
+    fn precedence(&self, ends: &Ends, members: &[usize]) -> Vec<Vec<bool>> {
+        let count = self.compared.len();
         let mut before = vec![vec![false; count]; count];
         for &a in members {
             for &b in members {
                 let (at_client, at_server) = (Some(Side::Client), Some(Side::Server));
-                let by_host = match (side[a], side[b]) {
+                let by_host = match (ends.host_side(a), ends.host_side(b)) {
                     (x, y) if x == y => None,
                     (x, y) if x == at_client || y == at_server => Some(true),
                     (x, y) if x == at_server || y == at_client => Some(false),
@@ -216,15 +151,9 @@ impl Pairs {
 
     /// The configured order, turned round when TTLs say that this flow's client is at its far end,
     /// with vantages that it does not name put where the votes want them.
-    fn merge(
-        &self,
-        configured: &[usize],
-        inferred: &[usize],
-        evidence: &FlowEvidence,
-        ends: &Ends,
-    ) -> Vec<usize> {
+    fn merge(&self, configured: &[usize], inferred: &[usize], ends: &Ends) -> Vec<usize> {
         let mut order = configured.to_vec();
-        if self.runs_against(configured, evidence, ends) {
+        if self.runs_against(configured, ends) {
             order.reverse();
         }
         for &extra in inferred {
@@ -239,10 +168,10 @@ impl Pairs {
         order
     }
 
-    fn runs_against(&self, configured: &[usize], evidence: &FlowEvidence, ends: &Ends) -> bool {
+    fn runs_against(&self, configured: &[usize], ends: &Ends) -> bool {
         let last = configured.len().saturating_sub(1);
         for (place, &index) in configured.iter().enumerate() {
-            match host_side(evidence, ends, index) {
+            match ends.host_side(index) {
                 Some(Side::Client) if place == 0 => return false,
                 Some(Side::Server) if place == last => return false,
                 Some(Side::Client) if place == last => return true,
@@ -254,56 +183,44 @@ impl Pairs {
             .iter()
             .enumerate()
             .flat_map(|(place, &a)| configured[place + 1..].iter().map(move |&b| (a, b)))
-            .filter_map(|(a, b)| Some(self.compared[a][b]?.ttl_votes()))
+            .map(|(a, b)| self.compared[a][b].client_side_first())
             .sum();
         votes < 0
     }
 
-    /// Clock offsets along the path and their errors: directly against the first vantage, else through
-    /// those whose offset is known; two-way comparisons before one-way ones.
-    fn offsets(&self, order: &[usize]) -> (Vec<Option<i64>>, Vec<i64>) {
-        let mut offsets = vec![None; self.compared.len()];
-        let mut errors = vec![0_i64; self.compared.len()];
+    /// Clocks along the path: directly against the first vantage, else through those that are known;
+    /// two-way comparisons before one-way ones.
+    fn clocks(&self, order: &[usize]) -> Vec<Clock> {
+        let mut clocks = vec![Clock::Unknown; self.compared.len()];
+        let met = |a: usize, b: usize| !self.compared[a][b].samples.is_empty();
         let Some(&first) = order
             .iter()
-            .find(|&&a| order.iter().any(|&b| self.offset(a, b).is_some()))
+            .find(|&&a| order.iter().any(|&b| met(a, b)))
             .or(order.first())
         else {
-            return (offsets, errors);
+            return clocks;
         };
-        offsets[first] = Some(0);
+        clocks[first] = Clock::Reference;
         for two_way in [true, false] {
-            while let Some((from, to)) = self.next_known(order, &offsets, two_way) {
-                let Some(pair) = self.compared[from][to] else {
-                    break;
-                };
-                let step = pair.clock_offset().unwrap_or(0);
-                offsets[to] = offsets[from].map(|known: i64| known.saturating_add(step));
-                errors[to] = errors[from].saturating_add(pair.clock_error());
+            while let Some((from, to)) = self.next_known(order, &clocks, two_way) {
+                // In order of capture at `to`.
+                let mut samples = self.compared[from][to].samples.clone();
+                samples.sort_unstable_by_key(|sample| (sample.orders[1], sample.times[1]));
+                clocks[to] = Clock::against(&clocks[from], &samples);
             }
         }
-        (offsets, errors)
+        clocks
     }
 
-    /// A vantage whose offset follows from one that is known.
-    fn next_known(
-        &self,
-        order: &[usize],
-        offsets: &[Option<i64>],
-        two_way: bool,
-    ) -> Option<(usize, usize)> {
-        let known = order.iter().filter(|&&from| offsets[from].is_some());
-        let unknown = || order.iter().filter(|&&to| offsets[to].is_none());
+    /// A vantage whose clock follows from one that is known.
+    fn next_known(&self, order: &[usize], clocks: &[Clock], two_way: bool) -> Option<(usize, usize)> {
+        let known = order.iter().filter(|&&from| clocks[from].is_known());
+        let unknown = || order.iter().filter(|&&to| !clocks[to].is_known());
         known
             .flat_map(|&from| unknown().map(move |&to| (from, to)))
             .find(|&(from, to)| {
-                self.compared[from][to].is_some_and(|pair| {
-                    pair.clock_offset().is_some() && (!two_way || pair.is_two_way())
-                })
+                let pair = &self.compared[from][to];
+                !pair.samples.is_empty() && (!two_way || pair.is_two_way())
             })
-    }
-
-    fn offset(&self, a: usize, b: usize) -> Option<i64> {
-        self.compared[a][b]?.clock_offset()
     }
 }

@@ -4,7 +4,7 @@
 //! print a [`Document`]; `explain` prints an [`Explanation`]. Text output is drawn from the same
 //! values.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -89,6 +89,10 @@ pub struct ResetReport {
     pub confidence: f64,
     /// Whether the receiver accepted it (RFC 5961), as far as the packets tell.
     pub effective: Option<bool>,
+    /// Nanoseconds for which nothing had passed on the connection before the segment that provoked it, or
+    /// before the reset where nothing did; absent below a second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_ns: Option<i64>,
     /// The segment that provoked it, in words.
     pub trigger: Option<String>,
     /// What would decide an open verdict or narrow a wide one, in words.
@@ -99,6 +103,37 @@ pub struct ResetReport {
     /// Clock offsets that this flow's packets told.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub clocks: Vec<ClockOffset>,
+    /// What each vantage calls the connection, client side first, where it bears more than one name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<NameAt>,
+    /// Where on its way the connection's addresses or sequence numbers change.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<Change>,
+}
+
+/// A connection's addresses at one vantage.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NameAt {
+    pub vantage: String,
+    pub client: SocketAddr,
+    pub server: SocketAddr,
+}
+
+/// A change of a connection on its way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    pub what: Changed,
+    /// The two vantages between which it happens, client side first; one name twice: at that vantage.
+    pub between: [String; 2],
+    pub text: String,
+}
+
+/// What a box on the way changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Changed {
+    Addresses,
+    SequenceNumbers,
 }
 
 /// A vantage's clock minus the clock of the path's first vantage.
@@ -106,6 +141,9 @@ pub struct ResetReport {
 pub struct ClockOffset {
     pub vantage: String,
     pub offset_ns: i64,
+    /// How far that may be off.
+    #[serde(default)]
+    pub error_ns: i64,
 }
 
 impl Document {

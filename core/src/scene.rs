@@ -1,75 +1,114 @@
 //! One flow with all its vantages on one clock, cut into lives.
 
+use crate::clock::Offset;
 use crate::digest::Digest;
+use crate::ends::Ends;
 use crate::evidence::FlowEvidence;
-use crate::path::{self, Ends, Path};
+use crate::join::{Joined, Life, Name};
+use crate::path::{self, Path};
 use crate::report::Side;
 use crate::seq::TcpSeq;
 
 /// A segment at a vantage, on the corrected clock.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Seen<'a> {
+    /// In the flow's own name and sequence space.
     pub(crate) digest: &'a Digest,
+    /// As the vantage recorded it.
+    pub(crate) carried: &'a Digest,
     /// Nanoseconds since the epoch by the clock of the path's first vantage.
     pub(crate) at: i64,
     pub(crate) sender: Side,
-    /// Which life of the 4-tuple it belongs to: 0 is what was there before the first SYN seen.
+    /// Which life of the 4-tuple it belongs to, in order of time.
     pub(crate) life: usize,
 }
 
 /// One flow's evidence, ordered in space (path) and time (lives).
 pub(crate) struct Scene<'a> {
     pub(crate) evidence: &'a FlowEvidence,
+    pub(crate) joined: &'a Joined<'a>,
     pub(crate) ends: Ends,
     pub(crate) path: Path,
     /// The flow's segments at each vantage of the evidence, in order of time.
     pub(crate) seen: Vec<Vec<Seen<'a>>>,
-    /// The number of the SYN that began each life but the first.
-    initial: Vec<TcpSeq>,
+    /// The joined lives in order of time.
+    lives: Vec<usize>,
+    /// The number of the SYN that began each life, in the flow's own sequence space.
+    initial: Vec<Option<TcpSeq>>,
 }
 
 impl<'a> Scene<'a> {
-    pub(crate) fn new(evidence: &'a FlowEvidence) -> Self {
-        let ends = Ends::of(evidence);
-        let path = path::find(evidence, &ends);
-        let lives = Lives::find(evidence, &ends, &path);
-        let seen = evidence
-            .vantages
+    pub(crate) fn new(joined: &'a Joined<'a>) -> Self {
+        let ends = Ends::of(joined);
+        let path = path::find(joined, &ends);
+        let mut seen: Vec<Vec<Seen<'a>>> = joined
+            .at
             .iter()
-            .enumerate()
-            .map(|(index, at)| {
-                let offset = path.offsets[index].unwrap_or(0);
-                let mut seen: Vec<Seen<'_>> = at
-                    .segments
-                    .iter()
-                    .map(|digest| {
-                        let at = corrected(digest, offset);
-                        let sender = ends.sender(digest);
-                        let life = lives.of(digest, sender, at);
-                        Seen {
-                            digest,
-                            at,
-                            sender,
-                            life,
-                        }
-                    })
-                    .collect();
-                seen.sort_by_key(|segment| segment.at);
-                seen
+            .zip(&path.clocks)
+            .map(|(segments, clock)| {
+                let seen = segments.iter().zip(0_i64..).map(|(segment, place)| Seen {
+                    digest: &segment.digest,
+                    carried: segment.carried,
+                    at: corrected(
+                        segment.carried,
+                        clock.at(place * 2, segment.carried.time.nanos()),
+                    ),
+                    sender: ends.sender(&segment.digest),
+                    life: segment.life,
+                });
+                seen.collect()
             })
             .collect();
+        let lives = in_order(joined.lives.len(), &seen);
+        let mut number = vec![0; lives.len()];
+        for (place, life) in lives.iter().enumerate() {
+            number[*life] = place;
+        }
+        for segments in &mut seen {
+            for segment in segments.iter_mut() {
+                segment.life = number[segment.life];
+            }
+            segments.sort_by_key(|segment| segment.at);
+        }
+        let initial = (0..lives.len())
+            .map(|life| initial(&seen, life))
+            .collect();
         Self {
-            evidence,
+            evidence: joined.evidence,
+            joined,
             ends,
             path,
             seen,
-            initial: lives.starts.iter().map(|start| start.isn).collect(),
+            lives,
+            initial,
         }
+    }
+
+    /// How many lives the flow had.
+    pub(crate) fn lives(&self) -> usize {
+        self.lives.len()
+    }
+
+    /// What is known of a life's names.
+    pub(crate) fn joined_life(&self, life: usize) -> &Life {
+        &self.joined.lives[self.lives[life]]
+    }
+
+    /// A life's number here, from its number in the join.
+    pub(crate) fn life_of(&self, joined: usize) -> Option<usize> {
+        self.lives.iter().position(|life| *life == joined)
+    }
+
+    /// The name under which a vantage recorded a segment.
+    pub(crate) fn name_of(&self, vantage: usize, seen: &Seen<'_>) -> Option<&Name> {
+        self.joined_life(seen.life).names.iter().find(|name| {
+            name.vantage == vantage && name.low_to_high.flow() == seen.carried.tuple.flow()
+        })
     }
 
     /// The number of the SYN that began a life, where it was seen.
     pub(crate) fn initial_number(&self, life: usize) -> Option<TcpSeq> {
-        self.initial.get(life.checked_sub(1)?).copied()
+        self.initial.get(life).copied().flatten()
     }
 
     pub(crate) fn name(&self, vantage: usize) -> &str {
@@ -86,7 +125,14 @@ impl<'a> Scene<'a> {
     }
 
     pub(crate) fn host_side(&self, vantage: usize) -> Option<Side> {
-        path::host_side(self.evidence, &self.ends, vantage)
+        self.ends.host_side(vantage)
+    }
+
+    /// When a segment of another flow passed a vantage, on the corrected clock.
+    pub(crate) fn moment(&self, vantage: usize, digest: &Digest) -> i64 {
+        let before = self.joined.at[vantage].partition_point(|own| own.carried.time <= digest.time);
+        let order = before as i64 * 2 - 1;
+        corrected(digest, self.path.clocks[vantage].at(order, digest.time.nanos()))
     }
 
     /// The median TTL of a sender's packets at a vantage, RSTs left out.
@@ -112,59 +158,34 @@ impl<'a> Scene<'a> {
     }
 }
 
+/// Lives in the order in which they began.
+fn in_order(count: usize, seen: &[Vec<Seen<'_>>]) -> Vec<usize> {
+    let mut began = vec![i64::MAX; count];
+    for segment in seen.iter().flatten() {
+        let at = &mut began[segment.life];
+        *at = segment.at.min(*at);
+    }
+    let mut order: Vec<usize> = (0..count).collect();
+    order.sort_by_key(|life| (began[*life], *life));
+    order
+}
+
+fn initial(seen: &[Vec<Seen<'_>>], life: usize) -> Option<TcpSeq> {
+    let of_life = || seen.iter().flatten().filter(|segment| segment.life == life);
+    let syn = of_life().find(|segment| segment.digest.is_syn());
+    syn.map(|segment| segment.digest.seq).or_else(|| {
+        let syn_ack = of_life().find(|segment| segment.digest.is_syn_ack())?;
+        Some(TcpSeq(syn_ack.digest.ack.0.wrapping_sub(1)))
+    })
+}
+
 /// A segment's time on the path's clock. What is absurdly far off is held at ±73 years from 1970, so
 /// that differences never overflow, whatever an agent says.
-pub(crate) fn corrected(digest: &Digest, offset: i64) -> i64 {
+fn corrected(digest: &Digest, offset: Offset) -> i64 {
     const FAR: i64 = 1 << 61;
-    digest.time.nanos().saturating_sub(offset).clamp(-FAR, FAR)
-}
-
-/// The SYNs that began new lives of the 4-tuple, in order of time.
-struct Lives {
-    starts: Vec<Start>,
-}
-
-struct Start {
-    at: i64,
-    opener: Side,
-    isn: TcpSeq,
-}
-
-impl Lives {
-    fn find(evidence: &FlowEvidence, ends: &Ends, path: &Path) -> Self {
-        let mut starts: Vec<Start> = Vec::new();
-        for (index, vantage) in evidence.vantages.iter().enumerate() {
-            let offset = path.offsets[index].unwrap_or(0);
-            for syn in vantage.segments.iter().filter(|digest| digest.is_syn()) {
-                let (opener, isn) = (ends.sender(syn), syn.seq);
-                let at = corrected(syn, offset);
-                match starts
-                    .iter_mut()
-                    .find(|start| start.opener == opener && start.isn == isn)
-                {
-                    Some(known) => known.at = known.at.min(at),
-                    None => starts.push(Start { at, opener, isn }),
-                }
-            }
-        }
-        starts.sort_by_key(|start| start.at);
-        Self { starts }
-    }
-
-    /// A segment belongs to the SYN whose number it carries or acknowledges, else to the latest
-    /// before it.
-    fn of(&self, digest: &Digest, sender: Side, at: i64) -> usize {
-        let opening = self.starts.iter().position(|start| {
-            if start.opener == sender {
-                digest.is_syn() && digest.seq == start.isn
-            } else {
-                let answers = digest.flags.has(crate::digest::TcpFlags::SYN) || digest.is_rst();
-                answers && digest.acked() == Some(start.isn.plus(1))
-            }
-        });
-        match opening {
-            Some(index) => index + 1,
-            None => self.starts.partition_point(|start| start.at <= at),
-        }
-    }
+    digest
+        .time
+        .nanos()
+        .saturating_sub(offset.nanos)
+        .clamp(-FAR, FAR)
 }

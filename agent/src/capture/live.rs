@@ -47,6 +47,7 @@ pub struct LiveOptions {
     pub interfaces: Vec<String>,
     /// The user's own filter, beside TCP: pcap-filter(7).
     pub filter: Option<String>,
+    pub tunnels: Tunnels,
     /// Octets kept of each packet.
     pub snaplen: u32,
     /// Octets of the kernel's ring, for each interface.
@@ -63,6 +64,13 @@ pub enum Promiscuous {
     On,
 }
 
+/// Whether packets of tunnels are captured beside TCP, for the segments inside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tunnels {
+    Left,
+    Taken,
+}
+
 impl LiveOptions {
     /// Link, IP and TCP headers with all options, and the octets that a payload's hash covers.
     pub const SNAPLEN: u32 = 192;
@@ -73,6 +81,7 @@ impl LiveOptions {
         Self {
             interfaces,
             filter: None,
+            tunnels: Tunnels::Taken,
             snaplen: Self::SNAPLEN,
             buffer_size: Self::BUFFER_SIZE,
             promiscuous: Promiscuous::Off,

@@ -17,7 +17,7 @@ use tokio::sync::watch::channel as watch_channel;
 use tracing::{info, warn};
 
 use super::refuse_usage;
-use crate::capture::live::{LiveCapture, LiveOptions, Promiscuous, Stop};
+use crate::capture::live::{LiveCapture, LiveOptions, Promiscuous, Stop, Tunnels};
 use crate::config::{self, ConfigError, ConfigFile, DEFAULT_COLLECTOR, Segments, VantageName};
 use crate::handover::Handover;
 use crate::memory::{Grace, Memory};
@@ -34,6 +34,9 @@ const CHUNKS: usize = 64;
 const DRAIN: Duration = Duration::from_secs(5);
 
 const COLLECTOR_HELP: &str = "The collector [default: http://127.0.0.1:7600]";
+
+const NO_TUNNELS_HELP: &str = "Capture no tunnels; otherwise packets of VXLAN, GENEVE, GRE, IP in IP, GTP-U, MPLS and PPPoE \
+    are captured and looked through to the TCP inside";
 
 /// Capture on interfaces and stream to a collector
 #[derive(Debug, Clone, Args)]
@@ -72,9 +75,13 @@ pub struct RunArgs {
     /// File with these options, as TOML
     #[arg(long, env = "PARALLAX_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Capture only packets that match this too, as in pcap-filter(7)
+    /// Capture only packets that match this too, as in pcap-filter(7); of a tunnel's packet the outer
+    /// header counts
     #[arg(long, env = "PARALLAX_FILTER", value_name = "EXPRESSION")]
     filter: Option<String>,
+    #[arg(long, help = NO_TUNNELS_HELP, env = "PARALLAX_NO_TUNNELS", value_name = "BOOL", num_args = 0..=1,
+          default_missing_value = "true", require_equals = true)]
+    no_tunnels: Option<bool>,
     /// Octets kept of each packet [default: 192]
     #[arg(long, env = "PARALLAX_SNAPLEN", value_name = "OCTETS")]
     snaplen: Option<u32>,
@@ -110,6 +117,7 @@ struct Settings {
     interfaces: Vec<String>,
     collector: String,
     filter: Option<String>,
+    no_tunnels: bool,
     snaplen: u32,
     buffer: u32,
     promiscuous: bool,
@@ -163,6 +171,7 @@ impl Settings {
                 .or(file.collector)
                 .unwrap_or_else(|| DEFAULT_COLLECTOR.to_owned()),
             filter: args.filter.or(file.filter),
+            no_tunnels: args.no_tunnels.or(file.no_tunnels).unwrap_or(false),
             snaplen: args.snaplen.or(file.snaplen).unwrap_or(192),
             buffer: args.buffer.or(file.buffer).unwrap_or(16),
             promiscuous: args.promiscuous.or(file.promiscuous).unwrap_or(false),
@@ -180,6 +189,11 @@ impl Settings {
         LiveOptions {
             interfaces: self.interfaces.clone(),
             filter: self.filter.clone(),
+            tunnels: if self.no_tunnels {
+                Tunnels::Left
+            } else {
+                Tunnels::Taken
+            },
             snaplen: self.snaplen,
             buffer_size: self.buffer << 20,
             promiscuous: if self.promiscuous {

@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Command, Output, Stdio};
 
 use super::Capture;
-use super::build::{Magic, gzip, pcap, records};
+use super::build::{Magic, gzip, packet, pcap, records};
 
 fn digest() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_parallax-agent"));
@@ -43,8 +43,8 @@ fn json_is_one_object_a_segment_and_the_summary_goes_to_standard_error() {
         "payload_len": 0, "payload_hash": null,
         "ttl": 64, "ip_id": 1, "dont_fragment": true, "fragment": false, "traffic_class": 0,
         "options": { "mss": null, "window_scale": null, "sack_permitted": false,
-                     "timestamp": null, "timestamp_echo": null, "order": [], "cut": false },
-        "direction": null, "source_mac": "02:00:00:00:00:01", "vlans": [], "interface": 0,
+                     "timestamp": null, "timestamp_echo": null, "sack": null, "order": [], "cut": false },
+        "direction": null, "source_mac": "02:00:00:00:00:01", "vlans": [], "interface": 0, "tunnel": null,
     });
     assert_eq!(lines[1], expected);
     let path = capture.path().display().to_string();
@@ -52,6 +52,28 @@ fn json_is_one_object_a_segment_and_the_summary_goes_to_standard_error() {
         stderr(&output),
         format!("{path}: 2 packets, 2 digests, 0 unread\n")
     );
+}
+
+#[test]
+fn json_shows_the_tunnel_and_the_block_of_a_selective_acknowledgement() {
+    let mut acknowledging = packet(1);
+    acknowledging[3] += 12;
+    acknowledging[32] = 0x80;
+    acknowledging.extend([1, 1, 5, 10, 0, 0, 0, 7, 0, 0, 0, 9]);
+    let mut frame = vec![2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 8, 0];
+    frame.extend([0x45, 0, 0, 80, 0, 1, 0, 0, 64, 47, 0, 0]);
+    frame.extend([203, 0, 113, 1, 203, 0, 113, 2, 0x20, 0, 8, 0, 0, 0, 0, 5]);
+    frame.extend(acknowledging);
+    let mut records = records(1);
+    records[0].data = frame;
+    let capture = Capture::of(&pcap(Magic::LittleNano, 1, &records));
+    let line: serde_json::Value = serde_json::from_slice(&run(&capture, "json").stdout).unwrap();
+    assert_eq!(line["src"], "192.0.2.1");
+    assert_eq!(line["options"]["sack"], serde_json::json!([7, 9]));
+    let tunnel = serde_json::json!({
+        "kind": "gre", "depth": 1, "src": "203.0.113.1", "dst": "203.0.113.2", "id": 5,
+    });
+    assert_eq!(line["tunnel"], tunnel);
 }
 
 #[test]

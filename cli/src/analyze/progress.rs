@@ -1,14 +1,18 @@
 //! How far the reading of large files is, for a terminal.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
+
+use parallax_core::archive::Purpose;
 
 use crate::plain::plain;
 
 /// A line on standard error while files are read; nothing where that is no terminal.
 pub struct Progress {
     bar: ProgressBar,
+    purpose: Cell<&'static str>,
 }
 
 const KNOWN_LENGTH: &str = "{msg} {bar:24} {bytes}/{total_bytes} {bytes_per_sec} {eta}";
@@ -19,7 +23,20 @@ impl Progress {
     pub fn start() -> Self {
         let bar = ProgressBar::no_length();
         bar.enable_steady_tick(Duration::from_millis(150));
-        Self { bar }
+        Self {
+            bar,
+            purpose: Cell::new("reading"),
+        }
+    }
+
+    /// Says what the files are read for from now on.
+    pub fn purpose(&self, purpose: Purpose) {
+        self.purpose.set(match purpose {
+            Purpose::Resets => "looking for resets in",
+            Purpose::Segments => "looking for their connections in",
+            Purpose::Neighbours => "looking around them in",
+            Purpose::Carriers => "looking for proxied connections in",
+        });
     }
 
     /// Begins a file of `total` octets, where that is known.
@@ -29,7 +46,7 @@ impl Progress {
         } else {
             UNKNOWN_LENGTH
         };
-        self.stage(&format!("reading {}", plain(file)), template, total);
+        self.stage(&format!("{} {}", self.purpose.get(), plain(file)), template, total);
     }
 
     /// Begins the judging of `total` flows.

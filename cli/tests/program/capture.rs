@@ -22,7 +22,7 @@ pub const ACK: u8 = 16;
 pub const PSH: u8 = 8;
 
 /// Seconds of the first packet: 2026-01-02T03:04:05Z.
-const EPOCH: u32 = 1_767_323_045;
+pub const EPOCH: u32 = 1_767_323_045;
 
 /// A pcap file of these segments, microseconds, little endian.
 pub fn pcap(segments: &[Segment]) -> Vec<u8> {
@@ -43,28 +43,40 @@ pub fn pcap(segments: &[Segment]) -> Vec<u8> {
 }
 
 fn frame(segment: &Segment) -> Vec<u8> {
+    let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2];
+    frame.extend(if segment.src.is_ipv4() {
+        [0x08, 0x00]
+    } else {
+        [0x86, 0xdd]
+    });
+    frame.extend(packet(segment));
+    frame
+}
+
+/// From the IP header on.
+pub fn packet(segment: &Segment) -> Vec<u8> {
     let tcp = tcp(segment);
     let len = u16::try_from(tcp.len()).unwrap();
-    let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2];
+    let mut packet = Vec::new();
     match (segment.src.ip(), segment.dst.ip()) {
         (IpAddr::V4(src), IpAddr::V4(dst)) => {
-            frame.extend([8, 0, 0x45, 0]);
-            frame.extend((20 + len).to_be_bytes());
-            frame.extend([0, 0, 0x40, 0, segment.ttl, 6, 0, 0]);
-            frame.extend(src.octets());
-            frame.extend(dst.octets());
+            packet.extend([0x45, 0]);
+            packet.extend((20 + len).to_be_bytes());
+            packet.extend([0, 0, 0x40, 0, segment.ttl, 6, 0, 0]);
+            packet.extend(src.octets());
+            packet.extend(dst.octets());
         }
         (IpAddr::V6(src), IpAddr::V6(dst)) => {
-            frame.extend([0x86, 0xdd, 0x60, 0, 0, 0]);
-            frame.extend(len.to_be_bytes());
-            frame.extend([6, segment.ttl]);
-            frame.extend(src.octets());
-            frame.extend(dst.octets());
+            packet.extend([0x60, 0, 0, 0]);
+            packet.extend(len.to_be_bytes());
+            packet.extend([6, segment.ttl]);
+            packet.extend(src.octets());
+            packet.extend(dst.octets());
         }
         _ => panic!("one packet, one family"),
     }
-    frame.extend(tcp);
-    frame
+    packet.extend(tcp);
+    packet
 }
 
 fn tcp(segment: &Segment) -> Vec<u8> {

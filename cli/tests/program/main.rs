@@ -3,6 +3,7 @@
 mod analyze;
 mod capture;
 mod collector;
+mod mixed_captures;
 mod story;
 
 use std::io::Write;

@@ -44,16 +44,7 @@ fn packet(micros: u32, from_client: bool, flags: u8, seq: u32, ack: u32, len: us
 impl Story {
     /// With the forged reset.
     pub fn injected() -> Self {
-        let mut packets = opening(CLIENT);
-        packets.push(Packet {
-            at: 0..=1,
-            ..packet(40_000, true, PSH | ACK, 1001, 5001, 200)
-        });
-        packets.push(Packet {
-            at: 0..=1,
-            ..packet(41_000, false, RST, 5001, 0, 0)
-        });
-        Self::write(&packets)
+        Self::write(&forged())
     }
 
     /// Without any reset.
@@ -67,18 +58,7 @@ impl Story {
         let folder = tempfile::tempdir().unwrap();
         let story = Self { folder };
         for (index, name) in VANTAGES.iter().enumerate() {
-            let mut seen: Vec<Segment> = packets
-                .iter()
-                .filter(|packet| packet.at.contains(&index))
-                .map(|packet| segment(packet, index, CLIENT))
-                .collect();
-            // Another connection, before and after: every vantage was awake all the time.
-            let other = "192.0.2.7:46500";
-            for packet in opening(other).into_iter().chain(later()) {
-                seen.push(segment(&packet, index, other));
-            }
-            seen.sort_by_key(|segment| segment.micros);
-            fs::write(story.file(name), pcap(&seen)).unwrap();
+            fs::write(story.file(name), pcap(&seen(packets, index))).unwrap();
         }
         story
     }
@@ -100,6 +80,39 @@ impl Story {
         fs::write(self.file(vantage), octets).unwrap();
         self.input(vantage)
     }
+}
+
+/// What a vantage saw of the story with the forged reset.
+pub fn seen_of_injected(vantage: usize) -> Vec<Segment> {
+    seen(&forged(), vantage)
+}
+
+fn seen(packets: &[Packet], vantage: usize) -> Vec<Segment> {
+    let mut seen: Vec<Segment> = packets
+        .iter()
+        .filter(|packet| packet.at.contains(&vantage))
+        .map(|packet| segment(packet, vantage, CLIENT))
+        .collect();
+    // Another connection, before and after: every vantage was awake all the time.
+    let other = "192.0.2.7:46500";
+    for packet in opening(other).into_iter().chain(later()) {
+        seen.push(segment(&packet, vantage, other));
+    }
+    seen.sort_by_key(|segment| segment.micros);
+    seen
+}
+
+fn forged() -> Vec<Packet> {
+    let mut packets = opening(CLIENT);
+    packets.push(Packet {
+        at: 0..=1,
+        ..packet(40_000, true, PSH | ACK, 1001, 5001, 200)
+    });
+    packets.push(Packet {
+        at: 0..=1,
+        ..packet(41_000, false, RST, 5001, 0, 0)
+    });
+    packets
 }
 
 fn opening(client: &str) -> Vec<Packet> {

@@ -66,11 +66,14 @@ fn reset(last: u32) -> ResetReport {
         root: None,
         confidence: 0.5,
         effective: None,
+        idle_ns: None,
         trigger: None,
         decide: None,
         evidence: Vec::new(),
         path: names(&NAMES),
         clocks: Vec::new(),
+        names: Vec::new(),
+        changes: Vec::new(),
     }
 }
 

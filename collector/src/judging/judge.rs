@@ -14,7 +14,7 @@ use tracing::{error, warn};
 
 use super::docket::{Docket, Due, Urgency};
 use super::{Court, News};
-use crate::store::{Ask, Gathered, Settling, Store, StoreError, Verdicts};
+use crate::store::{Ask, Gathered, Settling, Store, StoreError, Verdicts, Written};
 
 /// Flows judged with one gathering of evidence.
 const FLOWS_MAX: usize = 64;
@@ -122,11 +122,12 @@ impl Judge {
             return;
         }
         match judge_flows(&self.store, &self.path, &due).await {
-            Ok(changed) => {
+            Ok(written) => {
                 for due in due {
                     self.docket.judged(due.flow, gathered);
                 }
-                for report in changed {
+                self.enter(&written.docketed, Urgency::Fresh);
+                for report in written.changed {
                     // Nobody may be watching.
                     let _ = self.watchers.send(Arc::new(report));
                 }
@@ -147,7 +148,7 @@ async fn judge_flows(
     store: &Store,
     path: &[String],
     due: &[Due],
-) -> Result<Vec<ResetReport>, StoreError> {
+) -> Result<Written, StoreError> {
     let settling: HashMap<i64, Settling> = due.iter().map(|due| (due.flow, due.settling)).collect();
     let asks: Vec<Ask> = due
         .iter()
@@ -167,7 +168,7 @@ async fn judge_flows(
         Ok(verdicts) => verdicts,
         Err(error) => {
             error!("the judge ended unexpectedly: {error}");
-            return Ok(Vec::new());
+            return Ok(Written::default());
         }
     };
     store.write_verdicts(&verdicts).await
@@ -191,5 +192,6 @@ fn verdicts(gathered: Gathered, settling: &HashMap<i64, Settling>) -> Option<Ver
         portion: gathered.portion,
         settling: settling.get(&flow).copied().unwrap_or(Settling::Open),
         docket: gathered.docket,
+        kin: gathered.kin,
     })
 }

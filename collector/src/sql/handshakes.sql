@@ -10,7 +10,8 @@ CROSS JOIN LATERAL (
         -- Between the two addresses, before and after the moment.
         (SELECT vantage_id, run_id, number, time_ns, seq, ack, payload_len, option_order, sport, dport, win, flags, ttl,
         traffic_class, marks, interface, src, dst, payload_hash, ts_value, ts_echo, ip_id, mss, window_scale,
-        vlan_outer, vlan_inner, link_source
+        vlan_outer, vlan_inner, link_source, sack_left, sack_right, tunnel_kind, tunnel_depth, tunnel_src, tunnel_dst,
+        tunnel_id
         FROM digest
         WHERE digest.vantage_id = asked.vantage_id AND (flags & 6) = 2
             AND LEAST(src, dst) = LEAST(asked.one, asked.two) AND GREATEST(src, dst) = GREATEST(asked.one, asked.two)
@@ -20,7 +21,8 @@ CROSS JOIN LATERAL (
         UNION
         (SELECT vantage_id, run_id, number, time_ns, seq, ack, payload_len, option_order, sport, dport, win, flags, ttl,
         traffic_class, marks, interface, src, dst, payload_hash, ts_value, ts_echo, ip_id, mss, window_scale,
-        vlan_outer, vlan_inner, link_source
+        vlan_outer, vlan_inner, link_source, sack_left, sack_right, tunnel_kind, tunnel_depth, tunnel_src, tunnel_dst,
+        tunnel_id
         FROM digest
         WHERE digest.vantage_id = asked.vantage_id AND (flags & 6) = 2
             AND LEAST(src, dst) = LEAST(asked.one, asked.two) AND GREATEST(src, dst) = GREATEST(asked.one, asked.two)
@@ -34,7 +36,8 @@ CROSS JOIN LATERAL (
         CROSS JOIN LATERAL (
             (SELECT vantage_id, run_id, number, time_ns, seq, ack, payload_len, option_order, sport, dport, win, flags, ttl,
         traffic_class, marks, interface, src, dst, payload_hash, ts_value, ts_echo, ip_id, mss, window_scale,
-        vlan_outer, vlan_inner, link_source
+        vlan_outer, vlan_inner, link_source, sack_left, sack_right, tunnel_kind, tunnel_depth, tunnel_src, tunnel_dst,
+        tunnel_id
             FROM digest
             WHERE digest.vantage_id = asked.vantage_id AND (flags & 22) = 18
                 AND src = endpoint.addr AND sport = endpoint.port
@@ -44,7 +47,8 @@ CROSS JOIN LATERAL (
             UNION ALL
             (SELECT vantage_id, run_id, number, time_ns, seq, ack, payload_len, option_order, sport, dport, win, flags, ttl,
         traffic_class, marks, interface, src, dst, payload_hash, ts_value, ts_echo, ip_id, mss, window_scale,
-        vlan_outer, vlan_inner, link_source
+        vlan_outer, vlan_inner, link_source, sack_left, sack_right, tunnel_kind, tunnel_depth, tunnel_src, tunnel_dst,
+        tunnel_id
             FROM digest
             WHERE digest.vantage_id = asked.vantage_id AND (flags & 22) = 18
                 AND src = endpoint.addr AND sport = endpoint.port

@@ -10,7 +10,8 @@ FROM (
     CROSS JOIN LATERAL (
         (SELECT vantage_id, run_id, number, time_ns, seq, ack, payload_len, option_order, sport, dport, win, flags, ttl,
         traffic_class, marks, interface, src, dst, payload_hash, ts_value, ts_echo, ip_id, mss, window_scale,
-        vlan_outer, vlan_inner, link_source
+        vlan_outer, vlan_inner, link_source, sack_left, sack_right, tunnel_kind, tunnel_depth, tunnel_src, tunnel_dst,
+        tunnel_id
         FROM digest
         WHERE digest.flow = asked.flow AND digest.vantage_id = asked.vantage_id AND (flags & 6) <> 2
             AND time_ns BETWEEN asked.moment - $5::bigint AND asked.moment
@@ -19,7 +20,8 @@ FROM (
         UNION ALL
         (SELECT vantage_id, run_id, number, time_ns, seq, ack, payload_len, option_order, sport, dport, win, flags, ttl,
         traffic_class, marks, interface, src, dst, payload_hash, ts_value, ts_echo, ip_id, mss, window_scale,
-        vlan_outer, vlan_inner, link_source
+        vlan_outer, vlan_inner, link_source, sack_left, sack_right, tunnel_kind, tunnel_depth, tunnel_src, tunnel_dst,
+        tunnel_id
         FROM digest
         WHERE digest.flow = asked.flow AND digest.vantage_id = asked.vantage_id AND (flags & 6) <> 2
             AND time_ns > asked.moment AND time_ns <= asked.moment + $5::bigint

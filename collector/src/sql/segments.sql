@@ -6,7 +6,8 @@ CROSS JOIN LATERAL (
     -- What led to it, newest first.
     (SELECT vantage_id, run_id, number, time_ns, seq, ack, payload_len, option_order, sport, dport, win, flags, ttl,
         traffic_class, marks, interface, src, dst, payload_hash, ts_value, ts_echo, ip_id, mss, window_scale,
-        vlan_outer, vlan_inner, link_source
+        vlan_outer, vlan_inner, link_source, sack_left, sack_right, tunnel_kind, tunnel_depth, tunnel_src, tunnel_dst,
+        tunnel_id
     FROM digest
     WHERE digest.flow = asked.flow AND digest.vantage_id = asked.vantage_id AND time_ns <= asked.moment
     ORDER BY time_ns DESC
@@ -15,7 +16,8 @@ CROSS JOIN LATERAL (
     -- What came after it.
     (SELECT vantage_id, run_id, number, time_ns, seq, ack, payload_len, option_order, sport, dport, win, flags, ttl,
         traffic_class, marks, interface, src, dst, payload_hash, ts_value, ts_echo, ip_id, mss, window_scale,
-        vlan_outer, vlan_inner, link_source
+        vlan_outer, vlan_inner, link_source, sack_left, sack_right, tunnel_kind, tunnel_depth, tunnel_src, tunnel_dst,
+        tunnel_id
     FROM digest
     WHERE digest.flow = asked.flow AND digest.vantage_id = asked.vantage_id AND time_ns > asked.moment
     ORDER BY time_ns
@@ -24,7 +26,8 @@ CROSS JOIN LATERAL (
     -- How it began, where the parts above do not reach back to it; the reader drops what it has twice.
     (SELECT vantage_id, run_id, number, time_ns, seq, ack, payload_len, option_order, sport, dport, win, flags, ttl,
         traffic_class, marks, interface, src, dst, payload_hash, ts_value, ts_echo, ip_id, mss, window_scale,
-        vlan_outer, vlan_inner, link_source
+        vlan_outer, vlan_inner, link_source, sack_left, sack_right, tunnel_kind, tunnel_depth, tunnel_src, tunnel_dst,
+        tunnel_id
     FROM digest
     WHERE digest.flow = asked.flow AND digest.vantage_id = asked.vantage_id
     ORDER BY time_ns

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use parallax_core::Digest;
 use parallax_core::digest::Direction;
+use parallax_core::tunnel::Tunnel;
 
 use super::digest_row::marks;
 
@@ -11,9 +12,10 @@ use super::digest_row::marks;
 pub const COPY_DIGESTS: &str = "COPY digest (flow, time_ns, number, seq, ack, payload_len, \
     option_order, vantage_id, run_id, sport, dport, win, flags, ttl, traffic_class, marks, \
     interface, src, dst, payload_hash, ts_value, ts_echo, ip_id, mss, window_scale, vlan_outer, \
-    vlan_inner, link_source) FROM STDIN (FORMAT BINARY)";
+    vlan_inner, link_source, sack_left, sack_right, tunnel_kind, tunnel_depth, tunnel_src, \
+    tunnel_dst, tunnel_id) FROM STDIN (FORMAT BINARY)";
 
-const COLUMNS: i16 = 28;
+const COLUMNS: i16 = 35;
 /// Signature, flags, length of the header extension.
 const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 const TRAILER: i16 = -1;
@@ -29,7 +31,7 @@ pub(super) struct CopyBuffer {
 impl CopyBuffer {
     /// Room for about `rows` rows.
     pub fn new(rows: usize) -> Self {
-        let mut octets = Vec::with_capacity(HEADER.len() + rows * 256 + 2);
+        let mut octets = Vec::with_capacity(HEADER.len() + rows * 288 + 2);
         octets.extend_from_slice(HEADER);
         Self { octets }
     }
@@ -72,6 +74,29 @@ impl CopyBuffer {
         self.optional(digest.link.vlans[0], |id| i32::from(id).to_be_bytes());
         self.optional(digest.link.vlans[1], |id| i32::from(id).to_be_bytes());
         self.optional(digest.link.source, |mac| mac);
+        let sack = options.sack;
+        self.optional(sack, |block| i64::from(block.left.0).to_be_bytes());
+        self.optional(sack, |block| i64::from(block.right.0).to_be_bytes());
+        self.tunnel(digest.link.tunnel.as_ref());
+    }
+
+    fn tunnel(&mut self, tunnel: Option<&Tunnel>) {
+        let Some(tunnel) = tunnel else {
+            for _ in 0..5 {
+                self.null();
+            }
+            return;
+        };
+        self.two(i16::from(tunnel.kind.number()));
+        self.two(i16::from(tunnel.depth));
+        if let Some(ends) = tunnel.ends {
+            self.inet(ends.src);
+            self.inet(ends.dst);
+        } else {
+            self.null();
+            self.null();
+        }
+        self.optional(tunnel.id, |id| i64::from(id).to_be_bytes());
     }
 
     fn eight(&mut self, value: i64) {
@@ -106,8 +131,12 @@ impl CopyBuffer {
     fn optional<T, const N: usize>(&mut self, value: Option<T>, octets: impl Fn(T) -> [u8; N]) {
         match value {
             Some(value) => self.field(&octets(value)),
-            None => self.octets.extend_from_slice(&(-1_i32).to_be_bytes()),
+            None => self.null(),
         }
+    }
+
+    fn null(&mut self) {
+        self.octets.extend_from_slice(&(-1_i32).to_be_bytes());
     }
 
     fn field(&mut self, value: &[u8]) {

@@ -3,8 +3,9 @@
 use std::net::IpAddr;
 
 use parallax_core::digest::{
-    Digest, Direction, IpFields, LinkFields, TcpFlags, TcpOptions, Timestamps,
+    Digest, Direction, IpFields, LinkFields, SackBlock, TcpFlags, TcpOptions, Timestamps,
 };
+use parallax_core::tunnel::{Tunnel, TunnelEnds, TunnelKind};
 use parallax_core::{CaptureTime, Endpoint, FourTuple, TcpSeq};
 
 use super::rows::{Mac, RowError, RowName};
@@ -40,12 +41,13 @@ pub(super) struct DigestRow {
     vlan_outer: Option<i32>,
     vlan_inner: Option<i32>,
     link_source: Option<Mac>,
-}
-
-impl DigestRow {
-    pub fn is_rst(&self) -> bool {
-        self.flags & TcpFlags::RST.0.cast_signed() != 0
-    }
+    sack_left: Option<i64>,
+    sack_right: Option<i64>,
+    tunnel_kind: Option<i16>,
+    tunnel_depth: Option<i16>,
+    tunnel_src: Option<IpAddr>,
+    tunnel_dst: Option<IpAddr>,
+    tunnel_id: Option<i64>,
 }
 
 /// Bits of column `marks`, as in the protocol's `DigestBatch.marks`.
@@ -86,6 +88,7 @@ impl TryFrom<&DigestRow> for Digest {
                 window_scale: name.narrow_option("window_scale", row.window_scale)?,
                 sack_permitted: has(marks::SACK_PERMITTED),
                 timestamps: timestamps(row, &name)?,
+                sack: sack(row, &name)?,
                 order: row.option_order.cast_unsigned(),
                 cut: has(marks::OPTIONS_CUT),
             },
@@ -104,6 +107,7 @@ impl TryFrom<&DigestRow> for Digest {
                     name.narrow_option("vlan_inner", row.vlan_inner)?,
                 ],
                 interface: name.narrow("interface", row.interface)?,
+                tunnel: tunnel(row, &name)?,
             },
         })
     }
@@ -116,11 +120,44 @@ fn timestamps(row: &DigestRow, name: &RowName) -> Result<Option<Timestamps>, Row
             value: name.narrow("ts_value", value)?,
             echo: name.narrow("ts_echo", echo)?,
         })),
-        _ => Err(name.refuse(
-            "ts_echo",
-            &"a value where ts_value has none, or none where it has one",
-        )),
+        _ => Err(unpaired(name, "ts_echo", "ts_value")),
     }
+}
+
+fn unpaired(name: &RowName, column: &'static str, other: &str) -> RowError {
+    let value = format!("a value where {other} has none, or none where it has one");
+    name.refuse(column, &value)
+}
+
+fn sack(row: &DigestRow, name: &RowName) -> Result<Option<SackBlock>, RowError> {
+    match (row.sack_left, row.sack_right) {
+        (None, None) => Ok(None),
+        (Some(left), Some(right)) => Ok(Some(SackBlock {
+            left: TcpSeq(name.narrow("sack_left", left)?),
+            right: TcpSeq(name.narrow("sack_right", right)?),
+        })),
+        _ => Err(unpaired(name, "sack_right", "sack_left")),
+    }
+}
+
+fn tunnel(row: &DigestRow, name: &RowName) -> Result<Option<Tunnel>, RowError> {
+    let (kind, depth) = match (row.tunnel_kind, row.tunnel_depth) {
+        (None, None) => return Ok(None),
+        (Some(kind), Some(depth)) => (kind, depth),
+        _ => return Err(unpaired(name, "tunnel_depth", "tunnel_kind")),
+    };
+    let ends = match (row.tunnel_src, row.tunnel_dst) {
+        (None, None) => None,
+        (Some(src), Some(dst)) => Some(TunnelEnds { src, dst }),
+        _ => return Err(unpaired(name, "tunnel_dst", "tunnel_src")),
+    };
+    let number = name.narrow("tunnel_kind", kind)?;
+    Ok(Some(Tunnel {
+        kind: TunnelKind::from_number(number).ok_or_else(|| name.refuse("tunnel_kind", &kind))?,
+        depth: name.narrow("tunnel_depth", depth)?,
+        ends,
+        id: name.narrow_option("tunnel_id", row.tunnel_id)?,
+    }))
 }
 
 fn direction(row: &DigestRow, name: &RowName) -> Result<Direction, RowError> {

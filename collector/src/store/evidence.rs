@@ -1,19 +1,20 @@
 //! Gathering everything known about flows, in a constant number of questions for many of them.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 
+use parallax_core::evidence::{Surroundings, in_order_of_capture, numbers, surroundings};
 use parallax_core::time::SECOND;
 use parallax_core::{
-    CaptureTime, Coverage, Digest, Flow, FlowEvidence, Selection, Vantage, VantageEvidence,
-    VantageKind,
+    CaptureTime, Coverage, Digest, Flow, FlowEvidence, KnownId, Selection, Vantage,
+    VantageEvidence, VantageKind,
 };
-use uuid::Uuid;
 
 use super::digest_row::DigestRow;
 use super::rows::{RowError, RowName};
 use super::{Store, StoreError};
 
+mod kin;
 mod nearby;
 mod questions;
 mod sightings;
@@ -56,6 +57,16 @@ pub struct Gathered {
     pub portion: PortionOfFlow,
     /// `docket.evidence`; `None`: not in the docket.
     pub docket: Option<i64>,
+    pub kin: Kin,
+}
+
+/// What a flow has to do with others.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Kin {
+    /// Flows whose segments are among its evidence, by hash.
+    pub flows: BTreeSet<i64>,
+    /// The initial sequence numbers of its connections, under whatever names.
+    pub numbers: BTreeSet<i64>,
 }
 
 #[derive(Debug, sqlx::FromRow)]
@@ -124,56 +135,100 @@ impl Store {
         let docket = questions::docket(&mut tx, &hashes).await?;
         let vantages = questions::vantages(&mut tx).await?;
         let sightings = sightings::load(&mut tx, &hashes).await?;
-        let known = questions::known_ids(&mut tx, &hashes).await?;
+        let kin = kin::load(&mut tx, &hashes).await?;
+        let known = questions::known_ids(&mut tx, asks, &kin).await?;
         let posts = posts(asks, &sightings, &vantages);
         let segments = questions::segments(&mut tx, asks, &posts).await?;
+        let relatives = kin::segments(&mut tx, &posts, &kin).await?;
         let coverage = questions::coverage(&mut tx, &posts).await?;
-        let nearby = nearby::load(&mut tx, asks, &posts, &segments, |index| {
+        let digests = digests_of(&posts, &segments, &relatives);
+        let around = around(&posts, &digests);
+        let nearby = nearby::load(&mut tx, &posts, &around, |index| {
             selection(index, &posts[index], &segments, &coverage)
         });
-        let found = Found {
+        let mut found = Found {
             nearby: nearby.await?,
             segments,
+            digests,
             coverage,
         };
         tx.commit()
             .await
             .map_err(StoreError::database("end gathering evidence"))?;
-        let mut parts = vec![PortionOfFlow::Whole; asks.len()];
-        let mut built: Vec<Result<Vec<FlowEvidence>, RowError>> =
-            asks.iter().map(|_| Ok(Vec::new())).collect();
+        let mut gathered: Vec<Gathered> = asks
+            .iter()
+            .zip(kin)
+            .map(|(ask, flows)| Gathered {
+                flow: ask.flow,
+                evidence: Ok(Vec::new()),
+                portion: PortionOfFlow::Whole,
+                docket: docket.get(&ask.flow).copied(),
+                kin: Kin {
+                    flows,
+                    numbers: BTreeSet::new(),
+                },
+            })
+            .collect();
         // Posts come flow by flow, and within a flow in the order of the vantages.
         let mut start = 0;
         for chunk in posts.chunk_by(|a, b| a.ask == b.ask && a.flow == b.flow) {
-            let ask = chunk[0].ask;
+            let ask = &mut gathered[chunk[0].ask];
             if found.is_part(start, chunk) {
-                parts[ask] = PortionOfFlow::Part;
+                ask.portion = PortionOfFlow::Part;
             }
-            let one = found.build(start, chunk, &vantages, path, &known[&asks[ask].flow]);
+            let one = found.build(start, chunk, &vantages, path, &known[chunk[0].ask]);
             start += chunk.len();
-            match (one, &mut built[ask]) {
-                (Ok(one), Ok(all)) => all.push(one),
+            match (one, &mut ask.evidence) {
+                (Ok(one), Ok(all)) => {
+                    ask.kin.numbers.extend(numbers_of(&one));
+                    all.push(one);
+                }
                 (Err(error), whole) => *whole = Err(error),
                 (Ok(_), Err(_)) => {}
             }
         }
-        Ok(asks
-            .iter()
-            .zip(built)
-            .zip(parts)
-            .map(|((ask, evidence), portion)| Gathered {
-                flow: ask.flow,
-                evidence,
-                portion,
-                docket: docket.get(&ask.flow).copied(),
-            })
-            .collect())
+        Ok(gathered)
     }
+}
+
+/// The initial numbers of a flow's connections under all their names.
+fn numbers_of(evidence: &FlowEvidence) -> BTreeSet<i64> {
+    let segments: Vec<Vec<Digest>> = evidence
+        .vantages
+        .iter()
+        .map(|at| at.segments.clone())
+        .collect();
+    let around = surroundings(&segments, evidence.flow);
+    let names: HashSet<Flow> = around.into_iter().flat_map(|around| around.names).collect();
+    segments
+        .iter()
+        .flatten()
+        .filter(|digest| names.contains(&digest.tuple.flow()))
+        .flat_map(numbers)
+        .map(i64::from)
+        .collect()
+}
+
+/// The surroundings at each post.
+fn around(posts: &[Post], digests: &[Result<Vec<Digest>, RowError>]) -> Vec<Surroundings> {
+    let mut all = Vec::with_capacity(posts.len());
+    for chunk in posts.chunk_by(|a, b| a.ask == b.ask && a.flow == b.flow) {
+        let start = all.len();
+        // What cannot be read is refused where the evidence is built.
+        let read: Vec<Vec<Digest>> = digests[start..start + chunk.len()]
+            .iter()
+            .map(|read| read.as_ref().cloned().unwrap_or_default())
+            .collect();
+        all.extend(surroundings(&read, chunk[0].flow));
+    }
+    all
 }
 
 /// Answers by post (index into the posts).
 struct Found {
     segments: HashMap<usize, Vec<DigestRow>>,
+    /// Segments of the flow and its kin.
+    digests: Vec<Result<Vec<Digest>, RowError>>,
     nearby: Vec<nearby::Around>,
     coverage: HashMap<usize, Vec<CoverageRow>>,
 }
@@ -191,12 +246,12 @@ impl Found {
     }
 
     fn build(
-        &self,
+        &mut self,
         start: usize,
         posts: &[Post],
         vantages: &[VantageRow],
         path: &[String],
-        known_ids: &[(u64, Uuid)],
+        known_ids: &[KnownId],
     ) -> Result<FlowEvidence, RowError> {
         let all: Result<Vec<VantageEvidence>, RowError> = (start..)
             .zip(posts)
@@ -212,36 +267,59 @@ impl Found {
     }
 
     fn at(
-        &self,
+        &mut self,
         index: usize,
         post: &Post,
         vantage: &VantageRow,
     ) -> Result<VantageEvidence, RowError> {
-        let segments = self.segments.get(&index).map_or(&[][..], Vec::as_slice);
         let spans = self.coverage.get(&index).map_or(&[][..], Vec::as_slice);
         Ok(VantageEvidence {
             vantage: Vantage::try_from(vantage)?,
             selection: selection(index, post, &self.segments, &self.coverage),
             coverage: spans.iter().map(span).collect::<Result<_, _>>()?,
-            segments: digests(segments, |digest| digest.tuple.flow() == post.flow)?,
-            nearby: self.nearby[index].evidence(post.flow)?,
+            segments: std::mem::replace(&mut self.digests[index], Ok(Vec::new()))?,
+            nearby: self.nearby[index].evidence()?,
         })
     }
 }
 
-/// Digests of rows, each row once, in order of time.
-fn digests(rows: &[DigestRow], wanted: impl Fn(&Digest) -> bool) -> Result<Vec<Digest>, RowError> {
-    let mut seen = HashSet::with_capacity(rows.len());
-    let mut ordered: Vec<&DigestRow> = rows
+/// The segments at each post, of the flow and of its kin, in the order of capture.
+fn digests_of(
+    posts: &[Post],
+    segments: &HashMap<usize, Vec<DigestRow>>,
+    relatives: &HashMap<usize, Vec<DigestRow>>,
+) -> Vec<Result<Vec<Digest>, RowError>> {
+    posts
         .iter()
-        .filter(|row| seen.insert((row.run_id, row.number)))
+        .enumerate()
+        .map(|(index, post)| {
+            let own = segments.get(&index).into_iter().flatten();
+            let others = relatives.get(&index).into_iter().flatten();
+            // Another 4-tuple of the same hash is nobody's kin.
+            let is_other = |digest: &Digest| {
+                let flow = digest.tuple.flow();
+                flow != post.flow && flow.hash() == post.flow.hash()
+            };
+            let mut all = as_captured(own.chain(others))?;
+            all.retain(|digest| !is_other(digest));
+            Ok(all)
+        })
+        .collect()
+}
+
+/// Digests of rows, each row once, in the order of capture.
+fn as_captured<'a>(
+    rows: impl Iterator<Item = &'a DigestRow>,
+) -> Result<Vec<Digest>, RowError> {
+    let mut by_run: BTreeMap<i32, BTreeMap<i64, &DigestRow>> = BTreeMap::new();
+    for row in rows {
+        by_run.entry(row.run_id).or_default().insert(row.number, row);
+    }
+    let parts: Result<Vec<Vec<Digest>>, RowError> = by_run
+        .into_values()
+        .map(|run| run.into_values().map(Digest::try_from).collect())
         .collect();
-    ordered.sort_unstable_by_key(|row| (row.time_ns, row.run_id, row.number));
-    let digests: Result<Vec<Digest>, RowError> =
-        ordered.into_iter().map(Digest::try_from).collect();
-    let mut digests = digests?;
-    digests.retain(wanted);
-    Ok(digests)
+    Ok(in_order_of_capture(parts?))
 }
 
 fn span(row: &CoverageRow) -> Result<Coverage, RowError> {

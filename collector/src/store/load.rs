@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use parallax_core::evidence::numbers;
 use parallax_core::{CaptureTime, Coverage, Digest};
 use sqlx::postgres::PgConnection;
 
@@ -211,7 +212,9 @@ async fn enter_in_docket(
     accepted: &[Fresh<'_>],
 ) -> Result<Vec<i64>, StoreError> {
     let mut flows: HashMap<i64, bool> = HashMap::new();
+    let mut begun: BTreeSet<i64> = BTreeSet::new();
     for digest in accepted.iter().flat_map(|fresh| fresh.digests) {
+        begun.extend(numbers(digest).map(i64::from));
         *flows
             .entry(digest.tuple.flow().hash().cast_signed())
             .or_default() |= digest.is_rst();
@@ -222,6 +225,7 @@ async fn enter_in_docket(
     let entered: Vec<(i64,)> = sqlx::query_as(include_str!("../sql/enter_in_docket.sql"))
         .bind(hashes(with))
         .bind(hashes(without))
+        .bind(begun.into_iter().collect::<Vec<i64>>())
         .fetch_all(tx)
         .await
         .map_err(StoreError::database("enter flows in the docket"))?;

@@ -6,7 +6,7 @@ use parallax_core::judge::Judged;
 use parallax_core::report::ResetReport;
 use sqlx::postgres::PgConnection;
 
-use super::{PortionOfFlow, Store, StoreError};
+use super::{Kin, PortionOfFlow, Store, StoreError};
 
 /// Whether more evidence is expected soon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +26,16 @@ pub struct Verdicts {
     pub settling: Settling,
     /// `docket.evidence` when the evidence was gathered.
     pub docket: Option<i64>,
+    pub kin: Kin,
+}
+
+/// What became of written verdicts.
+#[derive(Debug, Default)]
+pub struct Written {
+    /// Reports that are new or say something else than before, in order of time.
+    pub changed: Vec<ResetReport>,
+    /// Flows to judge, since others turned out to be their kin.
+    pub docketed: Vec<i64>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -38,13 +48,9 @@ struct KnownRow {
 type Key = (i64, i64);
 
 impl Store {
-    /// Writes judgements in one transaction; returns the reports that are new or say something else
-    /// than before, in order of time. A known reset that the judgement of a whole flow does not
+    /// Writes judgements in one transaction. A known reset that the judgement of a whole flow does not
     /// contain any more is deleted.
-    pub async fn write_verdicts(
-        &self,
-        verdicts: &[Verdicts],
-    ) -> Result<Vec<ResetReport>, StoreError> {
+    pub async fn write_verdicts(&self, verdicts: &[Verdicts]) -> Result<Written, StoreError> {
         let mut tx = self
             .pool
             .begin()
@@ -62,15 +68,17 @@ impl Store {
         upsert(&mut tx, &changed).await?;
         delete(&mut tx, &vanished(verdicts, &known, &judged)).await?;
         settle(&mut tx, verdicts).await?;
+        note_numbers(&mut tx, verdicts).await?;
+        let docketed = note_kin(&mut tx, verdicts).await?;
         tx.commit()
             .await
             .map_err(StoreError::database("commit verdicts"))?;
-        let mut reports: Vec<ResetReport> = changed
+        let mut changed: Vec<ResetReport> = changed
             .into_iter()
             .map(|(_, report)| report.clone())
             .collect();
-        reports.sort_by_key(|report| report.time);
-        Ok(reports)
+        changed.sort_by_key(|report| report.time);
+        Ok(Written { changed, docketed })
     }
 }
 
@@ -169,6 +177,42 @@ async fn settle(tx: &mut PgConnection, verdicts: &[Verdicts]) -> Result<(), Stor
         .await
         .map_err(StoreError::database("settle verdicts"))?;
     Ok(())
+}
+
+/// Remembers with which numbers judged flows began.
+async fn note_numbers(tx: &mut PgConnection, verdicts: &[Verdicts]) -> Result<(), StoreError> {
+    let begun: Vec<(i64, i64)> = verdicts
+        .iter()
+        .flat_map(|verdict| verdict.kin.numbers.iter().map(|number| (*number, verdict.flow)))
+        .collect();
+    if begun.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(include_str!("../sql/note_numbers.sql"))
+        .bind(column(&begun, |(number, _)| *number))
+        .bind(column(&begun, |(_, flow)| *flow))
+        .execute(tx)
+        .await
+        .map_err(StoreError::database("note initial numbers"))?;
+    Ok(())
+}
+
+/// Remembers which flows' evidence matters to judged ones; returns those that have to be judged for it.
+async fn note_kin(tx: &mut PgConnection, verdicts: &[Verdicts]) -> Result<Vec<i64>, StoreError> {
+    let related: Vec<(i64, i64)> = verdicts
+        .iter()
+        .flat_map(|verdict| verdict.kin.flows.iter().map(|kin| (verdict.flow, *kin)))
+        .collect();
+    if related.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows: Vec<(i64,)> = sqlx::query_as(include_str!("../sql/note_kin.sql"))
+        .bind(column(&related, |(flow, _)| *flow))
+        .bind(column(&related, |(_, kin)| *kin))
+        .fetch_all(tx)
+        .await
+        .map_err(StoreError::database("note related flows"))?;
+    Ok(rows.into_iter().map(|(flow,)| flow).collect())
 }
 
 fn column<Row, T>(rows: &[Row], value: impl Fn(&Row) -> T) -> Vec<T> {

@@ -1,8 +1,9 @@
 //! Digests to store.
 
 use parallax_core::digest::{
-    Digest, Direction, IpFields, LinkFields, TcpFlags, TcpOptions, Timestamps,
+    Digest, Direction, IpFields, LinkFields, SackBlock, TcpFlags, TcpOptions, Timestamps,
 };
+use parallax_core::tunnel::{Tunnel, TunnelEnds, TunnelKind};
 use parallax_core::{CaptureTime, Endpoint, FourTuple, TcpSeq};
 use proptest::prelude::*;
 
@@ -55,6 +56,22 @@ pub fn refused(client_port: u16, millis: i64) -> Vec<Digest> {
     ]
 }
 
+fn any_tunnel() -> impl Strategy<Value = Tunnel> {
+    let ends = prop_oneof![
+        any::<([u8; 4], [u8; 4])>().prop_map(|(a, b)| (a.into(), b.into())),
+        any::<([u8; 16], [u8; 16])>().prop_map(|(a, b)| (a.into(), b.into())),
+    ];
+    let ends = ends.prop_map(|(src, dst)| TunnelEnds { src, dst });
+    let kinds = prop::sample::select(TunnelKind::ALL.to_vec());
+    let numbers = any::<(u8, Option<u32>)>();
+    (kinds, proptest::option::of(ends), numbers).prop_map(|(kind, ends, (depth, id))| Tunnel {
+        kind,
+        depth,
+        ends,
+        id,
+    })
+}
+
 /// Any digest of this 4-tuple; every field takes every value that its type has.
 pub fn any_digest(tuple: FourTuple) -> impl Strategy<Value = Digest> {
     let numbers = (
@@ -73,6 +90,7 @@ pub fn any_digest(tuple: FourTuple) -> impl Strategy<Value = Digest> {
         any::<Option<(u32, u32)>>(),
         any::<u64>(),
         any::<bool>(),
+        any::<Option<(u32, u32)>>(),
     );
     let ip = (
         any::<u8>(),
@@ -86,6 +104,7 @@ pub fn any_digest(tuple: FourTuple) -> impl Strategy<Value = Digest> {
         any::<Option<[u8; 6]>>(),
         any::<[Option<u16>; 2]>(),
         any::<u8>(),
+        proptest::option::of(any_tunnel()),
     );
     let way = any::<bool>();
     (numbers, payload_hash, options, ip, link, way).prop_map(
@@ -103,6 +122,10 @@ pub fn any_digest(tuple: FourTuple) -> impl Strategy<Value = Digest> {
                 window_scale: options.1,
                 sack_permitted: options.2,
                 timestamps: options.3.map(|(value, echo)| Timestamps { value, echo }),
+                sack: options.6.map(|(left, right)| SackBlock {
+                    left: TcpSeq(left),
+                    right: TcpSeq(right),
+                }),
                 order: options.4,
                 cut: options.5,
             },
@@ -118,6 +141,7 @@ pub fn any_digest(tuple: FourTuple) -> impl Strategy<Value = Digest> {
                 source: link.1,
                 vlans: link.2,
                 interface: link.3,
+                tunnel: link.4,
             },
         },
     )

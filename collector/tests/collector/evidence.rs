@@ -199,7 +199,11 @@ async fn many_flows_are_gathered_at_once_and_a_flow_without_resets_is_empty() {
     let gathered = store.gather(&asks, &[]).await.unwrap();
     for (port, gathered) in (40000..).zip(&gathered[..50]) {
         let evidence = gathered.evidence.as_ref().unwrap();
-        assert_eq!(evidence[0].vantages[0].segments, refused(port, 0));
+        // All of them began with one number, so that each may be another under a new name.
+        let own = |digest: &&Digest| digest.tuple.flow() == tuple(port).flow();
+        let segments = &evidence[0].vantages[0].segments;
+        let found: Vec<Digest> = segments.iter().filter(own).copied().collect();
+        assert_eq!(found, refused(port, 0));
         assert_eq!(gathered.docket, Some(1));
     }
     assert!(gathered[50].evidence.as_ref().unwrap().is_empty());

@@ -28,6 +28,7 @@ fn judged(gathered: &Gathered, settling: Settling) -> Verdicts {
         portion: gathered.portion,
         settling,
         docket: gathered.docket,
+        kin: gathered.kin.clone(),
     }
 }
 
@@ -58,17 +59,21 @@ async fn a_verdict_is_news_once_and_keeps_its_id() {
         .write_verdicts(&[judged(&gathered, Settling::Open)])
         .await
         .unwrap();
+    let first = first.changed;
     assert_eq!(first.len(), 1);
     assert_eq!(all(&store).await, first);
     let again = gather(&store).await;
     let known = &again.evidence.as_ref().unwrap()[0].known_ids;
     assert_eq!(known.len(), 1);
-    assert_eq!(known[0].1, first[0].id);
+    assert_eq!(known[0].id, first[0].id);
     let second = store
         .write_verdicts(&[judged(&again, Settling::Open)])
         .await
         .unwrap();
-    assert!(second.is_empty(), "nothing changed: {second:?}");
+    assert!(
+        second.changed.is_empty(),
+        "nothing changed: {second:?}"
+    );
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! The link layer: from the frame's first octet to the IP header.
+//! The link layer: from the frame's first octet to the IP header, or to a tunnel that lies on the link.
 
 use super::octets::be16;
 use super::unread::Unread;
@@ -46,46 +46,106 @@ impl LinkType {
     }
 }
 
-/// Which IP header the link layer announces.
+/// What a link, or a tunnel, says that it carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Network {
+pub(super) enum Carried {
     V4,
     V6,
-    /// The link says only that it is IP.
-    Either,
+    /// IP; the header itself says of which version.
+    Ip,
+    /// A stack of MPLS labels.
+    Mpls,
+    /// A `PPPoE` session's packet.
+    Pppoe,
+}
+
+impl Carried {
+    pub const fn is_ip(self) -> bool {
+        matches!(self, Self::V4 | Self::V6 | Self::Ip)
+    }
+
+    /// By ether type (IANA, "IEEE 802 Numbers").
+    pub const fn from_ether_type(ether_type: u16) -> Option<Self> {
+        Some(match ether_type {
+            0x0800 => Self::V4,
+            0x86dd => Self::V6,
+            0x8847 | 0x8848 => Self::Mpls,
+            0x8864 => Self::Pppoe,
+            _ => return None,
+        })
+    }
 }
 
 /// What follows the link header.
+#[derive(Clone, Copy)]
 pub(super) struct Framed<'a> {
-    pub fields: LinkFields,
-    pub network: Network,
+    pub fields: Fields<'a>,
+    pub carried: Carried,
     pub octets: &'a [u8],
+}
+
+/// What the link header says. It points into the frame: copies of a digest's parts, octet by octet,
+/// are what costs most here.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Fields<'a> {
+    direction: Direction,
+    source: Option<&'a [u8; 6]>,
+    vlans: [Option<u16>; 2],
+}
+
+impl Fields<'_> {
+    #[inline]
+    pub fn of_interface(self, interface: u8) -> LinkFields {
+        LinkFields {
+            direction: self.direction,
+            source: self.source.copied(),
+            vlans: self.vlans,
+            interface,
+            tunnel: None,
+        }
+    }
 }
 
 /// VLAN tags that are followed; more are nonsense or an attack on the reader.
 const TAGS_MAX: usize = 8;
 
+/// The frame most met: Ethernet that carries IPv4, without a tag. `None` for all others; where there is
+/// one, [`walk`] gives the same.
 #[inline]
+pub(super) fn plain(link: LinkType, frame: &[u8]) -> Option<Framed<'_>> {
+    let (header, octets) = frame.split_first_chunk::<14>()?;
+    if link != LinkType::Ethernet || header[12..] != [0x08, 0x00] {
+        return None;
+    }
+    Some(Framed {
+        fields: Fields {
+            source: header[6..12].first_chunk(),
+            ..Fields::default()
+        },
+        carried: Carried::V4,
+        octets,
+    })
+}
+
 pub(super) fn walk(link: LinkType, frame: &[u8]) -> Result<Framed<'_>, Unread> {
     match link {
         LinkType::Ethernet => ethernet(frame),
         LinkType::LinuxSll => cooked(frame),
         LinkType::LinuxSll2 => cooked_v2(frame),
         LinkType::Raw => Ok(Framed {
-            fields: LinkFields::default(),
-            network: Network::Either,
+            fields: Fields::default(),
+            carried: Carried::Ip,
             octets: frame,
         }),
         LinkType::Null | LinkType::Loop => loopback(frame),
     }
 }
 
-#[inline]
 fn ethernet(frame: &[u8]) -> Result<Framed<'_>, Unread> {
     let (header, rest) = header::<14>(frame)?;
-    let fields = LinkFields {
-        source: header[6..12].first_chunk().copied(),
-        ..LinkFields::default()
+    let fields = Fields {
+        source: header[6..12].first_chunk(),
+        ..Fields::default()
     };
     tagged(fields, u16::from_be_bytes([header[12], header[13]]), rest)
 }
@@ -93,10 +153,10 @@ fn ethernet(frame: &[u8]) -> Result<Framed<'_>, Unread> {
 /// `LINKTYPE_LINUX_SLL`: packet type, ARPHRD type, address length (16 bits each), address, protocol.
 fn cooked(frame: &[u8]) -> Result<Framed<'_>, Unread> {
     let (header, rest) = header::<16>(frame)?;
-    let fields = LinkFields {
+    let fields = Fields {
         direction: direction(u16::from_be_bytes([header[0], header[1]])),
         source: address(u16::from_be_bytes([header[4], header[5]]), &header[6..]),
-        ..LinkFields::default()
+        ..Fields::default()
     };
     tagged(fields, u16::from_be_bytes([header[14], header[15]]), rest)
 }
@@ -105,10 +165,10 @@ fn cooked(frame: &[u8]) -> Result<Framed<'_>, Unread> {
 /// address length (8 bits each), address.
 fn cooked_v2(frame: &[u8]) -> Result<Framed<'_>, Unread> {
     let (header, rest) = header::<20>(frame)?;
-    let fields = LinkFields {
+    let fields = Fields {
         direction: direction(u16::from(header[10])),
         source: address(u16::from(header[11]), &header[12..]),
-        ..LinkFields::default()
+        ..Fields::default()
     };
     tagged(fields, u16::from_be_bytes([header[0], header[1]]), rest)
 }
@@ -121,30 +181,27 @@ fn loopback(frame: &[u8]) -> Result<Framed<'_>, Unread> {
         [family, 0, 0, 0] | [0, 0, 0, family] => *family,
         _ => return Err(Unread::NotIp),
     };
-    let network = match family {
-        2 => Network::V4,
+    let carried = match family {
+        2 => Carried::V4,
         // AF_INET6 of Linux, NetBSD and OpenBSD, FreeBSD, Darwin.
-        10 | 24 | 28 | 30 => Network::V6,
+        10 | 24 | 28 | 30 => Carried::V6,
         _ => return Err(Unread::NotIp),
     };
     Ok(Framed {
-        fields: LinkFields::default(),
-        network,
+        fields: Fields::default(),
+        carried,
         octets,
     })
 }
 
-/// Follows VLAN tags (802.1Q, 802.1ad, and the types used before it) to the IP header.
-#[inline]
-fn tagged(
-    mut fields: LinkFields,
+/// Follows VLAN tags (802.1Q, 802.1ad, and the types used before it) to what they stand before.
+fn tagged<'a>(
+    mut fields: Fields<'a>,
     mut ether_type: u16,
-    mut rest: &[u8],
-) -> Result<Framed<'_>, Unread> {
+    mut rest: &'a [u8],
+) -> Result<Framed<'a>, Unread> {
     for depth in 0..=TAGS_MAX {
-        let network = match ether_type {
-            0x0800 => Network::V4,
-            0x86dd => Network::V6,
+        let carried = match ether_type {
             0x8100 | 0x88a8 | 0x9100 | 0x9200 => {
                 let (tag, inner) = rest.split_at_checked(4).ok_or(Unread::CutInLink)?;
                 if let Some(vlan) = fields.vlans.get_mut(depth) {
@@ -154,11 +211,11 @@ fn tagged(
                 rest = inner;
                 continue;
             }
-            _ => return Err(Unread::NotIp),
+            other => Carried::from_ether_type(other).ok_or(Unread::NotIp)?,
         };
         return Ok(Framed {
             fields,
-            network,
+            carried,
             octets: rest,
         });
     }
@@ -179,10 +236,6 @@ const fn direction(packet_type: u16) -> Direction {
     }
 }
 
-fn address(len: u16, octets: &[u8]) -> Option<[u8; 6]> {
-    if len == 6 {
-        octets.first_chunk().copied()
-    } else {
-        None
-    }
+fn address(len: u16, octets: &[u8]) -> Option<&[u8; 6]> {
+    if len == 6 { octets.first_chunk() } else { None }
 }

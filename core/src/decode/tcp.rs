@@ -4,7 +4,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::octets::{Body, Missing, be16, be32};
 use super::unread::Unread;
-use crate::digest::{PAYLOAD_HASH_OCTETS, TcpFlags, TcpOptions, Timestamps};
+use crate::digest::{PAYLOAD_HASH_OCTETS, SackBlock, TcpFlags, TcpOptions, Timestamps};
 use crate::seq::TcpSeq;
 
 /// What the TCP header says.
@@ -105,6 +105,15 @@ fn take(options: &mut TcpOptions, kind: u8, option: &[u8]) {
         (2, 4) => options.mss = be16(option, 2),
         (3, 3) => options.window_scale = option.get(2).copied(),
         (4, 2) => options.sack_permitted = true,
+        // One to four blocks of eight octets.
+        (5, 10 | 18 | 26 | 34) => {
+            options.sack = be32(option, 2)
+                .zip(be32(option, 6))
+                .map(|(left, right)| SackBlock {
+                    left: TcpSeq(left),
+                    right: TcpSeq(right),
+                });
+        }
         (8, 10) => {
             options.timestamps = be32(option, 2)
                 .zip(be32(option, 6))

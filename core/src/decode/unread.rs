@@ -7,13 +7,15 @@ pub enum Unread {
     UnsupportedLink,
     /// Its record has no time, or none that fits nanoseconds in 64 bits (years 1677 to 2262).
     NoTime,
-    /// Neither IPv4 nor IPv6 (ARP, LLC, MPLS, …).
+    /// Neither IPv4 nor IPv6 (ARP, LLC, …).
     NotIp,
     NotTcp,
     /// A fragment other than the first: it has no ports.
     LaterFragment,
     /// The capture ends within the link header or its VLAN tags.
     CutInLink,
+    /// The capture ends within a tunnel's header, or within the link header that it carries.
+    CutInTunnel,
     /// The capture ends within the IP header, its options or extension headers.
     CutInIp,
     /// The capture ends within the fixed 20 octets of the TCP header.
@@ -22,18 +24,19 @@ pub enum Unread {
     BadIpHeader,
     /// The TCP header says that it is shorter than 20 octets or longer than its packet.
     BadTcpHeader,
-    /// More VLAN tags or extension headers than are followed.
+    /// More VLAN tags, extension headers, tunnels inside each other, or labels than are followed.
     TooManyHeaders,
 }
 
 impl Unread {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::UnsupportedLink,
         Self::NoTime,
         Self::NotIp,
         Self::NotTcp,
         Self::LaterFragment,
         Self::CutInLink,
+        Self::CutInTunnel,
         Self::CutInIp,
         Self::CutInTcp,
         Self::BadIpHeader,
@@ -50,6 +53,7 @@ impl Unread {
             Self::NotTcp => "not_tcp",
             Self::LaterFragment => "later_fragment",
             Self::CutInLink => "cut_in_link",
+            Self::CutInTunnel => "cut_in_tunnel",
             Self::CutInIp => "cut_in_ip",
             Self::CutInTcp => "cut_in_tcp",
             Self::BadIpHeader => "bad_ip_header",
@@ -116,7 +120,7 @@ mod tests {
             assert_eq!(reason, Unread::ALL[index]);
             assert_eq!(count, 2 * (index as u64 + 1));
         }
-        assert_eq!(twice.total(), 2 * 66);
+        assert_eq!(twice.total(), 2 * 78);
         assert_eq!(UnreadCounts::default().iter().count(), 0);
     }
 }

@@ -1,13 +1,20 @@
 //! Why a reset was sent.
 
 mod endpoint;
+mod idle;
 mod middlebox;
+mod transcript;
+mod trigger;
 
 use super::chain::Placed;
+use super::wording::duration;
 use crate::case::Case;
 use crate::digest::Digest;
 use crate::report::{Cause, Evidence, Origin};
 use crate::scene::{Scene, Seen};
+use crate::time::SECOND;
+use idle::{Occasion, Resets, Silence};
+pub(crate) use transcript::{Transcript, highest};
 
 /// A cause with what provoked the reset and why we think so.
 pub(crate) struct Finding<'a> {
@@ -16,7 +23,15 @@ pub(crate) struct Finding<'a> {
     pub(crate) text: String,
     /// Index of the reset that made this one happen.
     pub(crate) root: Option<usize>,
+    /// Nanoseconds of silence before the trigger, or before the reset where it has none; above
+    /// [`SILENCE_TOLD`].
+    pub(crate) idle: Option<i64>,
+    /// A known product whose idle timeout fits.
+    product: Option<String>,
 }
+
+/// A silence from which on it is worth telling.
+const SILENCE_TOLD: i64 = SECOND;
 
 impl<'a> Finding<'a> {
     fn new(cause: Cause, trigger: Option<&Seen<'a>>, text: impl Into<String>) -> Self {
@@ -25,113 +40,53 @@ impl<'a> Finding<'a> {
             trigger: trigger.map(|seen| seen.digest),
             text: text.into(),
             root: None,
+            idle: None,
+            product: None,
         }
     }
 
-    pub(crate) fn evidence(&self, vantage: String) -> Evidence {
-        Evidence {
-            kind: "cause".to_owned(),
-            vantage: Some(vantage),
-            text: self.text.clone(),
-        }
-    }
-}
-
-/// The conversation as the vantage of the first sighting heard it, split at the reset.
-pub(crate) struct Transcript<'a> {
-    pub(crate) reset: Seen<'a>,
-    /// From the reset's claimed sender, before it.
-    pub(crate) own: Vec<Seen<'a>>,
-    /// From its receiver, before it.
-    pub(crate) peer: Vec<Seen<'a>>,
-    /// From the claimed sender, after it.
-    pub(crate) own_after: Vec<Seen<'a>>,
-    /// From its receiver, after it.
-    pub(crate) peer_after: Vec<Seen<'a>>,
-}
-
-impl<'a> Transcript<'a> {
-    pub(crate) fn of(scene: &Scene<'a>, case: &Case<'a>) -> Self {
-        let reset = *case.first_seen();
-        let vantage = case.views[case.first].vantage;
-        let mut transcript = Self {
-            reset,
-            own: Vec::new(),
-            peer: Vec::new(),
-            own_after: Vec::new(),
-            peer_after: Vec::new(),
+    /// Why, and the silence before it.
+    pub(crate) fn evidence(&self, vantage: &str) -> Vec<Evidence> {
+        let said = |kind: &str, text: String| Evidence {
+            kind: kind.to_owned(),
+            vantage: Some(vantage.to_owned()),
+            text,
         };
-        let mut before = true;
-        for segment in scene.life(vantage, case.life) {
-            if std::ptr::eq(segment.digest, reset.digest) {
-                before = false;
-            }
-            if segment.digest.is_rst() {
-                continue;
-            }
-            match (before, segment.sender == case.sender) {
-                (true, true) => transcript.own.push(*segment),
-                (true, false) => transcript.peer.push(*segment),
-                (false, true) => transcript.own_after.push(*segment),
-                (false, false) => transcript.peer_after.push(*segment),
-            }
+        let mut evidence = vec![said("cause", self.text.clone())];
+        if let Some(idle) = self.idle {
+            let before = match self.trigger {
+                Some(_) => "the segment that provoked it",
+                None => "it",
+            };
+            let product = self
+                .product
+                .as_ref()
+                .map_or_else(String::new, |product| format!("; {product}"));
+            evidence.push(said(
+                "idle",
+                format!(
+                    "nothing had passed for {} before {before}{product}",
+                    duration(idle)
+                ),
+            ));
         }
-        transcript
-    }
-
-    /// The receiver's last segment before the reset.
-    fn last_peer(&self) -> Option<&Seen<'a>> {
-        self.peer.last()
-    }
-
-    /// Where the claimed sender's sequence space ends, as far as was heard.
-    fn own_end(&self) -> Option<crate::seq::TcpSeq> {
-        self.own
-            .iter()
-            .map(|segment| segment.digest.seq_end())
-            .reduce(|high, end| if end.after(high) { end } else { high })
-    }
-
-    /// The connection was asked for and answered.
-    fn handshake_answered(&self) -> bool {
-        self.own
-            .iter()
-            .chain(&self.peer)
-            .any(|segment| segment.digest.is_syn_ack())
-    }
-
-    /// The receiver's segment that the reset mirrors: a bare RST carries its acknowledgement number,
-    /// a RST+ACK acknowledges its end (RFC 9293, 3.10.7.1). Of equal ones the latest.
-    fn mirrored(&self) -> Option<&Seen<'a>> {
-        let reset = self.reset.digest;
-        self.peer.iter().rev().find(|segment| match reset.acked() {
-            None => segment.digest.acked() == Some(reset.seq),
-            Some(ack) => segment.digest.seq_len() > 0 && segment.digest.seq_end() == ack,
-        })
-    }
-
-    /// Nanoseconds from a segment to the reset.
-    fn since(&self, segment: &Seen<'_>) -> i64 {
-        self.reset.at - segment.at
-    }
-
-    /// How long nobody had said anything before `segment`.
-    fn silence_before(&self, segment: &Seen<'_>) -> Option<i64> {
-        self.own
-            .iter()
-            .chain(&self.peer)
-            .map(|other| segment.at - other.at)
-            .filter(|gap| *gap > 0)
-            .min()
+        evidence
     }
 }
 
 /// Whether a RST carries a number that its claimed sender would have used: its next one, one that it
-/// used before, or one that the receiver acknowledged. `None` where too little was heard.
+/// used before (the start of a segment that offload merged into a larger one too), or one that the receiver
+/// acknowledged. `None` where too little was heard.
 pub(crate) fn is_exact(scene: &Scene<'_>, case: &Case<'_>) -> Option<bool> {
     let transcript = Transcript::of(scene, case);
     let seq = transcript.reset.digest.seq;
-    let used = transcript.own.iter().any(|seen| seen.digest.seq == seq);
+    let used = transcript.own.iter().any(|seen| {
+        let into = seq.since(seen.digest.seq);
+        into == 0
+            || (seen.digest.payload_len > LARGEST_ON_THE_WIRE
+                && into > 0
+                && i64::from(into) < i64::from(seen.digest.payload_len))
+    });
     let mut acks = transcript
         .peer
         .iter()
@@ -141,14 +96,48 @@ pub(crate) fn is_exact(scene: &Scene<'_>, case: &Case<'_>) -> Option<bool> {
     heard.then(|| used || transcript.own_end() == Some(seq) || acks.any(|ack| ack == seq))
 }
 
+/// A longer payload is not one segment of an Ethernet: it was merged by offload, or has not been cut yet.
+const LARGEST_ON_THE_WIRE: u32 = 1460;
+
 /// Finds the cause of one placed reset.
 pub(crate) fn find<'a>(scene: &Scene<'a>, all: &[Placed<'a>], index: usize) -> Finding<'a> {
     let transcript = Transcript::of(scene, &all[index].case);
-    match all[index].position.origin {
+    let origin = all[index].position.origin;
+    let mut finding = match origin {
         Origin::Endpoint => endpoint::find(scene, all, index, &transcript),
         Origin::Middlebox => middlebox::find(scene, all, index, &transcript),
         Origin::Undetermined => undetermined(&transcript),
+    };
+    finding.idle =
+        trigger::idle(&transcript, finding.trigger).filter(|silence| *silence > SILENCE_TOLD);
+    if origin != Origin::Endpoint {
+        let silence = finding.idle.map(|lasted| Silence {
+            lasted,
+            ended_by: if finding.trigger.is_some() {
+                Occasion::Segment
+            } else {
+                Occasion::Expiry
+            },
+            resets: resets(all, index),
+        });
+        finding.product = silence.and_then(idle::best).map(idle::Timeout::told);
     }
+    finding
+}
+
+/// Resets this near in time belong to one act.
+const ONE_ACT: i64 = 2 * SECOND;
+
+/// Whether the other end was reset in the same act, by nobody who is known to be an endpoint.
+fn resets(all: &[Placed<'_>], index: usize) -> Resets {
+    let this = &all[index];
+    let other = all.iter().any(|other| {
+        other.position.origin != Origin::Endpoint
+            && other.case.sender != this.case.sender
+            && other.case.life == this.case.life
+            && (other.at() - this.at()).abs() <= ONE_ACT
+    });
+    if other { Resets::Both } else { Resets::Sender }
 }
 
 fn undetermined<'a>(transcript: &Transcript<'a>) -> Finding<'a> {

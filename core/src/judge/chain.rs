@@ -1,5 +1,6 @@
 //! Resets that made other resets happen.
 
+use super::effect::Effect;
 use super::position::Position;
 use crate::case::Case;
 use crate::report::{Origin, Side};
@@ -11,6 +12,7 @@ pub(crate) struct Placed<'a> {
     /// Whether its sequence number is one that the claimed sender would have used; `None` where too
     /// little was heard of it.
     pub(crate) exact: Option<bool>,
+    pub(crate) effect: Effect,
 }
 
 impl Placed<'_> {
@@ -34,19 +36,21 @@ impl Placed<'_> {
 }
 
 /// The first link of the chain that ended in reset `index`, and when that link was first seen: an
-/// earlier reset of the same life which reached this one's sender, or which that sender emitted.
+/// earlier reset of the same life which ended the connection at this one's sender, or which that sender
+/// emitted. A reset that its receiver ignored ended nothing.
 pub(crate) fn root_of(all: &[Placed<'_>], index: usize) -> Option<(usize, i64)> {
     let link = |index: usize| {
         let this = &all[index];
         all.iter().position(|earlier| {
-            let came_to_it =
-                earlier.case.sender != this.case.sender && earlier.position.lost.is_none();
+            let came_to_it = earlier.case.sender != this.case.sender
+                && earlier.position.lost.is_none()
+                && earlier.effect.effective != Some(false);
             let its_own = earlier.case.sender == this.case.sender
                 && earlier.position.origin == Origin::Endpoint
                 && this.position.origin == Origin::Endpoint;
             earlier.case.life == this.case.life
                 && earlier.at() < this.at()
-                && (came_to_it || its_own)
+                && (its_own || came_to_it)
         })
     };
     let mut first = link(index)?;

@@ -7,7 +7,6 @@ use crate::evidence::Selection;
 use crate::report::{Ladder, LadderColumn, LadderGap, LadderRow, Mark, Side};
 use crate::scene::{Scene, Seen};
 use crate::seq::TcpSeq;
-use crate::time::CaptureTime;
 
 /// Packets drawn before and after the reset at most.
 const BEFORE: usize = 14;
@@ -187,13 +186,11 @@ fn unseen(scene: &Scene<'_>, case: Option<&Case<'_>>, vantage: usize, packet: &P
     let ships = at.selection == Selection::All
         || packet.digest.flags.has(TcpFlags::SYN)
         || packet.digest.is_fin();
-    let own = packet
-        .at
-        .saturating_add(scene.path.offsets[vantage].unwrap_or(0));
+    let (own, _) = scene.path.own_time(vantage, packet.at);
     let watching = at
         .coverage
         .iter()
-        .any(|span| span.dropped == 0 && span.covers(CaptureTime::from_nanos(own)));
+        .any(|span| span.dropped == 0 && span.covers(own));
     if ships && watching {
         Mark::Absent
     } else {

@@ -1,5 +1,11 @@
 //! Why: every cause with a scenario, and counter-scenarios that look like it.
 
+mod aborts;
+mod forged;
+mod opening;
+mod sockets;
+mod timeouts;
+
 use parallax_core::report::{Cause, Origin, ResetReport, Side};
 
 use crate::wire::{Wire, flags};

@@ -2,6 +2,11 @@
 
 mod absurd;
 mod causes;
+mod effects;
+mod flood;
+mod injectors;
+mod looks;
 mod place;
 mod simulate;
+mod triggers;
 mod wire;

@@ -1,5 +1,6 @@
 //! Where: origin, place, loss, and what silence is worth.
 
+use parallax_core::KnownId;
 use parallax_core::judge::{self, Judged};
 use parallax_core::report::{Cause, Mark, Origin, ResetReport, Side};
 use parallax_core::time::SECOND;
@@ -259,7 +260,11 @@ fn judging_again_keeps_the_id_that_a_reset_bears() {
     let first = wire.judge().remove(0);
     let id = uuid::Uuid::from_u128(7);
     let mut evidence = wire.evidence();
-    evidence.known_ids.push((first.identity, id));
+    evidence.known_ids.push(KnownId {
+        flow: evidence.flow.hash(),
+        identity: first.identity,
+        id,
+    });
     assert_eq!(judge::judge_flow(&evidence)[0].report.id, id);
     assert_eq!(first.report.id, wire.judge()[0].report.id, "ids repeat");
     assert!(judge::explain(&evidence, id).is_some());

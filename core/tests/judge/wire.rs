@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use parallax_core::digest::{Digest, IpFields, LinkFields, TcpFlags, TcpOptions, Timestamps};
-use parallax_core::evidence::moment;
+use parallax_core::evidence::surroundings;
 use parallax_core::judge::{self, Judged};
 use parallax_core::report::Side;
 use parallax_core::time::MILLISECOND;
@@ -445,8 +445,10 @@ fn nearby(point: &Point, now: i64) -> Nearby {
         .nearby
         .iter()
         .partition(|digest| digest.flags.has(TcpFlags::SYN));
+    let flow = point.segments.first().map(|digest| digest.tuple.flow());
+    let around = flow.map(|flow| surroundings(std::slice::from_ref(&point.segments), flow)[0].moment);
     let newest = CaptureTime::from_nanos(now + point.clock);
-    Nearby::new(moment(&point.segments, newest), handshakes, others)
+    Nearby::new(around.unwrap_or(newest), handshakes, others)
 }
 
 fn vantage(name: &str, client_side: bool) -> Vantage {

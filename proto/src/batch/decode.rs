@@ -1,12 +1,18 @@
 //! Columns to digests.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::slice::ChunksExact;
 
-use parallax_core::digest::{Direction, IpFields, LinkFields, TcpFlags, TcpOptions, Timestamps};
+use parallax_core::digest::{
+    Direction, IpFields, LinkFields, SackBlock, TcpFlags, TcpOptions, Timestamps,
+};
+use parallax_core::tunnel::Tunnel;
 use parallax_core::{CaptureTime, Digest, Endpoint, Flow, FourTuple, TcpSeq, Way};
 
 use super::{BATCH_MAX, BatchError, Column, NUMBER_MAX};
 use crate::v1::{DigestBatch, FlowTuple, Shape};
+
+mod tunnel;
 
 pub(super) fn decode(batch: &DigestBatch) -> Result<Vec<(u64, Digest)>, BatchError> {
     let count = batch.flow.len();
@@ -14,17 +20,21 @@ pub(super) fn decode(batch: &DigestBatch) -> Result<Vec<(u64, Digest)>, BatchErr
     check_columns(batch, count)?;
     let flows = flows(&batch.flows)?;
     let shapes = shapes(&batch.shapes)?;
-    let mut stamps = batch.timestamps.chunks_exact(2);
+    let mut pairs = Pairs {
+        stamps: batch.timestamps.chunks_exact(2),
+        sack: batch.sack.chunks_exact(2),
+    };
     let mut time = 0_i64;
     let mut digests = Vec::with_capacity(count);
     for entry in 0..count {
         time = time.wrapping_add(batch.time_delta[entry]);
         let tuple = tuple_at(batch, entry, &flows)?;
         let shape = shape_at(batch, entry, &shapes)?;
-        let digest = digest_at(batch, entry, time, tuple, shape, &mut stamps)?;
+        let digest = digest_at(batch, entry, time, tuple, shape, &mut pairs)?;
         digests.push((batch.first_number + entry as u64, digest));
     }
     check_timestamps(batch, &shapes)?;
+    check_sack(batch)?;
     Ok(digests)
 }
 
@@ -100,25 +110,28 @@ fn flow(index: usize, row: &FlowTuple) -> Result<Flow, BatchError> {
 }
 
 fn endpoint(index: usize, octets: &[u8], port: u32) -> Result<Endpoint, BatchError> {
-    let addr = if let Ok(v4) = <[u8; 4]>::try_from(octets) {
-        IpAddr::V4(Ipv4Addr::from(v4))
-    } else if let Ok(v6) = <[u8; 16]>::try_from(octets) {
-        IpAddr::V6(Ipv6Addr::from(v6))
-    } else {
-        let found = octets.len();
-        return Err(BatchError::AddressLength { index, found });
-    };
+    let addr = address(octets).ok_or(BatchError::AddressLength {
+        index,
+        found: octets.len(),
+    })?;
     let port = u16::try_from(port).map_err(|_| BatchError::Port { index, found: port })?;
     Ok(Endpoint::new(addr, port))
 }
 
-/// A shape's fields as the digest keeps them; SACK permitted, cut and the stamps come per digest.
+fn address(octets: &[u8]) -> Option<IpAddr> {
+    let v4 = <[u8; 4]>::try_from(octets).map(|v4| IpAddr::V4(Ipv4Addr::from(v4)));
+    v4.or_else(|_| <[u8; 16]>::try_from(octets).map(|v6| IpAddr::V6(Ipv6Addr::from(v6))))
+        .ok()
+}
+
+/// A shape's fields as the digest keeps them; SACK, cut and the stamps come per digest.
 #[derive(Clone, Copy)]
 struct Shaped {
     options: TcpOptions,
     has_timestamps: bool,
     source: Option<[u8; 6]>,
     vlans: [Option<u16>; 2],
+    tunnel: Option<Tunnel>,
 }
 
 fn shapes(table: &[Shape]) -> Result<Vec<Shaped>, BatchError> {
@@ -164,6 +177,7 @@ fn shaped(index: usize, row: &Shape) -> Result<Shaped, BatchError> {
         has_timestamps: row.timestamps,
         source: link_source(index, row.link_source.as_deref())?,
         vlans,
+        tunnel: (row.tunnel.as_ref().map(|row| tunnel::read(index, row))).transpose()?,
     })
 }
 
@@ -212,13 +226,19 @@ fn shape_at<'a>(
         })
 }
 
-fn digest_at<'a>(
+/// Columns that have two entries for some of the digests, and where they are.
+struct Pairs<'a> {
+    stamps: ChunksExact<'a, u32>,
+    sack: ChunksExact<'a, u32>,
+}
+
+fn digest_at(
     batch: &DigestBatch,
     entry: usize,
     time: i64,
     tuple: FourTuple,
     shape: &Shaped,
-    stamps: &mut impl Iterator<Item = &'a [u32]>,
+    pairs: &mut Pairs<'_>,
 ) -> Result<Digest, BatchError> {
     let at_most = |column, found: u32, max: u32| {
         if found > max {
@@ -236,7 +256,7 @@ fn digest_at<'a>(
     let hash = batch.payload_hash[entry];
     let id = at_most(Column::IpId, batch.ip_id[entry], 1 << 16)?;
     let timestamps = if shape.has_timestamps {
-        stamps.next().map(|pair| Timestamps {
+        pairs.stamps.next().map(|pair| Timestamps {
             value: pair[0],
             echo: pair[1],
         })
@@ -256,6 +276,7 @@ fn digest_at<'a>(
             sack_permitted: marks & 8 != 0,
             cut: marks & 4 != 0,
             timestamps,
+            sack: sack(marks, pairs),
             ..shape.options
         },
         ip: IpFields {
@@ -270,12 +291,26 @@ fn digest_at<'a>(
             source: shape.source,
             vlans: shape.vlans,
             interface: batch.interface[entry],
+            tunnel: shape.tunnel,
         },
     })
 }
 
+/// Bit 6 of the marks.
+const HAS_SACK: u8 = 0x40;
+
+fn sack(marks: u8, pairs: &mut Pairs<'_>) -> Option<SackBlock> {
+    if marks & HAS_SACK == 0 {
+        return None;
+    }
+    pairs.sack.next().map(|pair| SackBlock {
+        left: TcpSeq(pair[0]),
+        right: TcpSeq(pair[1]),
+    })
+}
+
 fn direction(entry: usize, marks: u8) -> Result<Direction, BatchError> {
-    match marks >> 4 {
+    match (marks & !HAS_SACK) >> 4 {
         0 => Ok(Direction::Unknown),
         1 => Ok(Direction::In),
         2 => Ok(Direction::Out),
@@ -302,5 +337,19 @@ fn check_timestamps(batch: &DigestBatch, shapes: &[Shaped]) -> Result<(), BatchE
         column: Column::Timestamps,
         found,
         expected: 2 * stamped,
+    })
+}
+
+/// Two edges for each digest whose marks say that there is a block, and none left over.
+fn check_sack(batch: &DigestBatch) -> Result<(), BatchError> {
+    let marked = batch.marks.iter().filter(|marks| *marks & HAS_SACK != 0);
+    let (found, expected) = (batch.sack.len(), 2 * marked.count());
+    if found == expected {
+        return Ok(());
+    }
+    Err(BatchError::ColumnLength {
+        column: Column::Sack,
+        found,
+        expected,
     })
 }

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use parallax_core::digest::{Digest, Direction, LinkFields, TcpOptions};
-use parallax_core::{Endpoint, Flow, Way};
+use parallax_core::tunnel::Tunnel;
+use parallax_core::{Flow, Way};
 
-use crate::v1::{DigestBatch, FlowTuple, Shape};
+use crate::v1::{self, DigestBatch, FlowTuple, Shape};
 
 /// The nine flag bits that a TCP header has.
 const FLAG_BITS: u16 = 0x1ff;
@@ -70,6 +71,9 @@ fn push_fields(batch: &mut DigestBatch, digest: &Digest) {
     if let Some(stamps) = digest.options.timestamps {
         batch.timestamps.extend([stamps.value, stamps.echo]);
     }
+    if let Some(block) = digest.options.sack {
+        batch.sack.extend([block.left.0, block.right.0]);
+    }
 }
 
 fn marks(digest: &Digest) -> u8 {
@@ -84,6 +88,7 @@ fn marks(digest: &Digest) -> u8 {
         | u8::from(options.cut) << 2
         | u8::from(options.sack_permitted) << 3
         | direction << 4
+        | u8::from(options.sack.is_some()) << 6
 }
 
 /// The digest's place in the table of flows, times two, plus its direction; a new flow is added.
@@ -91,9 +96,9 @@ fn flow_index(table: &mut Vec<FlowTuple>, known: &mut HashMap<Flow, u32>, digest
     let flow = digest.tuple.flow();
     let index = *known.entry(flow).or_insert_with(|| {
         table.push(FlowTuple {
-            low_addr: octets(flow.low()),
+            low_addr: octets(flow.low().addr),
             low_port: u32::from(flow.low().port),
-            high_addr: octets(flow.high()),
+            high_addr: octets(flow.high().addr),
             high_port: u32::from(flow.high().port),
         });
         table.len() as u32 - 1
@@ -101,8 +106,8 @@ fn flow_index(table: &mut Vec<FlowTuple>, known: &mut HashMap<Flow, u32>, digest
     index * 2 + u32::from(digest.tuple.way() == Way::HighToLow)
 }
 
-fn octets(endpoint: Endpoint) -> Vec<u8> {
-    match endpoint.addr {
+fn octets(addr: IpAddr) -> Vec<u8> {
+    match addr {
         IpAddr::V4(v4) => v4.octets().to_vec(),
         IpAddr::V6(v6) => v6.octets().to_vec(),
     }
@@ -117,6 +122,7 @@ struct ShapeKey {
     mss: Option<u16>,
     window_scale: Option<u8>,
     timestamps: bool,
+    tunnel: Option<Tunnel>,
 }
 
 impl ShapeKey {
@@ -128,6 +134,7 @@ impl ShapeKey {
             mss: options.mss,
             window_scale: options.window_scale,
             timestamps: options.timestamps.is_some(),
+            tunnel: link.tunnel,
         }
     }
 
@@ -144,7 +151,21 @@ impl ShapeKey {
             mss: self.mss.map(u32::from),
             window_scale: self.window_scale.map(u32::from),
             timestamps: self.timestamps,
+            tunnel: self.tunnel.as_ref().map(tunnel),
         }
+    }
+}
+
+fn tunnel(tunnel: &Tunnel) -> v1::Tunnel {
+    let (src, dst) = tunnel.ends.map_or_else(Default::default, |ends| {
+        (octets(ends.src), octets(ends.dst))
+    });
+    v1::Tunnel {
+        kind: i32::from(tunnel.kind.number()),
+        depth: u32::from(tunnel.depth),
+        src,
+        dst,
+        id: tunnel.id,
     }
 }
 

@@ -53,6 +53,18 @@ pub enum BatchError {
     LinkSourceLength { index: usize, found: usize },
     #[error("shape {index}: {found} VLAN ids, more than two")]
     TooManyVlans { index: usize, found: usize },
+    #[error("shape {index}: tunnel of kind {found}, which is not known")]
+    TunnelKind { index: usize, found: i32 },
+    #[error("shape {index}: tunnel of depth {found}, not within 1 and 255")]
+    TunnelDepth { index: usize, found: u32 },
+    #[error(
+        "shape {index}: tunnel between addresses of {src} and {dst} octets; both are IPv4 (4), IPv6 (16) or absent (0)"
+    )]
+    TunnelEnds {
+        index: usize,
+        src: usize,
+        dst: usize,
+    },
     #[error("shape {index}: `{field}` is {found}, more than {max}")]
     ShapeValue {
         index: usize,
@@ -82,6 +94,7 @@ pub enum Column {
     Shape,
     Shapes,
     Timestamps,
+    Sack,
 }
 
 impl fmt::Display for Column {
@@ -104,6 +117,7 @@ impl fmt::Display for Column {
             Self::Shape => "shape",
             Self::Shapes => "shapes",
             Self::Timestamps => "timestamps",
+            Self::Sack => "sack",
         })
     }
 }

@@ -1,101 +1,17 @@
 //! Round trip, every refusal, and no panic on any message.
 
-use std::net::IpAddr;
+mod any;
 
-use parallax_core::digest::{Direction, IpFields, LinkFields, TcpFlags, TcpOptions, Timestamps};
+use parallax_core::digest::{IpFields, LinkFields, TcpFlags, TcpOptions, Timestamps};
 use parallax_core::{CaptureTime, Digest, Endpoint, FourTuple, TcpSeq};
 use proptest::collection::vec;
-use proptest::option;
 use proptest::prelude::*;
 use prost::Message;
 
+use any::digests;
+
 use super::*;
-use crate::v1::{FlowTuple, Shape};
-
-fn addresses() -> impl Strategy<Value = (IpAddr, IpAddr)> {
-    prop_oneof![
-        any::<([u8; 4], [u8; 4])>().prop_map(|(a, b)| (a.into(), b.into())),
-        any::<([u8; 16], [u8; 16])>().prop_map(|(a, b)| (a.into(), b.into())),
-    ]
-}
-
-fn tuples() -> impl Strategy<Value = FourTuple> {
-    (addresses(), any::<(u16, u16)>())
-        .prop_map(|((a, b), (p, q))| FourTuple::new(Endpoint::new(a, p), Endpoint::new(b, q)))
-}
-
-fn options() -> impl Strategy<Value = TcpOptions> {
-    let stamps = option::of(any::<(u32, u32)>());
-    (any::<(Option<u16>, Option<u8>, bool, u64, bool)>(), stamps).prop_map(
-        |((mss, window_scale, sack_permitted, order, cut), stamps)| TcpOptions {
-            mss,
-            window_scale,
-            sack_permitted,
-            timestamps: stamps.map(|(value, echo)| Timestamps { value, echo }),
-            order,
-            cut,
-        },
-    )
-}
-
-fn ips() -> impl Strategy<Value = IpFields> {
-    any::<(u8, Option<u16>, bool, u8, bool)>().prop_map(
-        |(ttl, id, dont_fragment, traffic_class, fragment)| IpFields {
-            ttl,
-            id,
-            dont_fragment,
-            traffic_class,
-            fragment,
-        },
-    )
-}
-
-fn links() -> impl Strategy<Value = LinkFields> {
-    let directions = prop_oneof![
-        Just(Direction::Unknown),
-        Just(Direction::In),
-        Just(Direction::Out)
-    ];
-    let vlans = prop_oneof![
-        Just([None, None]),
-        any::<u16>().prop_map(|a| [Some(a), None]),
-        any::<(u16, u16)>().prop_map(|(a, b)| [Some(a), Some(b)]),
-    ];
-    (directions, any::<Option<[u8; 6]>>(), vlans, any::<u8>()).prop_map(
-        |(direction, source, vlans, interface)| LinkFields {
-            direction,
-            source,
-            vlans,
-            interface,
-        },
-    )
-}
-
-fn digests() -> impl Strategy<Value = Digest> {
-    let segment = (
-        any::<(i64, u32, u32)>(),
-        0_u16..512,
-        any::<(u16, u32)>(),
-        option::of(1_u64..),
-    );
-    (segment, tuples(), options(), ips(), links()).prop_map(
-        |(((time, seq, ack), flags, (window, payload_len), hash), tuple, options, ip, link)| {
-            Digest {
-                time: CaptureTime::from_nanos(time),
-                tuple,
-                seq: TcpSeq(seq),
-                ack: TcpSeq(ack),
-                flags: TcpFlags(flags),
-                window,
-                payload_len,
-                payload_hash: hash,
-                options,
-                ip,
-                link,
-            }
-        },
-    )
-}
+use crate::v1::{self, FlowTuple, Shape};
 
 fn digest() -> Digest {
     Digest {
@@ -144,7 +60,7 @@ proptest! {
     #[test]
     fn no_damage_to_a_good_batch_makes_it_panic(
         sent in vec(digests(), 1..8),
-        column in 0..22_usize,
+        column in 0..27_usize,
         at in 0..8_usize,
         value: u32,
         octets in vec(any::<u8>(), 0..20),
@@ -183,7 +99,19 @@ fn damage(batch: &mut DigestBatch, column: usize, at: usize, value: u32, octets:
         18 => batch.shapes[shape].window_scale = Some(value),
         19 => batch.flows.clear(),
         20 => batch.shapes.push(Shape::default()),
+        21 => batch.sack.push(value),
+        22..=25 => damage_tunnel(&mut batch.shapes[shape], column, value, octets),
         _ => batch.first_number = u64::MAX - u64::from(value),
+    }
+}
+
+fn damage_tunnel(shape: &mut Shape, column: usize, value: u32, octets: Vec<u8>) {
+    let tunnel = shape.tunnel.get_or_insert_default();
+    match column {
+        22 => tunnel.kind = value.cast_signed(),
+        23 => tunnel.depth = value,
+        24 => tunnel.src = octets,
+        _ => tunnel.dst = octets,
     }
 }
 
@@ -308,6 +236,62 @@ fn a_shape_with_a_wrong_mac_vlan_or_option_is_refused() {
             "{error}"
         );
     }
+}
+
+#[test]
+fn a_tunnel_of_unknown_kind_impossible_depth_or_unlike_ends_is_refused() {
+    let tunnel = |kind, depth, src: usize, dst: usize| {
+        refusal(|batch| {
+            batch.shapes[0].tunnel = Some(v1::Tunnel {
+                kind,
+                depth,
+                src: vec![1; src],
+                dst: vec![1; dst],
+                id: None,
+            });
+        })
+    };
+    let index = 0;
+    for found in [0, 8, -1] {
+        let refused = BatchError::TunnelKind { index, found };
+        assert_eq!(tunnel(found, 1, 0, 0), refused);
+    }
+    for found in [0, 256] {
+        let refused = BatchError::TunnelDepth { index, found };
+        assert_eq!(tunnel(1, found, 0, 0), refused);
+    }
+    for (src, dst) in [(4, 16), (0, 4), (16, 0), (5, 5)] {
+        let refused = BatchError::TunnelEnds { index, src, dst };
+        assert_eq!(tunnel(1, 1, src, dst), refused);
+    }
+}
+
+#[test]
+fn blocks_of_selective_acknowledgements_are_as_many_as_the_marks_say() {
+    for change in [
+        (|batch| batch.sack.push(1)) as fn(&mut DigestBatch),
+        |batch| batch.marks[1] |= 0x40,
+    ] {
+        let error = refusal(change);
+        assert!(
+            matches!(
+                error,
+                BatchError::ColumnLength {
+                    column: Column::Sack,
+                    ..
+                }
+            ),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn what_is_not_there_is_not_sent() {
+    let batch = encode(0, &[digest(), digest()]);
+    assert!(batch.sack.is_empty());
+    assert_eq!(batch.shapes.len(), 1);
+    assert_eq!(batch.shapes[0].tunnel, None);
 }
 
 #[test]

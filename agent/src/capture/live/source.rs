@@ -42,7 +42,7 @@ impl Source {
                 source,
             }
         })?;
-        let filter = filter::expression(link, options.filter.as_deref());
+        let filter = filter::expression(link, options.filter.as_deref(), options.tunnels);
         // A filter is also what makes the kernel honour the snaplen.
         capture
             .filter(&filter, true)

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::net::IpAddr;
 
 use parallax_core::digest::{Direction, TcpFlags};
+use parallax_core::tunnel::Tunnel;
 use parallax_core::{CaptureTime, Digest};
 use serde::{Serialize, Serializer};
 
@@ -39,6 +40,30 @@ struct Line {
     source_mac: Option<Shown>,
     vlans: Few<u16, 2>,
     interface: u8,
+    tunnel: Option<Around>,
+}
+
+/// The innermost tunnel around.
+#[derive(Serialize)]
+struct Around {
+    kind: &'static str,
+    depth: u8,
+    src: Option<IpAddr>,
+    dst: Option<IpAddr>,
+    /// VNI, key, TEID, label or session.
+    id: Option<u32>,
+}
+
+impl Around {
+    fn of(tunnel: Tunnel) -> Self {
+        Self {
+            kind: tunnel.kind.as_str(),
+            depth: tunnel.depth,
+            src: tunnel.ends.map(|ends| ends.src),
+            dst: tunnel.ends.map(|ends| ends.dst),
+            id: tunnel.id,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -48,6 +73,8 @@ struct Options {
     sack_permitted: bool,
     timestamp: Option<u32>,
     timestamp_echo: Option<u32>,
+    /// Left and right edge of the first block.
+    sack: Option<[u32; 2]>,
     /// Kinds in order; 15 stands for any above 8.
     order: Few<u8, 16>,
     cut: bool,
@@ -79,6 +106,7 @@ impl Line {
                 sack_permitted: digest.options.sack_permitted,
                 timestamp: digest.options.timestamps.map(|stamps| stamps.value),
                 timestamp_echo: digest.options.timestamps.map(|stamps| stamps.echo),
+                sack: (digest.options.sack).map(|block| [block.left.0, block.right.0]),
                 order: order(digest.options.order),
                 cut: digest.options.cut,
             },
@@ -90,6 +118,7 @@ impl Line {
             source_mac: digest.link.source.map(Shown::Mac),
             vlans: Few::of(digest.link.vlans.into_iter().flatten()),
             interface: digest.link.interface,
+            tunnel: digest.link.tunnel.map(Around::of),
         }
     }
 }

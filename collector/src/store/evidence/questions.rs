@@ -1,8 +1,9 @@
 //! The questions to the database, each for many flows and vantages at once.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use parallax_core::evidence::{NEIGHBOURS_MAX, NEIGHBOURS_WITHIN};
+use parallax_core::{Flow, KnownId};
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
@@ -30,25 +31,34 @@ pub(super) async fn vantages(tx: &mut PgConnection) -> Result<Vec<VantageRow>, S
         .map_err(StoreError::database("read the vantages"))
 }
 
+/// The ids that resets of the asked flows and of their kin bear, by ask.
 pub(super) async fn known_ids(
     tx: &mut PgConnection,
-    flows: &[i64],
-) -> Result<HashMap<i64, Vec<(u64, Uuid)>>, StoreError> {
+    asks: &[Ask],
+    kin: &[BTreeSet<i64>],
+) -> Result<Vec<Vec<KnownId>>, StoreError> {
+    let related = |index: usize| kin[index].iter().copied().chain([asks[index].flow]);
+    let all: BTreeSet<i64> = (0..asks.len()).flat_map(related).collect();
     let rows: Vec<(i64, i64, Uuid)> =
         sqlx::query_as("SELECT flow, identity, id FROM reset WHERE flow = ANY ($1)")
-            .bind(flows)
+            .bind(all.into_iter().collect::<Vec<i64>>())
             .fetch_all(tx)
             .await
             .map_err(StoreError::database("read known resets"))?;
-    let mut known: HashMap<i64, Vec<(u64, Uuid)>> =
-        flows.iter().map(|flow| (*flow, Vec::new())).collect();
+    let mut known: HashMap<i64, Vec<KnownId>> = HashMap::new();
     for (flow, identity, id) in rows {
-        known
-            .entry(flow)
-            .or_default()
-            .push((identity.cast_unsigned(), id));
+        known.entry(flow).or_default().push(KnownId {
+            flow: flow.cast_unsigned(),
+            identity: identity.cast_unsigned(),
+            id,
+        });
     }
-    Ok(known)
+    Ok((0..asks.len())
+        .map(|index| {
+            let ids = related(index).filter_map(|flow| known.get(&flow));
+            ids.flatten().copied().collect()
+        })
+        .collect())
 }
 
 pub(super) async fn segments(
@@ -63,28 +73,42 @@ pub(super) async fn segments(
         .fetch_all(tx)
         .await
         .map_err(StoreError::database("gather segments"))?;
-    Ok(by_post(rows, |row| row.asked))
+    Ok(by_question(rows, |row| row.asked))
 }
 
-/// Handshakes of other flows, around `moments`, one for each post.
+/// A name of a flow at a post, around which to look for others.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Name {
+    /// Index into the posts.
+    pub post: usize,
+    pub flow: Flow,
+    pub vantage_id: i32,
+    pub moment: i64,
+}
+
+/// Handshakes of other flows near names of the posts' flows, by post.
 pub(super) async fn handshakes(
     tx: &mut PgConnection,
-    asks: &[Ask],
-    posts: &[Post],
-    moments: &[i64],
+    names: &[Name],
 ) -> Result<HashMap<usize, Vec<DigestRow>>, StoreError> {
     let rows: Vec<DigestRow> = sqlx::query_as(include_str!("../../sql/handshakes.sql"))
-        .bind(column(posts, |post| asks[post.ask].flow))
-        .bind(column(posts, |post| post.vantage_id))
-        .bind(moments)
-        .bind(column(posts, |post| post.flow.low().addr))
-        .bind(column(posts, |post| i32::from(post.flow.low().port)))
-        .bind(column(posts, |post| post.flow.high().addr))
-        .bind(column(posts, |post| i32::from(post.flow.high().port)))
+        .bind(column(names, |name| name.flow.hash().cast_signed()))
+        .bind(column(names, |name| name.vantage_id))
+        .bind(column(names, |name| name.moment))
+        .bind(column(names, |name| name.flow.low().addr))
+        .bind(column(names, |name| i32::from(name.flow.low().port)))
+        .bind(column(names, |name| name.flow.high().addr))
+        .bind(column(names, |name| i32::from(name.flow.high().port)))
         .fetch_all(tx)
         .await
         .map_err(StoreError::database("gather neighbouring handshakes"))?;
-    Ok(by_post(rows, |row| row.asked))
+    let mut by_post: HashMap<usize, Vec<DigestRow>> = HashMap::new();
+    for (name, rows) in by_question(rows, |row| row.asked) {
+        if let Some(name) = names.get(name) {
+            by_post.entry(name.post).or_default().extend(rows);
+        }
+    }
+    Ok(by_post)
 }
 
 /// A neighbouring flow to look for at a post.
@@ -115,7 +139,7 @@ pub(super) async fn neighbours(
         .fetch_all(tx)
         .await
         .map_err(StoreError::database("gather neighbouring flows"))?;
-    Ok(by_post(rows, |row| row.asked))
+    Ok(by_question(rows, |row| row.asked))
 }
 
 pub(super) async fn coverage(
@@ -128,21 +152,21 @@ pub(super) async fn coverage(
         .fetch_all(tx)
         .await
         .map_err(StoreError::database("gather coverage"))?;
-    Ok(by_post(rows, |row| row.asked))
+    Ok(by_question(rows, |row| row.asked))
 }
 
-fn column<Row, T>(rows: &[Row], value: impl Fn(&Row) -> T) -> Vec<T> {
+pub(super) fn column<Row, T>(rows: &[Row], value: impl Fn(&Row) -> T) -> Vec<T> {
     rows.iter().map(value).collect()
 }
 
-/// Rows by the post that they answer; ordinality counts from 1.
-fn by_post<Row>(rows: Vec<Row>, asked: impl Fn(&Row) -> i64) -> HashMap<usize, Vec<Row>> {
-    let mut by_post: HashMap<usize, Vec<Row>> = HashMap::new();
+/// Rows by the question that they answer; ordinality counts from 1.
+pub(super) fn by_question<Row>(rows: Vec<Row>, asked: impl Fn(&Row) -> i64) -> HashMap<usize, Vec<Row>> {
+    let mut by_question: HashMap<usize, Vec<Row>> = HashMap::new();
     for row in rows {
-        by_post
+        by_question
             .entry(asked(&row) as usize - 1)
             .or_default()
             .push(row);
     }
-    by_post
+    by_question
 }

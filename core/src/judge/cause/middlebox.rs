@@ -1,14 +1,16 @@
 //! Causes of resets that were forged on the way.
 
-use super::{Finding, Transcript};
+mod burst;
+
+use super::idle::{self, Occasion, Resets, Silence};
+use super::trigger::{self, provoking};
+use super::{Finding, ONE_ACT, Transcript, resets};
 use crate::judge::chain::Placed;
 use crate::judge::wording::{duration, segment};
 use crate::report::{Cause, Origin};
 use crate::scene::{Scene, Seen};
 use crate::time::{MILLISECOND, SECOND};
 
-/// Resets this near in time belong to one act.
-const ONE_ACT: i64 = 2 * SECOND;
 /// What a box does because of a segment it does within this time of the segment's passing.
 const MOMENT: i64 = 100 * MILLISECOND;
 /// The shortest idle time after which boxes are known to forget a connection.
@@ -28,9 +30,10 @@ pub(super) fn find<'a>(
             "it answers a SYN in the server's name",
         );
     }
-    guessed(all, index, transcript)
+    burst::guessed(all, index, transcript)
+        .or_else(|| expired(all, index, transcript))
         .or_else(|| both_ways(all, index, trigger))
-        .or_else(|| idle(transcript, trigger))
+        .or_else(|| idle(scene, &all[index], transcript, trigger))
         .or_else(|| content(scene, all, index, transcript))
         .unwrap_or_else(|| {
             Finding::new(
@@ -48,64 +51,31 @@ fn answered_syn<'b, 'a>(transcript: &'b Transcript<'a>) -> Option<&'b Seen<'a>> 
         .filter(|seen| seen.digest.is_syn() && unanswered)
 }
 
-/// The segment that the reset answers, or follows.
-fn provoking<'b, 'a>(transcript: &'b Transcript<'a>) -> Option<&'b Seen<'a>> {
-    let followed = transcript.own.last();
-    match (transcript.mirrored(), followed) {
-        (Some(mirrored), Some(own)) if own.at > mirrored.at && own.digest.payload_len > 0 => {
-            Some(own)
-        }
-        (Some(mirrored), _) => Some(mirrored),
-        (None, _) => transcript.last_peer(),
-    }
-}
-
-/// Numbers that miss the stream: guessed from outside, or spread so that one of them hits.
-fn guessed<'a>(
+/// Nothing passed for as long as a known product waits, and then the reset came unasked.
+fn expired<'a>(
     all: &[Placed<'a>],
     index: usize,
     transcript: &Transcript<'a>,
 ) -> Option<Finding<'a>> {
-    let this = &all[index];
-    let burst: Vec<&Placed<'_>> = all
-        .iter()
-        .filter(|other| {
-            other.position.origin == Origin::Middlebox
-                && other.case.sender == this.case.sender
-                && other.case.life == this.case.life
-                && (other.at() - this.at()).abs() <= ONE_ACT
-        })
-        .collect();
-    let mut numbers: Vec<u32> = burst
-        .iter()
-        .map(|other| other.case.digest().seq.0)
-        .collect();
-    numbers.sort_unstable();
-    numbers.dedup();
-    let exact = burst
-        .iter()
-        .filter(|other| other.exact == Some(true))
-        .count();
-    let this_exact = this.exact?;
-    if exact == burst.len() || (numbers.len() == 1 && this_exact) {
-        return None;
-    }
-    let count = numbers.len();
-    Some(if exact == 0 {
-        Finding::new(
-            Cause::BlindAttack,
-            None,
-            format!(
-                "none of {count} sequence numbers is one that the sender would have used: they were guessed"
-            ),
-        )
-    } else {
-        Finding::new(
-            Cause::InjectedOffPath,
-            provoking(transcript),
-            format!("a burst of resets at {count} sequence numbers races the real segments"),
-        )
-    })
+    let lasted = trigger::idle(transcript, None).filter(|silence| *silence >= IDLE - SECOND)?;
+    let silence = Silence {
+        lasted,
+        ended_by: Occasion::Expiry,
+        resets: resets(all, index),
+    };
+    idle::best(silence)?;
+    let whom = match silence.resets {
+        Resets::Both => "both ends",
+        Resets::Sender => "this end",
+    };
+    Some(Finding::new(
+        Cause::FirewallIdleTimeout,
+        None,
+        format!(
+            "{whom} got it unasked after {} of silence, as from a box whose idle time was over",
+            duration(lasted)
+        ),
+    ))
 }
 
 /// Resets to both ends from between the same two vantages.
@@ -145,19 +115,25 @@ fn overlap(one: &Placed<'_>, other: &Placed<'_>) -> bool {
     a.0 < b.1 && b.0 < a.1
 }
 
-fn idle<'a>(transcript: &Transcript<'a>, trigger: Option<&Seen<'a>>) -> Option<Finding<'a>> {
+/// A box that has forgotten a connection answers its next segment and lets it not pass.
+fn idle<'a>(
+    scene: &Scene<'a>,
+    placed: &Placed<'a>,
+    transcript: &Transcript<'a>,
+    trigger: Option<&Seen<'a>>,
+) -> Option<Finding<'a>> {
     let trigger = trigger?;
-    let silence = transcript
-        .silence_before(trigger)
-        .filter(|gap| *gap >= IDLE)?;
-    Some(Finding::new(
-        Cause::FirewallIdleTimeout,
-        Some(trigger),
-        format!(
-            "it answers the first segment after {} of silence: the box had forgotten the connection",
-            duration(silence)
-        ),
-    ))
+    let silence = trigger::idle(transcript, Some(trigger.digest)).filter(|gap| *gap >= IDLE)?;
+    (!passed_on(scene, placed, trigger)).then(|| {
+        Finding::new(
+            Cause::FirewallIdleTimeout,
+            Some(trigger),
+            format!(
+                "it answers the first segment after {} of silence: the box had forgotten the connection",
+                duration(silence)
+            ),
+        )
+    })
 }
 
 /// A payload segment passed, and in the same moment, or in its place, came the reset.
@@ -183,7 +159,8 @@ fn content<'a>(
     if !follows || delay > MOMENT {
         return None;
     }
-    let withheld = withheld(scene, &all[index], payload);
+    let withheld =
+        payload.sender != all[index].case.sender && !passed_on(scene, &all[index], payload);
     Some(Finding::new(
         Cause::FirewallRejectContent,
         Some(payload),
@@ -200,13 +177,15 @@ fn content<'a>(
     ))
 }
 
-/// The provoking segment was not seen beyond the place from which the reset came.
-fn withheld(scene: &Scene<'_>, placed: &Placed<'_>, payload: &Seen<'_>) -> bool {
+/// The provoking segment was seen beyond the place from which the reset came.
+fn passed_on(scene: &Scene<'_>, placed: &Placed<'_>, provoking: &Seen<'_>) -> bool {
     let case = &placed.case;
-    payload.sender != case.sender
-        && case.views[..case.first].iter().all(|view| {
-            scene
-                .life(view.vantage, case.life)
-                .all(|seen| seen.digest.seq != payload.digest.seq || seen.digest.payload_len == 0)
+    provoking.sender != case.sender
+        && case.views[..case.first].iter().any(|view| {
+            scene.life(view.vantage, case.life).any(|seen| {
+                seen.sender == provoking.sender
+                    && seen.digest.seq == provoking.digest.seq
+                    && seen.digest.payload_len > 0
+            })
         })
 }

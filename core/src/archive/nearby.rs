@@ -1,76 +1,16 @@
 //! Segments of other flows, found by address pair and by endpoint.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::net::IpAddr;
 
-use parallax_core::evidence::{NEARBY_MAX, NEIGHBOURS_WITHIN};
-use parallax_core::{CaptureTime, Digest, Endpoint, Flow};
-
-/// Which segments may be asked for: those of flows with a reset, and others near to them.
-#[derive(Debug, Default)]
-pub struct Interest {
-    flows: HashSet<Flow>,
-    pairs: HashSet<Pair>,
-    /// Spans of time ([`NEIGHBOURS_WITHIN`] each) in which a pair has a reset at some vantage.
-    spans: HashSet<(Pair, i64)>,
-    endpoints: HashSet<Endpoint>,
-}
-
-/// Two addresses, the lower one first.
-type Pair = (IpAddr, IpAddr);
-
-fn pair(flow: Flow) -> Pair {
-    let (a, b) = (flow.low().addr, flow.high().addr);
-    (a.min(b), a.max(b))
-}
-
-impl Interest {
-    /// Takes a reset of a flow.
-    pub fn add(&mut self, flow: Flow, time: CaptureTime) {
-        self.spans.insert((pair(flow), span(time)));
-        if self.flows.insert(flow) {
-            self.pairs.insert(pair(flow));
-            self.endpoints.extend([flow.low(), flow.high()]);
-        }
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.flows.is_empty()
-    }
-
-    /// The flows in an order that does not depend on chance.
-    pub fn flows(&self) -> Vec<Flow> {
-        let mut flows: Vec<Flow> = self.flows.iter().copied().collect();
-        flows.sort_unstable();
-        flows
-    }
-
-    pub fn has_flow(&self, flow: Flow) -> bool {
-        self.flows.contains(&flow)
-    }
-
-    /// Whether this segment may be near to a flow of interest: a handshake, or anything between two
-    /// hosts around a reset.
-    pub fn is_nearby(&self, digest: &Digest, flow: Flow) -> bool {
-        let (pair, now) = (pair(flow), span(digest.time));
-        let around = || (now - 1..=now + 1).any(|span| self.spans.contains(&(pair, span)));
-        self.is_handshake(digest, flow) || self.pairs.contains(&pair) && around()
-    }
-
-    fn is_handshake(&self, digest: &Digest, flow: Flow) -> bool {
-        (digest.is_syn() || digest.is_syn_ack()) && self.pairs.contains(&pair(flow))
-            || digest.is_syn_ack() && self.endpoints.contains(&digest.tuple.src)
-    }
-}
-
-/// The span of time that holds a moment.
-fn span(time: CaptureTime) -> i64 {
-    time.nanos().div_euclid(NEIGHBOURS_WITHIN)
-}
+use super::interest::{Pair, pair};
+use crate::digest::Digest;
+use crate::evidence::{NEARBY_MAX, NEIGHBOURS_WITHIN};
+use crate::flow::{Endpoint, Flow};
+use crate::time::CaptureTime;
 
 /// One vantage's segments that may be near to a reset, in order of time.
 #[derive(Debug, Default)]
-pub struct Nearby {
+pub(super) struct Nearby {
     digests: Vec<Digest>,
     /// SYNs and SYN+ACKs.
     by_pair: HashMap<Pair, Vec<usize>>,
@@ -81,7 +21,7 @@ pub struct Nearby {
 }
 
 impl Nearby {
-    pub fn new(mut digests: Vec<Digest>) -> Self {
+    pub(super) fn new(mut digests: Vec<Digest>) -> Self {
         digests.sort_by_key(|digest| digest.time);
         let mut all = Self::default();
         for (index, digest) in digests.iter().enumerate() {
@@ -102,37 +42,57 @@ impl Nearby {
         all
     }
 
-    /// Handshake segments of other flows around a moment: between the flow's addresses, or SYN+ACKs of
-    /// its endpoints. More than enough of them, see [`NEARBY_MAX`].
-    pub fn handshakes(&self, flow: Flow, moment: CaptureTime) -> Vec<Digest> {
-        let lists = [
-            self.by_pair.get(&pair(flow)),
-            self.by_endpoint.get(&flow.low()),
-            self.by_endpoint.get(&flow.high()),
-        ];
+    /// Handshake segments of other flows around a moment: between the addresses of one of a flow's names, or
+    /// SYN+ACKs of their endpoints. More than enough of them, see [`NEARBY_MAX`].
+    pub(super) fn handshakes(&self, names: &[Flow], moment: CaptureTime) -> Vec<Digest> {
         let mut found = BTreeSet::new();
-        for list in lists.into_iter().flatten() {
-            self.nearest(list, flow, moment, &mut found);
+        for name in names {
+            let lists = [
+                self.by_pair.get(&pair(*name)),
+                self.by_endpoint.get(&name.low()),
+                self.by_endpoint.get(&name.high()),
+            ];
+            for list in lists.into_iter().flatten() {
+                self.nearest(list, names, moment, &mut found);
+            }
         }
         found.into_iter().map(|index| self.digests[index]).collect()
     }
 
     /// What else is there of neighbouring flows around a moment.
-    pub fn others(&self, flow: Flow, moment: CaptureTime, of: &HashSet<Flow>) -> Vec<Digest> {
-        let all = self.others.get(&pair(flow)).map_or(&[][..], Vec::as_slice);
+    pub(super) fn others(
+        &self,
+        names: &[Flow],
+        moment: CaptureTime,
+        of: &HashSet<Flow>,
+    ) -> Vec<Digest> {
+        let pairs: BTreeSet<Pair> = names.iter().map(|name| pair(*name)).collect();
         let time = |index: &usize| self.digests[*index].time;
-        let from = all.partition_point(|index| time(index) < moment.plus(-NEIGHBOURS_WITHIN));
-        let until = all.partition_point(|index| time(index) <= moment.plus(NEIGHBOURS_WITHIN));
-        all[from..until]
+        pairs
             .iter()
+            .filter_map(|pair| self.others.get(pair))
+            .flat_map(|all| {
+                let from = all.partition_point(|index| time(index) < moment.plus(-NEIGHBOURS_WITHIN));
+                let until = all.partition_point(|index| time(index) <= moment.plus(NEIGHBOURS_WITHIN));
+                &all[from..until]
+            })
             .map(|index| self.digests[*index])
-            .filter(|digest| of.contains(&digest.tuple.flow()))
+            .filter(|digest| {
+                let flow = digest.tuple.flow();
+                of.contains(&flow) && !names.contains(&flow)
+            })
             .collect()
     }
 
     /// Adds the segments of `list` nearest to `time`, going outwards from it.
-    fn nearest(&self, list: &[usize], flow: Flow, time: CaptureTime, found: &mut BTreeSet<usize>) {
-        let other = |index: &usize| self.digests[*index].tuple.flow() != flow;
+    fn nearest(
+        &self,
+        list: &[usize],
+        names: &[Flow],
+        time: CaptureTime,
+        found: &mut BTreeSet<usize>,
+    ) {
+        let other = |index: &usize| !names.contains(&self.digests[*index].tuple.flow());
         let middle = list.partition_point(|index| self.digests[*index].time < time);
         let (before, after) = list.split_at(middle);
         found.extend(before.iter().rev().copied().filter(other).take(NEARBY_MAX));
@@ -142,8 +102,9 @@ impl Nearby {
 
 #[cfg(test)]
 mod tests {
-    use parallax_core::digest::{IpFields, LinkFields, TcpFlags, TcpOptions};
-    use parallax_core::{FourTuple, TcpSeq};
+    use crate::archive::interest::Interest;
+    use crate::digest::{IpFields, LinkFields, TcpFlags, TcpOptions};
+    use crate::{FourTuple, TcpSeq};
 
     use super::*;
 
@@ -176,8 +137,8 @@ mod tests {
         let nearby = Nearby::new((0..many).flat_map(|at| [own(at), other(at)]).collect());
         let middle = many / 2;
         let moment = CaptureTime::from_nanos(middle);
-        let found = nearby.handshakes(own(0).tuple.flow(), moment);
-        let found = parallax_core::Nearby::new(moment, found, Vec::new());
+        let found = nearby.handshakes(&[own(0).tuple.flow()], moment);
+        let found = crate::Nearby::new(moment, found, Vec::new());
         let found = found.handshakes();
         assert_eq!(found.len(), NEARBY_MAX);
         assert!(found.iter().all(|digest| digest.tuple.src.port == 4001));
@@ -194,9 +155,9 @@ mod tests {
         let flow = segment(0, 4000, TcpFlags::RST).tuple.flow();
         let mut interest = Interest::default();
         assert!(!interest.is_nearby(&answer, answer.tuple.flow()));
-        interest.add(flow, CaptureTime::from_nanos(0));
+        interest.add_reset(flow, CaptureTime::from_nanos(0));
         assert!(interest.is_nearby(&answer, answer.tuple.flow()));
-        let found = Nearby::new(vec![answer]).handshakes(flow, CaptureTime::from_nanos(0));
+        let found = Nearby::new(vec![answer]).handshakes(&[flow], CaptureTime::from_nanos(0));
         assert_eq!(found, [answer]);
     }
 }

@@ -1,0 +1,75 @@
+//! Kept flows by what they may share with others: initial sequence numbers and payload.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use super::Kept;
+use super::interest::{CARRIERS_MAX, SHARED_MAX, telling};
+use crate::evidence::numbers;
+use crate::flow::{Endpoint, Flow};
+
+#[derive(Debug, Default)]
+pub(super) struct Kin {
+    by_number: HashMap<u32, BTreeSet<Flow>>,
+    numbers: HashMap<Flow, HashSet<u32>>,
+    by_payload: HashMap<u64, BTreeSet<Flow>>,
+    payloads: HashMap<Flow, HashSet<u64>>,
+}
+
+impl Kin {
+    pub(super) fn of(kept: &[Kept]) -> Self {
+        let mut kin = Self::default();
+        for (flow, segments) in kept.iter().flat_map(|at| &at.segments) {
+            for (_, digest) in segments {
+                for number in numbers(digest) {
+                    kin.by_number.entry(number).or_default().insert(*flow);
+                    kin.numbers.entry(*flow).or_default().insert(number);
+                }
+                if let Some(hash) = telling(digest) {
+                    kin.by_payload.entry(hash).or_default().insert(*flow);
+                    kin.payloads.entry(*flow).or_default().insert(hash);
+                }
+            }
+        }
+        kin
+    }
+
+    /// A flow and what shares a number with it, or with what does; then what carries the same payload.
+    pub(super) fn around(&self, flow: Flow) -> HashSet<Flow> {
+        let mut found = HashSet::from([flow]);
+        let mut new = vec![flow];
+        while let Some(next) = new.pop() {
+            for number in self.numbers.get(&next).into_iter().flatten() {
+                let related = related(&self.by_number[number], next);
+                new.extend(related.into_iter().filter(|other| found.insert(*other)));
+            }
+        }
+        let carriers: HashSet<Flow> = found
+            .iter()
+            .flat_map(|flow| self.payloads.get(flow).into_iter().flatten())
+            .map(|hash| &self.by_payload[hash])
+            .filter(|same| same.len() <= CARRIERS_MAX)
+            .flatten()
+            .copied()
+            .collect();
+        found.extend(carriers);
+        found
+    }
+}
+
+/// Of flows that share a number those that may be the same; of a scan's only what shares the end that the
+/// scan does not.
+fn related(same: &BTreeSet<Flow>, flow: Flow) -> Vec<Flow> {
+    if same.len() <= SHARED_MAX {
+        return same.iter().copied().collect();
+    }
+    let sharing = |end: Endpoint| {
+        same.iter()
+            .copied()
+            .filter(move |other| other.low() == end || other.high() == end)
+    };
+    [flow.low(), flow.high()]
+        .into_iter()
+        .filter(|end| sharing(*end).count() <= SHARED_MAX)
+        .flat_map(sharing)
+        .collect()
+}

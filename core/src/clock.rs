@@ -1,0 +1,367 @@
+//! Clocks of vantages against each other, told by packets that both recorded.
+//!
+//! A packet is never recorded earlier further on: each one that goes from `a` to `b` bounds the offset of
+//! b's clock from above, each that comes back from below. Offsets are found anew all along the recording, so
+//! that clocks may drift and may be set while it lasts.
+
+use crate::report::Side;
+use crate::time::{MILLISECOND, SECOND};
+
+/// One packet at two vantages `a` and `b`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Sample {
+    pub(crate) sender: Side,
+    pub(crate) reset: bool,
+    /// Its place in the order of capture, at `a` and at `b`.
+    pub(crate) orders: [i64; 2],
+    /// Nanoseconds since the Unix epoch by the clocks of `a` and `b`.
+    pub(crate) times: [i64; 2],
+}
+
+impl Sample {
+    pub(crate) fn turned(self) -> Self {
+        let ([a, b], [then, later]) = (self.orders, self.times);
+        Self {
+            orders: [b, a],
+            times: [later, then],
+            ..self
+        }
+    }
+
+    /// Time at `b` minus time at `a`: delay plus clock offset.
+    pub(crate) fn later(&self) -> i64 {
+        self.times[1].saturating_sub(self.times[0])
+    }
+}
+
+/// A moment at which the offset is known.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Knot {
+    order: i64,
+    own: i64,
+    reference: i64,
+    /// Own clock minus reference clock.
+    offset: i64,
+    error: i64,
+}
+
+/// A vantage's clock against the path's reference clock.
+#[derive(Debug, Clone, Default)]
+pub(crate) enum Clock {
+    /// No packet tells.
+    #[default]
+    Unknown,
+    /// It is the reference.
+    Reference,
+    /// In the order of capture.
+    Against(Vec<Knot>),
+}
+
+/// An offset that is known within an error, nanoseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Offset {
+    pub(crate) nanos: i64,
+    pub(crate) error: i64,
+}
+
+/// Crystals differ by less than this: 200 ppm each.
+const DRIFT_PER_MILLION: i64 = 400;
+/// A delay that one direction alone may hide.
+const ONE_WAY_ERROR: i64 = 100 * MILLISECOND;
+/// Packets of each direction that are looked at around a moment.
+const AROUND: usize = 8;
+/// More knots than this add nothing.
+const KNOTS_MAX: usize = 512;
+
+impl Clock {
+    /// A clock from the packets that it has in common with one that is known. `samples` are in order of
+    /// capture here, their `a` is the known vantage, whose clock tells the reference.
+    pub(crate) fn against(known: &Self, samples: &[Sample]) -> Self {
+        let mut ways: [Vec<Bound>; 2] = [Vec::new(), Vec::new()];
+        for sample in samples {
+            let reference = known.at(sample.orders[0], sample.times[0]);
+            let bound = Bound {
+                order: sample.orders[1],
+                own: sample.times[1],
+                reference: sample.times[0].saturating_sub(reference.nanos),
+                error: reference.error,
+            };
+            ways[sample.sender as usize].push(bound);
+        }
+        for way in &mut ways {
+            way.sort_unstable_by_key(|bound| (bound.order, bound.own));
+        }
+        let mut all: Vec<Bound> = ways.iter().flatten().copied().collect();
+        all.sort_unstable_by_key(|bound| (bound.order, bound.own));
+        let step = all.len().div_ceil(KNOTS_MAX).max(1);
+        let knots: Vec<Knot> = all
+            .iter()
+            .step_by(step)
+            .map(|bound| {
+                let offset = estimate(&ways, bound);
+                Knot {
+                    order: bound.order,
+                    own: bound.own,
+                    reference: bound.own.saturating_sub(offset.nanos),
+                    offset: offset.nanos,
+                    error: offset.error,
+                }
+            })
+            .collect();
+        if knots.is_empty() {
+            Self::Unknown
+        } else {
+            Self::Against(knots)
+        }
+    }
+
+    pub(crate) fn is_known(&self) -> bool {
+        !matches!(self, Self::Unknown)
+    }
+
+    fn knots(&self) -> &[Knot] {
+        match self {
+            Self::Against(knots) => knots,
+            Self::Unknown | Self::Reference => &[],
+        }
+    }
+
+    /// The offset for a segment recorded here, by its place in the order of capture and its time.
+    pub(crate) fn at(&self, order: i64, own: i64) -> Offset {
+        let place = self
+            .knots()
+            .partition_point(|knot| (knot.order, knot.own) <= (order, own));
+        self.between(place, own, |knot| knot.own)
+    }
+
+    /// The offset at a moment of the reference clock.
+    pub(crate) fn at_reference(&self, at: i64) -> Offset {
+        let place = self.knots().partition_point(|knot| knot.reference <= at);
+        self.between(place, at, |knot| knot.reference)
+    }
+
+    /// The offset between the knots before and at `place`.
+    fn between(&self, place: usize, time: i64, of: impl Fn(&Knot) -> i64) -> Offset {
+        let knots = self.knots();
+        let before = place.checked_sub(1).and_then(|place| knots.get(place));
+        let after = knots.get(place);
+        let (near, far) = match (before, after) {
+            (Some(one), Some(other)) => {
+                let nearer = away(of(one), time) <= away(of(other), time);
+                if nearer { (one, Some(other)) } else { (other, Some(one)) }
+            }
+            (Some(one), None) | (None, Some(one)) => (one, None),
+            (None, None) => return Offset { nanos: 0, error: 0 },
+        };
+        let gap = away(of(near), time);
+        let drift = gap / 1_000_000 * DRIFT_PER_MILLION;
+        let nanos = far.map_or(near.offset, |far| {
+            interpolated(near, far, gap, away(of(near), of(far)))
+        });
+        Offset {
+            nanos,
+            error: near.error.saturating_add(drift),
+        }
+    }
+}
+
+fn away(one: i64, other: i64) -> i64 {
+    one.saturating_sub(other).saturating_abs()
+}
+
+/// Between two knots the offset goes over from one to the other, unless the clock was set.
+fn interpolated(near: &Knot, far: &Knot, gap: i64, whole: i64) -> i64 {
+    let change = far.offset.saturating_sub(near.offset);
+    let by_drift = (whole / 1_000_000 * DRIFT_PER_MILLION)
+        .saturating_add(near.error)
+        .saturating_add(far.error);
+    if whole <= 0 || change.saturating_abs() > by_drift {
+        return near.offset;
+    }
+    let share = (i128::from(change) * i128::from(gap) / i128::from(whole)) as i64;
+    near.offset.saturating_add(share)
+}
+
+/// What one packet says of the offset.
+#[derive(Debug, Clone, Copy)]
+struct Bound {
+    order: i64,
+    own: i64,
+    reference: i64,
+    error: i64,
+}
+
+impl Bound {
+    fn later(&self) -> i64 {
+        self.own.saturating_sub(self.reference)
+    }
+}
+
+/// The offset around a packet, by those of both directions nearest to it.
+fn estimate(ways: &[Vec<Bound>; 2], around: &Bound) -> Offset {
+    let error = around.error;
+    let mut count = AROUND;
+    loop {
+        let [there, back] = [0, 1].map(|way| nearest(&ways[way], around, count));
+        let offset = match (there.is_empty(), back.is_empty()) {
+            (false, false) => two_way(there, back),
+            (false, true) => Ok(one_way(there)),
+            _ => Ok(one_way(back)),
+        };
+        match offset {
+            Ok(offset) => return offset.plus(error),
+            // The clock was set among them: only the nearest can be on one side of that.
+            Err(_) if count > 1 => count /= 2,
+            Err(offset) => return offset.plus(error),
+        }
+    }
+}
+
+impl Offset {
+    fn plus(self, error: i64) -> Self {
+        Self {
+            error: self.error.saturating_add(error),
+            ..self
+        }
+    }
+}
+
+/// The `count` bounds nearest to a packet in the order of capture.
+fn nearest<'a>(bounds: &'a [Bound], around: &Bound, count: usize) -> &'a [Bound] {
+    let place = bounds.partition_point(|bound| (bound.order, bound.own) < (around.order, around.own));
+    let key = |index: usize| {
+        let bound = &bounds[index];
+        (away(bound.own, around.own), (bound.order - around.order).abs())
+    };
+    let (mut from, mut until) = (place, place);
+    while until - from < count && (from > 0 || until < bounds.len()) {
+        let before = from > 0 && (until == bounds.len() || key(from - 1) <= key(until));
+        if before {
+            from -= 1;
+        } else {
+            until += 1;
+        }
+    }
+    &bounds[from..until]
+}
+
+/// What noise of time stamps may make two bounds cross.
+const NOISE: i64 = MILLISECOND / 2;
+
+/// Between the bounds of both directions. An error where they contradict each other by more than noise and
+/// drift: then the clock was set among these packets.
+fn two_way(there: &[Bound], back: &[Bound]) -> Result<Offset, Offset> {
+    let middle = |bounds: &[Bound]| {
+        let mut later: Vec<i64> = bounds.iter().map(Bound::later).collect();
+        later.sort_unstable();
+        later[later.len() / 2]
+    };
+    // Which of them is the way towards this vantage shows by itself.
+    let (up, down) = if middle(there) >= middle(back) {
+        (there, back)
+    } else {
+        (back, there)
+    };
+    let upper = up.iter().map(Bound::later).min().unwrap_or(0);
+    let lower = down.iter().map(Bound::later).max().unwrap_or(0);
+    let times = || there.iter().chain(back).map(|bound| bound.own);
+    let span = times().max().unwrap_or(0).saturating_sub(times().min().unwrap_or(0));
+    let slack = NOISE + (span / 1_000_000).saturating_mul(DRIFT_PER_MILLION);
+    let offset = Offset {
+        nanos: i64::midpoint(upper, lower),
+        error: upper.saturating_sub(lower).saturating_abs() / 2,
+    };
+    if lower.saturating_sub(upper) > slack {
+        Err(offset)
+    } else {
+        Ok(offset)
+    }
+}
+
+fn one_way(bounds: &[Bound]) -> Offset {
+    let mut later: Vec<i64> = bounds.iter().map(Bound::later).collect();
+    later.sort_unstable();
+    let nanos = later.get(later.len() / 2).copied().unwrap_or(0);
+    let spread = later.first().zip(later.last()).map_or(0, |(low, high)| away(*low, *high));
+    Offset {
+        nanos,
+        error: ONE_WAY_ERROR.saturating_add(spread.min(10 * SECOND)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A packet each 10 ms, back and forth, 2 ms on the way; the clock shows what `clock` makes of the time.
+    fn samples(count: i64, clock: impl Fn(i64) -> i64) -> Vec<Sample> {
+        (0..count)
+            .map(|number| {
+                let at = number * 10 * MILLISECOND + SECOND;
+                let there = number % 2 == 0;
+                let delay = 2 * MILLISECOND;
+                let (here, other) = if there { (at, at + delay) } else { (at + delay, at) };
+                Sample {
+                    sender: if there { Side::Client } else { Side::Server },
+                    reset: false,
+                    orders: [number, number],
+                    times: [here, clock(other)],
+                }
+            })
+            .collect()
+    }
+
+    fn error_of(count: i64, clock: impl Fn(i64) -> i64 + Copy) -> i64 {
+        let samples = samples(count, clock);
+        let found = Clock::against(&Clock::Reference, &samples);
+        samples
+            .iter()
+            .map(|sample| {
+                let truth = if sample.sender == Side::Client {
+                    sample.times[0] + 2 * MILLISECOND
+                } else {
+                    sample.times[0] - 2 * MILLISECOND
+                };
+                let offset = found.at(sample.orders[1], sample.times[1]);
+                away(sample.times[1] - offset.nanos, truth)
+            })
+            .max()
+            .unwrap()
+    }
+
+    #[test]
+    fn a_constant_offset_is_found() {
+        assert!(error_of(40, |at| at + 5 * SECOND) < MILLISECOND / 10);
+        assert!(error_of(40, |at| at - 5 * SECOND) < MILLISECOND / 10);
+    }
+
+    #[test]
+    fn a_drifting_clock_is_followed() {
+        assert!(error_of(4000, |at| at + at / 5000) < MILLISECOND);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_is_known_on_both_sides() {
+        for step in [3 * SECOND, -3 * SECOND] {
+            let clock = move |at| if at < 2 * SECOND { at } else { at + step };
+            let samples = samples(400, clock);
+            let found = Clock::against(&Clock::Reference, &samples);
+            let off = samples.iter().filter(|sample| {
+                let offset = found.at(sample.orders[1], sample.times[1]);
+                away(sample.times[1] - offset.nanos, sample.times[0]) > 3 * MILLISECOND
+            });
+            assert!(off.count() <= 2, "{step}");
+        }
+    }
+
+    #[test]
+    fn the_error_bounds_what_is_told() {
+        let samples = samples(40, |at| at + SECOND);
+        let found = Clock::against(&Clock::Reference, &samples);
+        let offset = found.at_reference(SECOND + 200 * MILLISECOND);
+        assert!(away(offset.nanos, SECOND) <= offset.error, "{offset:?}");
+        assert!(offset.error <= 3 * MILLISECOND, "{offset:?}");
+        let later = found.at_reference(100 * SECOND);
+        assert!(later.error >= 30 * MILLISECOND, "{later:?}");
+    }
+}
