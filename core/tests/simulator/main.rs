@@ -106,14 +106,19 @@ fn with_all_troubles_of_the_field_confidence_is_worth_what_it_says() {
 }
 
 #[test]
-fn where_every_vantage_is_sound_origin_and_place_are_exact() {
+fn where_every_vantage_is_sound_origin_and_place_are_right() {
     let tally = simulate(4000, Population::Sound);
     println!("{}", tally.tables());
     let verdicts = tally.verdicts + tally.unjudged;
     assert!(
-        tally.exact * 1000 >= verdicts * 999,
-        "{} of {verdicts} exact",
-        tally.exact
+        tally.once_right * 1000 >= verdicts * 999,
+        "{} of {verdicts} right",
+        tally.once_right
+    );
+    assert!(
+        tally.sure_accusations.is_empty(),
+        "{:?}",
+        tally.sure_accusations
     );
 }
 

@@ -85,7 +85,7 @@ impl Tally {
             ),
             (
                 "one reset under two names",
-                self.count(Grade::Duplicate),
+                self.duplicates,
                 Some(self.resets),
             ),
             (
@@ -195,7 +195,7 @@ pub fn wrong(run: &Run, exact: bool) -> String {
         let fine = if exact {
             scored.exact
         } else {
-            matches!(scored.grade, Grade::Right | Grade::Open)
+            matches!(scored.grade, Grade::Right | Grade::Open) && !scored.duplicate
         };
         if fine {
             continue;
