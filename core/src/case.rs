@@ -375,9 +375,14 @@ fn silence<'a>(
         return Sight::Blind(Blindness::Lossy(passed.total()));
     }
     let losses = Losses::of(scene.evidence.vantages[vantage].selection);
+    let missed = passed.miss_rate(losses, passing.seen.at).max(drop_rate);
+    let elsewhere = match on_path {
+        OnPath::SawHosts => passed.goes_elsewhere(),
+        OnPath::SawConnection | OnPath::Host | OnPath::Configured => 0.0,
+    };
     Sight::Absent(Attestation {
         on_path,
-        miss_rate: passed.miss_rate(losses, passing.seen.at).max(drop_rate),
+        miss_rate: 1.0 - (1.0 - missed) * (1.0 - elsewhere),
     })
 }
 

@@ -24,6 +24,8 @@ pub(crate) struct Passed {
     total: Total,
     /// When what was not recorded passed, on the corrected clock.
     missed_at: Vec<i64>,
+    /// Other connections between the two hosts: recorded here too, and not.
+    neighbours: Total,
 }
 
 /// Whether a capture says itself what it lost.
@@ -43,19 +45,20 @@ impl Losses {
     /// miss up to a fifth.
     const fn expected(self) -> [(f64, f64); 5] {
         match self {
+            // Counters know nothing of what a mirror port lost before.
             Self::Counted => [
-                (0.0002, 0.97),
-                (0.01, 0.01),
-                (0.05, 0.01),
-                (0.1, 0.005),
-                (0.2, 0.005),
+                (0.0002, 0.9),
+                (0.02, 0.04),
+                (0.06, 0.02),
+                (0.12, 0.02),
+                (0.2, 0.02),
             ],
             Self::Uncounted => [
-                (0.0005, 0.6),
-                (0.02, 0.1),
-                (0.06, 0.1),
-                (0.12, 0.1),
-                (0.18, 0.1),
+                (0.0005, 0.68),
+                (0.02, 0.08),
+                (0.06, 0.08),
+                (0.12, 0.08),
+                (0.18, 0.08),
             ],
         }
     }
@@ -108,6 +111,18 @@ impl Passed {
         } else {
             rate
         }
+    }
+
+    /// Probability that a connection between the two hosts goes another way than past this vantage, of which
+    /// nothing but others like it were recorded here: routers may share flows out (ECMP, RFC 2992).
+    pub(crate) fn goes_elsewhere(&self) -> f64 {
+        const SHARED_OUT: f64 = 0.1;
+        let Total { recorded, missed } = self.neighbours;
+        if missed > 0 {
+            return (f64::from(missed) + 0.5) / (f64::from(missed) + f64::from(recorded) + 1.0);
+        }
+        let by_chance = SHARED_OUT * 0.5_f64.powi(recorded.min(MOST) as i32);
+        0.5 * by_chance / (1.0 - SHARED_OUT + by_chance)
     }
 
     /// More missed than a sound capture explains: above one in fifty.
@@ -178,7 +193,39 @@ pub(crate) fn count(scene: &Scene<'_>) -> Vec<Passed> {
         }
         count_neighbours(scene, &travel, sender, &mut passed);
     }
+    count_ways(scene, &mut passed);
     passed
+}
+
+/// Counts for every vantage the other connections between the two hosts that were answered, and so went all
+/// the way, by whether it recorded any of them.
+fn count_ways(scene: &Scene<'_>, passed: &mut [Passed]) {
+    let mut answers: HashMap<Flow, (usize, &Digest)> = HashMap::new();
+    let mut recorded: Vec<HashSet<Flow>> = Vec::with_capacity(passed.len());
+    for vantage in 0..passed.len() {
+        let mut here = HashSet::new();
+        for (digest, _) in scene.ends.neighbours(scene.evidence, vantage) {
+            let flow = digest.tuple.flow();
+            here.insert(flow);
+            if digest.is_syn_ack() {
+                answers.entry(flow).or_insert((vantage, digest));
+            }
+        }
+        recorded.push(here);
+    }
+    for &vantage in &scene.path.order {
+        for (flow, (answered_at, answer)) in &answers {
+            let at = scene.moment(*answered_at, answer);
+            if recorded[vantage].contains(flow) {
+                passed[vantage].neighbours.recorded += 1;
+            } else if scene.ends.at(vantage) == scene.ends.at(*answered_at)
+                && would_hold(scene, vantage, *answered_at, answer)
+                && watched(scene, vantage, *answered_at, at)
+            {
+                passed[vantage].neighbours.missed += 1;
+            }
+        }
+    }
 }
 
 fn count_way(

@@ -182,7 +182,9 @@ fn same_name<'a>(
             {
                 continue;
             }
-            if let Some((tie, a, b)) = best(strands, ours, theirs, view) {
+            if let Some((tie, a, b)) =
+                best(strands, ours, theirs, view).or_else(|| shared_packet(ours, theirs, view))
+            {
                 found.push((tie, a, b));
             }
         }
@@ -196,6 +198,26 @@ fn same_name<'a>(
             union.join(a, b, tie.turn, by);
         }
     }
+}
+
+/// A packet that strands of one flow have in common makes them one connection, however odd its numbers.
+fn shared_packet<'a>(
+    ours: &[usize],
+    theirs: &[usize],
+    view: &impl Fn(usize) -> View<'a>,
+) -> Option<(Tie, usize, usize)> {
+    ours.iter().find_map(|&a| {
+        let own = view(a).packets();
+        let b = *theirs
+            .iter()
+            .find(|&&b| !own.is_disjoint(&view(b).packets()))?;
+        let tie = Tie {
+            turn: Turn::NONE,
+            bits: CERTAIN,
+            by: TiedBy::Payload,
+        };
+        Some((tie, a, b))
+    })
 }
 
 /// A flow of which every vantage recorded one opening, where nothing else of it tells: it is the same one, with

@@ -1,7 +1,7 @@
 //! What ties two strands together: that they are one connection, maybe under other addresses and with
 //! other sequence numbers.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::strand::Strand;
 use crate::digest::{Digest, TcpFlags};
@@ -90,6 +90,23 @@ impl<'a> View<'a> {
     fn digests(self) -> impl Iterator<Item = &'a Digest> {
         let Self { strand, segments } = self;
         strand.segments.iter().map(move |index| &segments[*index])
+    }
+
+    /// What tells its packets apart, as far as nothing on the way changes it.
+    pub(super) fn packets(self) -> HashSet<(u32, u32, u16, u32, u16, Option<u16>)> {
+        self.digests()
+            .filter(|digest| digest.seq.0 != 0)
+            .map(|digest| {
+                (
+                    digest.seq.0,
+                    digest.ack.0,
+                    digest.flags.0,
+                    digest.payload_len,
+                    digest.window,
+                    digest.ip.id,
+                )
+            })
+            .collect()
     }
 
     fn syn(self) -> Option<&'a Digest> {
@@ -242,6 +259,7 @@ struct Content {
     kind: u16,
     /// Only where nothing better tells segments apart.
     window: Option<u16>,
+    ip_id: Option<u16>,
 }
 
 /// Shorter payloads (probes, single keys) are too alike.
@@ -249,9 +267,6 @@ const PAYLOAD_TELLS: u32 = 8;
 
 impl Content {
     fn of(digest: &Digest) -> Option<Self> {
-        if digest.is_rst() {
-            return None;
-        }
         let payload = digest
             .payload_hash
             .filter(|_| digest.payload_len >= PAYLOAD_TELLS);
@@ -259,13 +274,15 @@ impl Content {
             .options
             .timestamps
             .map(|stamps| (stamps.value, stamps.echo));
-        let kind = digest.flags.0 & (TcpFlags::SYN.0 | TcpFlags::FIN.0);
-        let window = payload.is_none().then_some(digest.window);
-        (payload.is_some() || stamps.is_some()).then_some(Self {
+        let plain = payload.is_none() && stamps.is_none();
+        let ip_id = digest.ip.id.filter(|id| plain && *id != 0);
+        let kinds = TcpFlags::SYN.0 | TcpFlags::FIN.0 | TcpFlags::RST.0;
+        (!plain || ip_id.is_some()).then_some(Self {
             payload,
             stamps,
-            kind,
-            window,
+            kind: digest.flags.0 & kinds,
+            window: payload.is_none().then_some(digest.window),
+            ip_id,
         })
     }
 }
