@@ -25,6 +25,10 @@ const FORGED_BEFORE_LOOKING: f64 = 0.5;
 /// A middlebox is accused from this probability on: rather miss one than accuse wrongly.
 const ACCUSE_FROM: f64 = 0.75;
 
+/// However much a RST looks like its claimed sender's own, it weighs no more than this against a vantage that
+/// would have seen it: log odds.
+const AGAINST_SIGHT: f64 = 1.8;
+
 /// Nothing is surer than this: the model of the network itself may be wrong.
 const SUREST: f64 = 0.999;
 
@@ -71,7 +75,8 @@ fn forged_by_absence(scene: &Scene<'_>, case: &Case<'_>, nearest: usize) -> Posi
     }
     let leaning = fingerprint::lean(scene, case);
     evidence.extend(leaning.evidence);
-    let odds = FORGED_BEFORE_LOOKING / all_wrong * leaning.log_odds.min(0.0).exp();
+    let odds =
+        FORGED_BEFORE_LOOKING / all_wrong * leaning.log_odds.clamp(-AGAINST_SIGHT, 0.0).exp();
     let probability = odds / (1.0 + odds);
     if probability < ACCUSE_FROM {
         return Position {
@@ -181,9 +186,9 @@ fn by_fingerprint(scene: &Scene<'_>, case: &Case<'_>) -> Position {
     });
     let (origin, between, confidence) = if probability >= 0.8 {
         let between = (sender_host, case.first);
-        (Origin::Middlebox, Some(between), probability.min(0.95))
+        (Origin::Middlebox, Some(between), probability.min(0.97))
     } else if probability <= 0.2 && !hidden {
-        (Origin::Endpoint, None, (1.0 - probability).min(0.93))
+        (Origin::Endpoint, None, (1.0 - probability).min(0.96))
     } else {
         (
             Origin::Undetermined,
