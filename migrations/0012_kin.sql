@@ -10,6 +10,9 @@ CREATE INDEX digest_answers ON digest (ack) WHERE (flags & 22) = 18;
 -- Serves: sql/carriers.sql, flows that carry a payload around a time.
 CREATE INDEX digest_payloads ON digest (payload_hash, time_ns) WHERE payload_hash IS NOT NULL AND payload_len >= 16;
 
+-- Serves: sql/nearby_resets.sql, RSTs of any flow at one vantage around a moment.
+CREATE INDEX digest_resets_by_time ON digest (vantage_id, time_ns) WHERE (flags & 4) <> 0;
+
 -- What flows with resets have to do with other flows: evidence of those is evidence of these.
 CREATE TABLE reset_kin (
     flow bigint NOT NULL,

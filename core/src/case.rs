@@ -1,6 +1,8 @@
 //! The case of one reset: its sightings, and for every other vantage on the way whether its silence
 //! counts.
 
+mod copies;
+
 use std::collections::HashMap;
 
 use uuid::Uuid;
@@ -26,6 +28,8 @@ pub(crate) struct Case<'a> {
     pub(crate) life: usize,
     /// Equal packets at the vantage that saw most of them.
     pub(crate) count: u32,
+    /// Its claimed sender sent others that equal it, so that this may be one of them which was missed.
+    pub(crate) among_equals: bool,
     /// Every vantage of the path, from the claimed sender on.
     pub(crate) views: Vec<View<'a>>,
     /// Index into `views` of the first sighting.
@@ -132,6 +136,8 @@ struct Group<'a> {
     sender: Side,
     life: usize,
     sightings: Vec<(usize, Seen<'a>)>,
+    /// Its claimed sender sent equal ones.
+    among_equals: bool,
 }
 
 fn groups<'a>(scene: &Scene<'a>) -> Vec<Group<'a>> {
@@ -146,6 +152,7 @@ fn groups<'a>(scene: &Scene<'a>) -> Vec<Group<'a>> {
                     sender: seen.sender,
                     life: seen.life,
                     sightings: Vec::new(),
+                    among_equals: false,
                 });
                 groups.len() - 1
             });
@@ -162,6 +169,7 @@ fn groups<'a>(scene: &Scene<'a>) -> Vec<Group<'a>> {
     groups
         .into_iter()
         .flat_map(|group| by_origin(scene, group))
+        .flat_map(|group| copies::by_place(scene, group))
         .collect()
 }
 
@@ -196,6 +204,7 @@ fn by_origin<'a>(scene: &Scene<'a>, group: Group<'a>) -> Vec<Group<'a>> {
                     sender: group.sender,
                     life: group.life,
                     sightings: vec![sighting],
+                    among_equals: false,
                 },
             )),
         }
@@ -268,6 +277,7 @@ fn build<'a>(scene: &Scene<'a>, passed: &[Passed], group: &Group<'a>) -> Option<
         sender: group.sender,
         life: group.life,
         count,
+        among_equals: group.among_equals,
         views,
         first,
     })
