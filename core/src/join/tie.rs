@@ -56,6 +56,18 @@ pub(super) struct Tie {
     pub(super) by: TiedBy,
 }
 
+impl Tie {
+    /// Whether no two connections can be so alike: then both names are one connection's, even at one vantage.
+    pub(super) fn is_one(&self) -> bool {
+        match self.by {
+            TiedBy::BothInitialNumbers => true,
+            // The SYN itself, by its number, timestamp, IP ID and one end.
+            TiedBy::Handshake => self.bits >= 84,
+            TiedBy::Payload => self.bits >= CERTAIN,
+        }
+    }
+}
+
 /// What told that two strands are one connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum TiedBy {

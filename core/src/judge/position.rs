@@ -193,9 +193,9 @@ fn by_fingerprint(scene: &Scene<'_>, case: &Case<'_>) -> Position {
     });
     let (origin, between, confidence) = if probability >= 0.8 {
         let between = (sender_host, case.first);
-        (Origin::Middlebox, Some(between), probability.min(0.97))
+        (Origin::Middlebox, Some(between), probability.min(0.95))
     } else if probability <= 0.2 && !hidden {
-        (Origin::Endpoint, None, (1.0 - probability).min(0.96))
+        (Origin::Endpoint, None, (1.0 - probability).min(0.93))
     } else {
         (
             Origin::Undetermined,

@@ -107,6 +107,12 @@ fn of_two_connections_that_could_be_meant_none_is_taken() {
     twin.digests.retain(Digest::is_syn);
     translate(&mut records[2], 20_001);
     translate(&mut twin, 20_002);
+    change(&mut twin, |digest| {
+        digest.ip.id = Some(7);
+        digest.options.timestamps = None;
+    });
+    change(&mut records[2], |digest| digest.options.timestamps = None);
+    change(&mut records[2], |digest| digest.ip.id = Some(8));
     records[2].digests.extend(twin.digests);
     let reports = judge(&records);
     assert_eq!(reports.len(), 1, "{reports:?}");
@@ -205,7 +211,8 @@ fn a_clock_that_is_set_in_mid_capture_changes_no_verdict() {
         assert_eq!(
             reports[0].between,
             Some([Some("outside".to_owned()), Some("inside".to_owned())]),
-            "{step}"
+            "{step}: {:?}",
+            reports[0].absent_at
         );
     }
 }
