@@ -145,8 +145,12 @@ fn groups<'a>(scene: &Scene<'a>) -> Vec<Group<'a>> {
     let mut index = HashMap::new();
     for (vantage, segments) in scene.seen.iter().enumerate() {
         for seen in segments.iter().filter(|seen| seen.digest.is_rst()) {
-            let identity = identity(seen.digest, None);
-            let place = *index.entry((identity, seen.life)).or_insert_with(|| {
+            // A box may rewrite a number, or leave it alone before its stream has begun.
+            let told = (identity(seen.digest, None), None, seen.life);
+            let name = Some(seen.carried.tuple.flow());
+            let carried = (identity(seen.carried, None), name, seen.life);
+            let known = index.get(&told).or(index.get(&carried)).copied();
+            let place = known.unwrap_or_else(|| {
                 groups.push(Group {
                     origin: 0,
                     sender: seen.sender,
@@ -156,6 +160,8 @@ fn groups<'a>(scene: &Scene<'a>) -> Vec<Group<'a>> {
                 });
                 groups.len() - 1
             });
+            index.insert(told, place);
+            index.insert(carried, place);
             let sightings = &mut groups[place].sightings;
             let doubled =
                 sightings.iter().rev().take(4).any(|(other, known)| {

@@ -351,7 +351,10 @@ fn count_neighbours(scene: &Scene<'_>, travel: &[usize], sender: Side, passed: &
     for (place, &vantage) in travel.iter().enumerate() {
         let here = &records[place];
         let mut counted = HashSet::new();
-        for (&further, record) in travel.iter().zip(&records).skip(place + 1) {
+        let comparable = travel.iter().zip(&records).skip(place + 1);
+        for (&further, record) in
+            comparable.filter(|(further, _)| !is_renumbered(scene, vantage, **further))
+        {
             for digest in &record.all {
                 let at = scene.moment(further, digest);
                 let comparable = here.can_tell(digest)
@@ -364,6 +367,19 @@ fn count_neighbours(scene: &Scene<'_>, travel: &[usize], sender: Side, passed: &
             }
         }
     }
+}
+
+/// Whether the connection's numbers change between two vantages: those of its neighbours do too, by others.
+fn is_renumbered(scene: &Scene<'_>, one: usize, other: usize) -> bool {
+    let shift = |life: usize, vantage: usize| {
+        let names = &scene.joined_life(life).names;
+        let name = names.iter().find(|name| name.vantage == vantage)?;
+        Some(name.shift)
+    };
+    (0..scene.lives()).any(|life| {
+        let both = shift(life, one).zip(shift(life, other));
+        both.is_some_and(|(one, other)| one != other)
+    })
 }
 
 /// Whether a neighbouring flow's segment that passed a vantage at a moment of the corrected clock is among
