@@ -73,9 +73,9 @@ impl Losses {
 }
 
 /// Captures lose packets in bursts: one that is missing this near to a moment puts it in doubt.
-const BURST: i64 = 20 * MILLISECOND;
+const BURST: i64 = 60 * MILLISECOND;
 /// How likely a packet near to a missed one was missed too.
-const MISSED_TOO: f64 = 0.4;
+const MISSED_TOO: f64 = 0.5;
 
 impl Passed {
     pub(crate) fn total(&self) -> Total {
