@@ -111,9 +111,9 @@ fn nearest(
             .saturating_abs()
     };
     let free = copies.iter().enumerate().filter(|(_, copy)| {
-        let taken =
+        let excluded =
             |(other, seen): &(usize, Seen<'_>)| *other == place || ids_differ(seen, sighting);
-        !copy.sightings.iter().any(taken)
+        !copy.sightings.iter().any(excluded)
     });
     let (best, copy) = free.min_by_key(|(_, copy)| off(copy))?;
     let slack = (here.jitter.saturating_add(there.jitter))
