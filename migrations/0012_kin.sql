@@ -7,6 +7,9 @@ CREATE INDEX digest_numbers ON digest (seq) WHERE (flags & 6) = 2;
 -- Serves: sql/kin.sql, flows whose SYN+ACK acknowledges a number.
 CREATE INDEX digest_answers ON digest (ack) WHERE (flags & 22) = 18;
 
+-- Serves: sql/kin.sql, flows with a RST of a number.
+CREATE INDEX digest_reset_numbers ON digest (seq) WHERE (flags & 4) <> 0 AND seq <> 0;
+
 -- Serves: sql/carriers.sql, flows that carry a payload around a time.
 CREATE INDEX digest_payloads ON digest (payload_hash, time_ns) WHERE payload_hash IS NOT NULL AND payload_len >= 16;
 

@@ -151,9 +151,11 @@ impl Nearby {
     }
 }
 
-/// The initial sequence numbers that a segment tells.
+/// The numbers of a segment by which its connection may be known under another name: initial sequence numbers,
+/// and those of resets.
 pub fn numbers(digest: &Digest) -> impl Iterator<Item = u32> {
-    let own = (digest.is_syn() || digest.is_syn_ack()).then_some(digest.seq.0);
+    let reset = digest.is_rst() && digest.seq.0 != 0;
+    let own = (reset || digest.is_syn() || digest.is_syn_ack()).then_some(digest.seq.0);
     let answered = digest.is_syn_ack().then(|| digest.ack.0.wrapping_sub(1));
     own.into_iter().chain(answered)
 }

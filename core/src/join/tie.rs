@@ -64,6 +64,7 @@ impl Tie {
             // The SYN itself, by its number, timestamp, IP ID and one end.
             TiedBy::Handshake => self.bits >= 84,
             TiedBy::Payload => self.bits >= CERTAIN,
+            TiedBy::Resets => false,
         }
     }
 }
@@ -77,6 +78,8 @@ pub(crate) enum TiedBy {
     Handshake,
     /// Payload, and timestamps, seen in mid-stream.
     Payload,
+    /// Only the resets themselves.
+    Resets,
 }
 
 /// Less than this may be chance.
@@ -137,8 +140,42 @@ pub(super) fn tie(a: View<'_>, b: View<'_>) -> Option<Tie> {
     let same_name = a.strand.flow == b.strand.flow;
     match (a.strand.initial(), b.strand.initial()) {
         (Some(ours), Some(theirs)) => by_handshake(a, b, ours, theirs),
-        _ => by_packets(a, b, same_name),
+        _ => by_packets(a, b, same_name).or_else(|| by_resets(a, b)),
     }
+}
+
+/// Resets that are all that passed of a connection, or nearly: by their numbers and an end left alone.
+fn by_resets(a: View<'_>, b: View<'_>) -> Option<Tie> {
+    let told = |digest: &&Digest| digest.is_rst() && digest.seq.0 != 0;
+    let numbers = |digest: &Digest| (digest.seq, digest.acked(), digest.flags, digest.window);
+    let ours: HashMap<_, &Digest> = a
+        .digests()
+        .filter(told)
+        .map(|digest| (numbers(digest), digest))
+        .collect();
+    let shared: HashMap<_, (&Digest, &Digest)> = b
+        .digests()
+        .filter(told)
+        .filter_map(|theirs| {
+            let one = *ours.get(&numbers(theirs))?;
+            Some((theirs.seq, (one, theirs)))
+        })
+        .collect();
+    let (one, other) = shared.values().next()?;
+    let end = |one: Endpoint, other: Endpoint| {
+        8 * u32::from(one.addr == other.addr) + 8 * u32::from(one == other)
+    };
+    let (ours, theirs) = (one.tuple, other.tuple);
+    let kept = end(ours.src, theirs.src) + end(ours.dst, theirs.dst);
+    let bits = 32 + 16 * (shared.len().min(3) as u32 - 1) + kept;
+    (bits >= ENOUGH).then_some(Tie {
+        turn: Turn {
+            flip: ours.way() != theirs.way(),
+            shift: [0, 0],
+        },
+        bits,
+        by: TiedBy::Resets,
+    })
 }
 
 /// What an initial number of one side tells when it is known at both.

@@ -97,6 +97,9 @@ const fn linked_by(by: TiedBy) -> &'static str {
         TiedBy::Handshake => {
             "the names are one connection: its opening agrees in what a translator leaves alone, and no other's does"
         }
+        TiedBy::Resets => {
+            "the names are one connection, as far as its reset tells: number and one end agree, and no other's do"
+        }
         TiedBy::Payload => {
             "the names are one connection: it was met in mid-stream, and its payload and timestamps agree"
         }
