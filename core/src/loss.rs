@@ -74,6 +74,9 @@ impl Losses {
 
 /// Captures lose packets in bursts: one that is missing this near to a moment puts it in doubt.
 const BURST: i64 = 60 * MILLISECOND;
+/// A capture that says nothing of its losses, and of which fewer packets than this can be checked, may have lost
+/// as much as that.
+const ENOUGH: u32 = 4;
 /// How likely a packet near to a missed one was missed too.
 const MISSED_TOO: f64 = 0.5;
 
@@ -105,6 +108,11 @@ impl Passed {
         }
         // So much was missed that no expectation holds.
         let rate = if weight > 0.0 { weighted / weight } else { 1.0 };
+        let known = self.total.recorded.saturating_add(self.total.missed);
+        let rate = match losses {
+            Losses::Uncounted if known < ENOUGH => rate.max(1.0 / f64::from(known + 3)),
+            _ => rate,
+        };
         let near = |missed: &i64| at.saturating_sub(*missed).saturating_abs() <= BURST;
         if self.missed_at.iter().any(near) {
             rate.max(MISSED_TOO)
@@ -342,24 +350,35 @@ impl<'a> Neighbours<'a> {
     }
 }
 
-/// Segments of other flows between the two hosts, seen further on but not here.
+/// Segments of other flows between the two hosts, seen further on, or seen before and acknowledged, but not here.
 fn count_neighbours(scene: &Scene<'_>, travel: &[usize], sender: Side, passed: &mut [Passed]) {
     let records: Vec<Neighbours<'_>> = travel
         .iter()
         .map(|&vantage| Neighbours::of(scene, vantage, sender))
         .collect();
+    let acked = highest_acks(scene, travel, sender.other());
+    let was_acked = |digest: &Digest| {
+        digest.seq_len() > 0
+            && acked
+                .get(&digest.tuple)
+                .is_some_and(|ack| !ack.before(digest.seq_end()))
+    };
     for (place, &vantage) in travel.iter().enumerate() {
         let here = &records[place];
         let mut counted = HashSet::new();
-        let comparable = travel.iter().zip(&records).skip(place + 1);
-        for (&further, record) in
-            comparable.filter(|(further, _)| !is_renumbered(scene, vantage, **further))
-        {
+        for (other_place, (&other, record)) in travel.iter().zip(&records).enumerate() {
+            if other_place == place || is_renumbered(scene, vantage, other) {
+                continue;
+            }
             for digest in &record.all {
-                let at = scene.moment(further, digest);
+                let must_pass = other_place > place || was_acked(digest);
+                if !must_pass {
+                    continue;
+                }
+                let at = scene.moment(other, digest);
                 let comparable = here.can_tell(digest)
-                    && would_hold(scene, vantage, further, digest)
-                    && watched(scene, vantage, further, at)
+                    && would_hold(scene, vantage, other, digest)
+                    && watched(scene, vantage, other, at)
                     && ships(scene, vantage, digest);
                 if comparable && counted.insert((ack_key(digest), digest.seq_len())) {
                     passed[vantage].add(here.holds(digest), at);
@@ -367,6 +386,31 @@ fn count_neighbours(scene: &Scene<'_>, travel: &[usize], sender: Side, passed: &
             }
         }
     }
+}
+
+/// The highest numbers that a side acknowledged in other flows between the two hosts, by the tuple of what it
+/// acknowledged.
+fn highest_acks(scene: &Scene<'_>, travel: &[usize], receiver: Side) -> HashMap<FourTuple, TcpSeq> {
+    let mut highest: HashMap<FourTuple, TcpSeq> = HashMap::new();
+    for &vantage in travel {
+        for (digest, from) in scene.ends.neighbours(scene.evidence, vantage) {
+            let Some(ack) = digest
+                .acked()
+                .filter(|_| from == receiver && !digest.is_rst())
+            else {
+                continue;
+            };
+            highest
+                .entry(digest.tuple.reversed())
+                .and_modify(|high| {
+                    if ack.after(*high) {
+                        *high = ack;
+                    }
+                })
+                .or_insert(ack);
+        }
+    }
+    highest
 }
 
 /// Whether the connection's numbers change between two vantages: those of its neighbours do too, by others.
