@@ -9,6 +9,7 @@ use crate::coverage::Coverage;
 use crate::digest::Digest;
 use crate::flow::{Flow, Way};
 use crate::loss::{Losses, Passed};
+use crate::loss_record::{self, LossCause};
 use crate::report::Side;
 use crate::scene::{Scene, Seen};
 use crate::seq::TcpSeq;
@@ -78,6 +79,8 @@ pub(crate) enum Blindness {
     Gap,
     /// Packets dropped while the reset passed.
     Dropping(u64),
+    /// It surely lost something then, and how many, where that is known.
+    Lost(LossCause, Option<u64>),
     /// It misses packets that must have passed it.
     Lossy(Passed),
     /// It shows the other direction of this connection only.
@@ -336,10 +339,17 @@ fn silence<'a>(
     if passed.is_lossy() {
         return Sight::Blind(Blindness::Lossy(passed));
     }
-    let losses = Losses::of(scene.evidence.vantages[vantage].selection);
+    let evidence = &scene.evidence.vantages[vantage];
+    let recorded = on_path == OnPath::SawConnection;
+    let lost = match loss_record::weigh(&evidence.losses, &evidence.coverage, moment, error, recorded)
+    {
+        Ok(lost) => lost,
+        Err(loss) => return Sight::Blind(Blindness::Lost(loss.cause, loss.count)),
+    };
+    let losses = Losses::of(evidence.selection);
     Sight::Absent(Attestation {
         on_path,
-        miss_rate: passed.miss_rate(losses).max(drop_rate),
+        miss_rate: passed.miss_rate(losses).max(drop_rate).max(lost),
     })
 }
 

@@ -89,6 +89,14 @@ impl UnreadCounts {
         }
     }
 
+    /// Packets that may have been TCP segments.
+    pub fn may_be_tcp(&self) -> u64 {
+        self.iter()
+            .filter(|(reason, _)| reason.may_be_tcp())
+            .map(|(_, count)| count)
+            .sum()
+    }
+
     pub fn total(&self) -> u64 {
         self.0.iter().sum()
     }
