@@ -54,6 +54,8 @@ pub(crate) struct Attestation {
     pub(crate) on_path: OnPath,
     /// Probability that this vantage would have missed the packet.
     pub(crate) miss_rate: f64,
+    /// What it lost or may have lost around then.
+    pub(crate) doubt: Option<LossCause>,
 }
 
 /// How it is known that the sender's packets pass a vantage.
@@ -341,15 +343,21 @@ fn silence<'a>(
     }
     let evidence = &scene.evidence.vantages[vantage];
     let recorded = on_path == OnPath::SawConnection;
-    let lost = match loss_record::weigh(&evidence.losses, &evidence.coverage, moment, error, recorded)
-    {
+    let lost = match loss_record::weigh(
+        &evidence.losses,
+        &evidence.coverage,
+        moment,
+        error,
+        recorded,
+    ) {
         Ok(lost) => lost,
         Err(loss) => return Sight::Blind(Blindness::Lost(loss.cause, loss.count)),
     };
     let losses = Losses::of(evidence.selection);
     Sight::Absent(Attestation {
         on_path,
-        miss_rate: passed.miss_rate(losses).max(drop_rate).max(lost),
+        miss_rate: passed.miss_rate(losses).max(drop_rate).max(lost.miss),
+        doubt: lost.cause,
     })
 }
 

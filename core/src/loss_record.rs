@@ -184,7 +184,9 @@ impl LossRecord {
         let reach = DOUBT.saturating_add(error);
         self.of.may_be_reset()
             && self.from <= moment.plus(reach)
-            && self.until.is_none_or(|until| moment.plus(reach.saturating_neg()) <= until)
+            && self
+                .until
+                .is_none_or(|until| moment.plus(reach.saturating_neg()) <= until)
     }
 
     /// Properties of a whole run tell nothing about a connection that the vantage recorded.
@@ -204,28 +206,42 @@ impl LossRecord {
     }
 }
 
-/// What losses leave of a silence: the added probability of a miss, or the certain loss that makes it say
-/// nothing. `recorded`: the vantage recorded this connection in this direction.
+/// What losses take from a silence that still counts.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(crate) struct Doubt {
+    /// Probability of a miss by them.
+    pub(crate) miss: f64,
+    /// The worst of them.
+    pub(crate) cause: Option<LossCause>,
+}
+
+/// What losses take from a silence, or the certain loss that makes it say nothing. `recorded`: the vantage recorded this connection in this direction.
 pub(crate) fn weigh<'a>(
     losses: &'a [LossRecord],
     coverage: &[Coverage],
     moment: CaptureTime,
     error: i64,
     recorded: bool,
-) -> Result<f64, &'a LossRecord> {
-    let mut miss: f64 = 0.0;
+) -> Result<Doubt, &'a LossRecord> {
+    let mut worst = Doubt::default();
     for loss in losses.iter().filter(|loss| loss.touches(moment, error)) {
         if loss.is_standing() && (recorded || !leaves_out(loss.cause)) {
             continue;
         }
         let share = loss.share(coverage);
-        match loss.strength {
+        let miss = match loss.strength {
             Strength::Certain if share.is_none_or(|share| share > SHARE_MAX) => return Err(loss),
-            Strength::Certain => miss = miss.max(share.unwrap_or(0.0)),
-            Strength::Possible => miss = miss.max(share.unwrap_or(POSSIBLE).min(POSSIBLE_MAX)),
+            Strength::Certain => share.unwrap_or(0.0),
+            Strength::Possible => share.unwrap_or(POSSIBLE).min(POSSIBLE_MAX),
+        };
+        if miss > worst.miss {
+            worst = Doubt {
+                miss,
+                cause: Some(loss.cause),
+            };
         }
     }
-    Ok(miss)
+    Ok(worst)
 }
 
 /// Whether a standing property can hide a RST of a connection that the vantage shows nothing of.
@@ -262,7 +278,9 @@ mod tests {
             dropped: 0,
         }];
         let moment = at(seconds * SECOND + SECOND / 2);
-        weigh(std::slice::from_ref(loss), &coverage, moment, 0, recorded).map_err(|loss| loss.cause)
+        weigh(std::slice::from_ref(loss), &coverage, moment, 0, recorded)
+            .map(|doubt| doubt.miss)
+            .map_err(|loss| loss.cause)
     }
 
     #[test]
@@ -282,7 +300,10 @@ mod tests {
 
     #[test]
     fn a_possible_loss_lowers_the_weight_and_never_blinds() {
-        assert_eq!(weigh_at(&loss(Strength::Possible, None), 10, true), Ok(POSSIBLE));
+        assert_eq!(
+            weigh_at(&loss(Strength::Possible, None), 10, true),
+            Ok(POSSIBLE)
+        );
         let many = weigh_at(&loss(Strength::Possible, Some(9_000)), 10, true);
         assert_eq!(many, Ok(POSSIBLE_MAX));
     }

@@ -78,6 +78,11 @@ impl UnreadCounts {
         self.0[reason as usize] += 1;
     }
 
+    pub fn add_many(&mut self, reason: Unread, count: u64) {
+        let sum = &mut self.0[reason as usize];
+        *sum = sum.saturating_add(count);
+    }
+
     pub fn get(&self, reason: Unread) -> u64 {
         self.0[reason as usize]
     }
