@@ -331,13 +331,12 @@ impl Outbox {
                 self.behind = false;
                 return;
             };
-            match journal.read_next() {
-                Some((record, outgoing)) => self.take_back(record, outgoing),
-                None => {
-                    self.behind = false;
-                    self.give_up_to(self.next);
-                }
-            }
+            let Some((record, outgoing)) = journal.read_next() else {
+                self.behind = false;
+                self.give_up_to(self.next);
+                return;
+            };
+            self.take_back(record, outgoing);
         }
     }
 

@@ -144,7 +144,7 @@ impl Lane {
     fn digests(&self) -> impl Iterator<Item = &Digest> {
         self.stretches
             .iter()
-            .flat_map(|stretch| match &stretch.what {
+            .filter_map(|stretch| match &stretch.what {
                 What::Digests(digests) => Some(digests),
                 What::Skipped(_) => None,
             })

@@ -215,14 +215,14 @@ impl Journal {
             let full = |index: usize, segment: &Segment| {
                 index < last || segment.octets >= self.file_size()
             };
-            let least = self
+            let cheapest = self
                 .segments
                 .iter()
                 .enumerate()
                 .filter(|(index, segment)| full(*index, segment))
                 .filter(|(_, segment)| segment.given_up.next().is_some())
                 .min_by_key(|(index, segment)| (segment.given_up, *index));
-            let Some((index, _)) = least else {
+            let Some((index, _)) = cheapest else {
                 return false;
             };
             if index == last {
@@ -231,7 +231,7 @@ impl Journal {
             }
             let segment = &mut self.segments[index];
             let before = segment.octets;
-            match segment.give_up() {
+            match segment.give_up(self.read_to) {
                 Ok(_) if segment.octets < before => {
                     self.complain(&io::ErrorKind::StorageFull.into());
                     return true;

@@ -85,14 +85,15 @@ impl Segment {
         }
     }
 
-    /// Gives up the next that is worth least, in place; false when there is nothing left to give.
-    pub fn give_up(&mut self) -> io::Result<bool> {
+    /// Gives up the next that is worth least, in place; false when there is nothing left to give. Records
+    /// before `in_memory` are in memory too: what is given up of them is lost only to the next process.
+    pub fn give_up(&mut self, in_memory: u64) -> io::Result<bool> {
         let Some((given_up, of)) = self.given_up.next() else {
             return Ok(false);
         };
         let (records, _) = self.read()?;
         let mut octets = Vec::with_capacity(self.octets as usize);
-        for record in without(records, of) {
+        for record in without(records, of, in_memory) {
             record::write(&mut octets, record.number, &record.outgoing);
         }
         // In place, since a full disk has no room for a second file; what follows the new end is cut, and
@@ -126,8 +127,9 @@ fn times(outgoing: &Outgoing) -> Option<(CaptureTime, CaptureTime)> {
     }
 }
 
-/// Records without the digests whose loss would be one `of` that; it is told by a loss in front.
-fn without(records: Vec<Record>, of: LossOf) -> Vec<Record> {
+/// Records without the digests whose loss would be one `of` that. A loss in front of the records that are in
+/// memory too tells of those, one in front of the others of these.
+fn without(records: Vec<Record>, of: LossOf, in_memory: u64) -> Vec<Record> {
     let with_reset: HashSet<u64> = records
         .iter()
         .flat_map(|record| match &record.outgoing {
@@ -137,23 +139,25 @@ fn without(records: Vec<Record>, of: LossOf) -> Vec<Record> {
         .filter(|digest| digest.is_rst())
         .map(|digest| digest.tuple.flow().hash())
         .collect();
-    let mut tally = Tally::default();
-    let number = records.first().map_or(0, |record| record.number);
-    let first_number = records
-        .first()
-        .map_or(0, |record| first_number(&record.outgoing));
-    let mut kept: Vec<Record> = Vec::with_capacity(records.len() + 1);
-    for record in records {
-        for outgoing in parts(record.outgoing, &mut tally, |digest| {
-            worth(digest, &with_reset) == of
-        }) {
-            join(&mut kept, record.number, outgoing);
+    let (known, others): (Vec<Record>, Vec<Record>) = records
+        .into_iter()
+        .partition(|record| record.number < in_memory);
+    let lessened = |records: Vec<Record>| {
+        let mut tally = Tally::default();
+        let first = records.first();
+        let number = first.map_or(0, |record| record.number);
+        let next_number = first.map_or(0, |record| first_number(&record.outgoing));
+        let mut kept: Vec<Record> = Vec::with_capacity(records.len() + 1);
+        for record in records {
+            let given_up = |digest: &Digest| worth(digest, &with_reset) == of;
+            for outgoing in parts(record.outgoing, &mut tally, given_up) {
+                join(&mut kept, record.number, outgoing);
+            }
         }
-    }
-    if let Some(loss) = tally.loss(of) {
-        kept.insert(0, told(number, first_number, loss));
-    }
-    kept
+        let told = tally.loss(of).map(|loss| told(number, next_number, loss));
+        told.into_iter().chain(kept)
+    };
+    lessened(known).chain(lessened(others)).collect()
 }
 
 fn first_number(outgoing: &Outgoing) -> u64 {

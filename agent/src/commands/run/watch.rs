@@ -323,7 +323,7 @@ mod tests {
             let coverage = next.coverage.unwrap();
             assert_eq!(
                 (coverage.from, coverage.until),
-                (at(shown), at(shown + SECOND))
+                (at(shown + 1), at(shown + SECOND))
             );
             assert_eq!(next.epoch, 1);
         }
