@@ -121,6 +121,14 @@ impl From<LossRecord> for LossTotal {
     }
 }
 
+/// One loss of one vantage, as `GET /v1/losses` lists them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LossAt {
+    pub vantage: String,
+    #[serde(flatten)]
+    pub loss: LossRecord,
+}
+
 /// A named count.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Count {

@@ -266,7 +266,7 @@ impl Settings {
         let state = StateDir::open(path, u64::from(self.spool_disk) << 20)?;
         let left = state.left(since)?;
         Ok(Spool {
-            journal: Some(state.begin(hello)?),
+            journal: Some(state.begin(hello, since)?),
             left,
             state: Some(state),
         })
@@ -293,12 +293,12 @@ pub fn run(args: RunArgs) -> anyhow::Result<()> {
     let settings = settings(args)?;
     let (live, stop) = LiveCapture::open(&settings.live_options())?;
     let since = watch::now();
+    let delivery = settings.delivery(live.filter(), since)?;
     eprintln!(
         "capturing on {} as vantage {:?}",
         links(&live),
         settings.vantage.as_str()
     );
-    let delivery = settings.delivery(live.filter(), since)?;
     let (feed, receiver) = mpsc::channel(CHUNKS);
     let mut handover = Handover::new(settings.flow_memory(), feed);
     for loss in standing::losses(&settings, since) {

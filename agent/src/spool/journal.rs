@@ -100,14 +100,6 @@ impl Journal {
         self.damaged
     }
 
-    /// When the last thing in it happened.
-    pub fn last_time(&self) -> Option<CaptureTime> {
-        self.segments
-            .iter()
-            .filter_map(|segment| Some(segment.times?.1))
-            .max()
-    }
-
     /// Every record that is on disk and not yet handed out.
     pub(super) fn peek(&self) -> impl Iterator<Item = Outgoing> + '_ {
         let records = self

@@ -43,6 +43,8 @@ pub struct StateDir {
 #[derive(Debug)]
 pub struct Left {
     pub hello: Hello,
+    /// When it began to capture.
+    pub since: CaptureTime,
     pub journal: Journal,
 }
 
@@ -128,24 +130,26 @@ impl StateDir {
     }
 
     fn recover(&self, folder: &Path) -> io::Result<Left> {
+        let (since, hello) = read_hello(&folder.join(HELLO))?;
         Ok(Left {
-            hello: read_hello(&folder.join(HELLO))?,
+            hello,
+            since,
             journal: Journal::recover(folder.to_owned(), self.limit)?,
         })
     }
 
-    /// A journal for a new run.
+    /// A journal for a new run that captures since then.
     ///
     /// # Errors
     /// When its folder cannot be made.
-    pub fn begin(&self, hello: &Hello) -> Result<Journal, StateError> {
+    pub fn begin(&self, hello: &Hello, since: CaptureTime) -> Result<Journal, StateError> {
         let id = Uuid::from_slice(&hello.run_id).unwrap_or_default();
         let folder = self.path.join(format!("run-{id}"));
         let begin = || -> io::Result<()> {
             // Made under another name: a run's folder always has its hello.
             let unfinished = self.path.join(format!("new-{id}"));
             std::fs::create_dir_all(&unfinished)?;
-            write_hello(&unfinished.join(HELLO), hello)?;
+            write_hello(&unfinished.join(HELLO), hello, since)?;
             std::fs::rename(&unfinished, &folder)
         };
         begin().map_err(|source| StateError::Unusable {
@@ -156,22 +160,27 @@ impl StateDir {
     }
 }
 
-fn write_hello(path: &Path, hello: &Hello) -> io::Result<()> {
-    let body = hello.encode_to_vec();
+/// A checksum of the rest, the time since when it captures, the `Hello`.
+fn write_hello(path: &Path, hello: &Hello, since: CaptureTime) -> io::Result<()> {
+    let mut body = since.nanos().to_le_bytes().to_vec();
+    hello.encode_raw(&mut body);
     let mut file = File::create(path)?;
     file.write_all(&xxh3_64(&body).to_le_bytes())?;
     file.write_all(&body)?;
     file.sync_all()
 }
 
-fn read_hello(path: &Path) -> io::Result<Hello> {
+fn read_hello(path: &Path) -> io::Result<(CaptureTime, Hello)> {
     let damaged = || io::Error::new(io::ErrorKind::InvalidData, "its hello is damaged");
     let octets = std::fs::read(path)?;
     let (checksum, body) = octets.split_first_chunk::<8>().ok_or_else(damaged)?;
     if xxh3_64(body) != u64::from_le_bytes(*checksum) {
         return Err(damaged());
     }
-    Hello::decode(body).map_err(|_| damaged())
+    let (since, hello) = body.split_first_chunk::<8>().ok_or_else(damaged)?;
+    let hello = Hello::decode(hello).map_err(|_| damaged())?;
+    let since = CaptureTime::from_nanos(i64::from_le_bytes(*since));
+    Ok((since, hello))
 }
 
 /// Notes the end of a run that nobody ended.
@@ -188,7 +197,7 @@ fn ended(mut left: Left, now: CaptureTime) -> Left {
     if known {
         return left;
     }
-    let from = watched.or(left.journal.last_time()).unwrap_or(now).min(now);
+    let from = watched.unwrap_or(left.since).min(now);
     let damaged = left.journal.damaged();
     let loss = LossRecord {
         strength: Strength::Certain,

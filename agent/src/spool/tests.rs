@@ -62,7 +62,10 @@ fn hello() -> Hello {
 
 fn begin(folder: &Path, limit: u64, memory: usize) -> Outbox {
     let state = StateDir::open(folder, limit).unwrap();
-    Outbox::with_journal(memory, Some(state.begin(&hello()).unwrap()))
+    Outbox::with_journal(
+        memory,
+        Some(state.begin(&hello(), CaptureTime::default()).unwrap()),
+    )
 }
 
 /// What a new process finds, as of a time.

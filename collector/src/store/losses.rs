@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use parallax_core::report::LossTotal;
+use parallax_core::report::{LossAt, LossTotal};
 use parallax_core::time::SECOND;
 use parallax_core::{CaptureTime, LossCause, LossOf, LossRecord, Strength};
 use sqlx::postgres::PgConnection;
@@ -127,6 +127,13 @@ fn of(name: &RowName, word: &str) -> Result<LossOf, RowError> {
 }
 
 #[derive(sqlx::FromRow)]
+struct ListRow {
+    name: String,
+    #[sqlx(flatten)]
+    row: LossRow,
+}
+
+#[derive(sqlx::FromRow)]
 struct TotalRow {
     vantage_id: i32,
     strength: String,
@@ -140,6 +147,34 @@ struct TotalRow {
 }
 
 impl Store {
+    /// The newest losses that touch a time, newest first.
+    pub async fn losses(
+        &self,
+        since: Option<CaptureTime>,
+        until: Option<CaptureTime>,
+        vantage: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<LossAt>, StoreError> {
+        let rows: Vec<ListRow> = sqlx::query_as(include_str!("../sql/loss_list.sql"))
+            .bind(since.map(CaptureTime::nanos))
+            .bind(until.map(CaptureTime::nanos))
+            .bind(vantage)
+            .bind(i64::from(limit))
+            .fetch_all(&self.pool)
+            .await
+            .map_err(StoreError::database("list losses"))?;
+        let list: Result<Vec<LossAt>, RowError> = rows
+            .into_iter()
+            .map(|row| {
+                Ok(LossAt {
+                    loss: LossRecord::try_from(&row.row)?,
+                    vantage: row.name,
+                })
+            })
+            .collect();
+        Ok(list?)
+    }
+
     /// What every vantage lost, by `vantage.id`.
     pub(super) async fn loss_totals(&self) -> Result<BTreeMap<i32, Vec<LossTotal>>, StoreError> {
         let rows: Vec<TotalRow> = sqlx::query_as(include_str!("../sql/loss_totals.sql"))
