@@ -70,6 +70,7 @@ fn reset(last: u32) -> ResetReport {
         idle_ns: None,
         trigger: None,
         decide: None,
+        advice: None,
         evidence: Vec::new(),
         path: names(&NAMES),
         clocks: Vec::new(),
