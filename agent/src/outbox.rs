@@ -324,9 +324,14 @@ impl Outbox {
         Ok(())
     }
 
+    /// A part of memory is enough: records are small, and a collector takes a moment to acknowledge.
+    fn has_room_to_refill(&self) -> bool {
+        self.behind && self.room() >= BATCH.min(self.limit.div_ceil(2))
+    }
+
     /// Takes from disk what there is room for in memory.
     fn refill(&mut self) {
-        while self.behind && (self.room() >= BATCH || self.lane.len() == 0) {
+        while self.has_room_to_refill() {
             let Some(journal) = &mut self.journal else {
                 self.behind = false;
                 return;
@@ -413,6 +418,14 @@ impl Outbox {
             Outgoing::Beat(_) | Outgoing::Loss(_) => {}
         }
         Some(outgoing)
+    }
+
+    /// Whether [`take_next`](Self::take_next) has something now: what is on disk only may have to wait until
+    /// the collector has acknowledged what is in memory.
+    pub fn can_send(&self) -> bool {
+        self.lane.end() > self.cursor
+            || self.next_note().is_some_and(|next| next <= self.cursor)
+            || self.has_room_to_refill()
     }
 
     /// Up to which number digests go before the next beat or loss.

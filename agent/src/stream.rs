@@ -361,7 +361,7 @@ impl Courier {
             let all_sent = self.current().is_all_sent();
             let all_said = self.is_complete() && all_sent;
             let speaks = (all_said && !said_goodbye) || self.is_due();
-            let waits = !all_sent && !self.is_due();
+            let waits = self.current().can_send() && !self.is_due();
             tokio::select! {
                 message = connection.incoming.message() => match message {
                     Ok(Some(message)) => self.hear(message, said_goodbye)?,
@@ -408,7 +408,7 @@ impl Courier {
         let waited = self.flush_at.is_some_and(|at| at <= Instant::now());
         let complete = self.is_complete();
         let outbox = self.current();
-        !outbox.is_all_sent() && (waited || complete || outbox.is_urgent())
+        outbox.can_send() && (waited || complete || outbox.is_urgent())
     }
 
     fn next_message(&mut self) -> Option<parallax_proto::v1::AgentMessage> {

@@ -35,7 +35,10 @@ pub struct Extent {
 }
 
 /// How long what was kept back may take to arrive in the end.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// Wrongs that are printed.
+const SHOWN: usize = 40;
 
 /// Plays faults under load and holds the outcome against what was sent.
 pub fn run(folder: &Path, extent: Extent) -> Result<()> {
@@ -54,21 +57,30 @@ pub fn run(folder: &Path, extent: Extent) -> Result<()> {
     ensure!(!sent.is_empty(), "no RST was sent");
     let tally = await_all(&mut world, &sent)?;
     println!("{tally}");
+    for wrong in tally.wrong.iter().take(SHOWN) {
+        println!("  {wrong}");
+    }
     world.stop()?;
-    ensure!(tally.wrong.is_empty(), "{}", tally.wrong.join("\n"));
+    ensure!(
+        tally.wrong.is_empty(),
+        "{} of {} RSTs went wrong",
+        tally.wrong.len(),
+        tally.sent
+    );
     Ok(())
 }
 
 /// Looks until nothing is wrong any more, or patience ends.
 fn await_all(world: &mut World<'_>, sent: &[load::Sent]) -> Result<Tally> {
-    let mut last = None;
-    crate::programs::wait_for(PATIENCE, || {
+    const STEP: Duration = Duration::from_secs(2);
+    let mut waited = Duration::ZERO;
+    loop {
         world.check()?;
-        std::thread::sleep(Duration::from_secs(1));
         let tally = check::hold(sent, world)?;
-        let done = tally.wrong.is_empty();
-        last = Some(tally);
-        Ok(done.then_some(()))
-    })?;
-    last.context("nothing was looked at")
+        if tally.wrong.is_empty() || waited >= PATIENCE {
+            return Ok(tally);
+        }
+        std::thread::sleep(STEP);
+        waited += STEP;
+    }
 }

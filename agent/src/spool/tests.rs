@@ -377,3 +377,31 @@ fn a_run_with_a_damaged_hello_is_left_alone() {
     assert_eq!(found(folder.path(), MIB, 100).len(), 0);
     assert!(run.is_dir());
 }
+
+/// A bug once made delivery wait for an acknowledgement after each record, and spin meanwhile.
+#[test]
+fn a_small_memory_sends_many_small_records_for_one_acknowledgement_and_then_waits() {
+    let folder = TempDir::new().unwrap();
+    let mut outbox = begin(folder.path(), 64 * MIB, 1024);
+    for part in 0..2000 {
+        outbox.offer_all(&acks(part * 10..(part + 1) * 10));
+    }
+    drop(outbox);
+    let mut left = found(folder.path(), 64 * MIB, 100_000);
+    let mut outbox = Outbox::left(1024, left.remove(0).journal);
+    outbox.resume(0).unwrap();
+    let mut acknowledgements = 0;
+    while !outbox.is_all_committed() {
+        assert!(outbox.can_send());
+        let mut sent = 0;
+        while let Some(outgoing) = outbox.take_next() {
+            if let Outgoing::Batch { first, digests } = outgoing {
+                sent = first + digests.len() as u64;
+            }
+        }
+        assert!(!outbox.can_send(), "nothing to do until an acknowledgement");
+        outbox.commit(sent).unwrap();
+        acknowledgements += 1;
+    }
+    assert!(acknowledgements <= 40, "{acknowledgements}");
+}

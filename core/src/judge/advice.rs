@@ -15,13 +15,13 @@ pub(super) fn give(
     scene: &Scene<'_>,
     case: &Case<'_>,
     position: &Position,
-    cause: Cause,
+    reason: Cause,
 ) -> Option<Advice> {
     match position.origin {
         Origin::Endpoint if position.confidence >= SURE => lost(scene, case, position),
         Origin::Endpoint => Some(at_the_sender(scene, case)),
         Origin::Middlebox => {
-            middlebox(scene, case, position, cause).or_else(|| lost(scene, case, position))
+            middlebox(scene, case, position, reason).or_else(|| lost(scene, case, position))
         }
         Origin::Undetermined => Some(undetermined(scene, case, position)),
     }
@@ -31,7 +31,7 @@ fn middlebox(
     scene: &Scene<'_>,
     case: &Case<'_>,
     position: &Position,
-    cause: Cause,
+    reason: Cause,
 ) -> Option<Advice> {
     let (from, to) = position.between?;
     if let Some(advice) = inside(scene, case, from, to) {
@@ -40,7 +40,7 @@ fn middlebox(
     if from.is_some() {
         return None;
     }
-    if matches!(cause, Cause::InjectedOffPath | Cause::BlindAttack) {
+    if matches!(reason, Cause::InjectedOffPath | Cause::BlindAttack) {
         return Some(beyond(scene, case, to));
     }
     Some(at_the_sender(scene, case))

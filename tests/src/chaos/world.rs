@@ -23,7 +23,7 @@ use crate::site::Point;
 const WATCHED: [&str; AGENTS] = ["client", "gw-out", "fw-in", "server"];
 
 /// How long a program may take to be ready.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_mins(1);
 
 /// An agent, and when it was alive.
 pub struct Agent<'lab> {
