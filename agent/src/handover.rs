@@ -10,6 +10,10 @@ use parallax_core::{Coverage, Digest, LossCause, LossOf, LossRecord, Strength};
 use thiserror::Error;
 use tokio::sync::mpsc::{self, error::TrySendError};
 
+mod ways;
+
+use ways::Ways;
+
 use crate::memory::{Evicted, Memory};
 use crate::outbox::{Join, Span};
 use crate::stream::{FEED_MAX, Feed};
@@ -43,6 +47,7 @@ pub struct Handover {
     /// One for each epoch of the clock.
     spans: VecDeque<Span>,
     losses: VecDeque<LossRecord>,
+    ways: Ways,
     unread: UnreadCounts,
     lost: u64,
     tally: Tally,
@@ -56,6 +61,7 @@ impl Handover {
             waiting: Vec::with_capacity(FEED_MAX),
             spans: VecDeque::new(),
             losses: VecDeque::new(),
+            ways: Ways::default(),
             unread: UnreadCounts::default(),
             lost: 0,
             tally: Tally::default(),
@@ -86,6 +92,9 @@ impl Handover {
     fn digest(&mut self, digest: &Digest) {
         let start = self.waiting.len();
         self.memory.observe(digest, &mut self.waiting);
+        for shipped in &self.waiting[start..] {
+            self.ways.note(shipped);
+        }
         if self.waiting.len() > WAITING_MAX {
             self.lose(start.max(WAITING_MAX));
         }
@@ -120,6 +129,9 @@ impl Handover {
                 count: Some(lost),
                 detail: None,
             });
+        }
+        if let Some(loss) = self.ways.watched(coverage.until) {
+            self.lost(loss);
         }
         coverage.dropped += lost;
         let unread = std::mem::take(&mut self.unread);

@@ -225,7 +225,8 @@ pub(crate) fn weigh<'a>(
 ) -> Result<Doubt, &'a LossRecord> {
     let mut worst = Doubt::default();
     for loss in losses.iter().filter(|loss| loss.touches(moment, error)) {
-        if loss.is_standing() && (recorded || !leaves_out(loss.cause)) {
+        let told_by_record = loss.is_standing() || leaves_out(loss.cause);
+        if told_by_record && (recorded || !leaves_out(loss.cause)) {
             continue;
         }
         let share = loss.share(coverage);

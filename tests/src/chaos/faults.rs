@@ -121,7 +121,7 @@ mod tests {
             rounds: 100,
             seed: 7,
             database: Duration::from_secs(30),
-            link: Duration::from_secs(60),
+            link: Duration::from_mins(1),
         };
         let one: Vec<Fault> = Plan::new(extent).collect();
         let other: Vec<Fault> = Plan::new(extent).collect();
