@@ -31,7 +31,8 @@ pub fn run(args: &VantagesArgs, output: &mut Output) -> Result<Finding, Failure>
     Ok(Finding::Quiet)
 }
 
-fn text(document: &Document) -> String {
+/// What `parallax vantages` prints.
+pub fn text(document: &Document) -> String {
     if document.vantages.is_empty() {
         return "No vantages: no agent has reported yet.\n".to_owned();
     }
