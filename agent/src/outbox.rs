@@ -10,11 +10,10 @@
 //! there until there is room again. Where nothing has room any more, the oldest digests are given up, those
 //! far from any RST first and RSTs last; their numbers are skipped, and a loss says what they were.
 
-use std::collections::HashSet;
-
-use parallax_core::{Digest, LossCause, LossOf, LossRecord, Strength};
+use parallax_core::{Digest, LossRecord};
 use thiserror::Error;
 
+mod disk;
 mod lane;
 mod notes;
 mod span;
@@ -168,41 +167,6 @@ impl Outbox {
         self.push(digests);
     }
 
-    /// On disk, and in memory while there is room and nothing older waits on disk alone.
-    fn keep_twice(&mut self, digests: &[Digest]) {
-        self.behind |= self.room() < digests.len();
-        let written = self.journal.as_mut().is_some_and(|journal| {
-            let outgoing = Outgoing::Batch {
-                first: self.next,
-                digests: digests.to_vec(),
-            };
-            journal.append(&outgoing, !self.behind).is_ok()
-        });
-        match (self.behind, written) {
-            (false, _) => self.push(digests),
-            (true, true) => self.next += digests.len() as u64,
-            (true, false) => self.refuse(digests),
-        }
-    }
-
-    /// The disk takes nothing: RSTs and their context still find room in memory, in place of others.
-    fn refuse(&mut self, digests: &[Digest]) {
-        let with_reset: HashSet<u64> = digests
-            .iter()
-            .filter(|digest| digest.is_rst())
-            .map(|digest| digest.tuple.flow().hash())
-            .collect();
-        let losses = [LossOf::Segments, LossOf::Context, LossOf::Resets].map(|of| {
-            let mut tally = Tally::default();
-            digests
-                .iter()
-                .filter(|digest| worth(digest, &with_reset) == of)
-                .for_each(|digest| tally.add(digest));
-            tally.loss(of)
-        });
-        self.lose_all(losses.into_iter().flatten().collect());
-    }
-
     fn push(&mut self, digests: &[Digest]) {
         for digest in digests {
             self.resets_unsent += usize::from(digest.is_rst());
@@ -272,15 +236,6 @@ impl Outbox {
         }
     }
 
-    /// Writes a note to the journal; the number of its record, 0 without one.
-    fn write(&mut self, note: &Outgoing) -> u64 {
-        let in_memory = !self.behind;
-        self.journal
-            .as_mut()
-            .and_then(|journal| journal.append(note, in_memory).ok())
-            .unwrap_or(0)
-    }
-
     /// A new connection: the collector names the number from which on to send.
     pub fn resume(&mut self, committed: u64) -> Result<(), OutboxError> {
         if self.is_past {
@@ -322,78 +277,6 @@ impl Outbox {
             journal.release(committed, oldest);
         }
         Ok(())
-    }
-
-    /// A part of memory is enough: records are small, and a collector takes a moment to acknowledge.
-    fn has_room_to_refill(&self) -> bool {
-        self.behind && self.room() >= BATCH.min(self.limit.div_ceil(2))
-    }
-
-    /// Takes from disk what there is room for in memory.
-    fn refill(&mut self) {
-        while self.has_room_to_refill() {
-            let Some(journal) = &mut self.journal else {
-                self.behind = false;
-                return;
-            };
-            let Some((record, outgoing)) = journal.read_next() else {
-                self.behind = false;
-                self.give_up_to(self.next);
-                return;
-            };
-            self.take_back(record, outgoing);
-        }
-    }
-
-    fn take_back(&mut self, record: u64, outgoing: Outgoing) {
-        match outgoing {
-            Outgoing::Batch { first, digests } => {
-                self.give_up_to(first);
-                let known = (self.lane.end().saturating_sub(first) as usize).min(digests.len());
-                for digest in &digests[known..] {
-                    self.resets_unsent += usize::from(digest.is_rst());
-                    self.lane.push(*digest);
-                }
-            }
-            Outgoing::Skip { first, next } => {
-                self.give_up_to(first);
-                self.lane.skip_to(next);
-            }
-            Outgoing::Beat(beat) => self.beats.push(Kept { record, ..beat }),
-            Outgoing::Loss(loss) => {
-                if loss.note.cause == LossCause::Spool {
-                    self.lost += loss.note.count.unwrap_or(0);
-                }
-                self.losses.push(Kept { record, ..loss });
-            }
-        }
-    }
-
-    /// Digests up to `next` should be on disk and are not: nobody knows what they were.
-    fn give_up_to(&mut self, next: u64) {
-        let missing = next.saturating_sub(self.lane.end());
-        if missing == 0 {
-            return;
-        }
-        self.lane.skip_to(next);
-        self.lost += missing;
-        let span = self.journal.as_ref().and_then(Journal::read_times);
-        let Some((from, until)) = span else {
-            return;
-        };
-        self.losses.push(Kept {
-            note: LossRecord {
-                strength: Strength::Certain,
-                cause: LossCause::SpoolDamaged,
-                of: LossOf::Resets,
-                from,
-                until: Some(until),
-                count: Some(missing),
-                detail: None,
-            },
-            next_number: next,
-            record: 0,
-        });
     }
 
     /// What goes next over this connection, which then counts as sent.

@@ -22,6 +22,7 @@ pub mod backoff;
 mod connection;
 mod failure;
 mod identity;
+mod left;
 mod wire;
 
 pub(crate) use wire::message;
@@ -225,39 +226,6 @@ impl Courier {
             Some(()) => Ok(After::GoOn),
             None => Ok(After::End),
         }
-    }
-
-    /// What an earlier run left and the collector refuses must not keep this run from being delivered.
-    fn without_left(&mut self, error: StreamError) -> Result<(), StreamError> {
-        let refused = matches!(
-            error,
-            StreamError::Refused { .. } | StreamError::Contradiction { .. }
-        );
-        match self.left.pop_front() {
-            Some(_) if refused => {
-                warn!("what an earlier run left stays on disk: {error}");
-                Ok(())
-            }
-            _ => Err(error),
-        }
-    }
-
-    /// What is being delivered: what the oldest run left, at last this run's own.
-    fn current(&mut self) -> &mut Outbox {
-        match self.left.front_mut() {
-            Some((_, outbox)) => outbox,
-            None => &mut self.outbox,
-        }
-    }
-
-    fn hello(&self) -> Hello {
-        let left = self.left.front();
-        left.map_or_else(|| self.delivery.hello.clone(), |(hello, _)| hello.clone())
-    }
-
-    /// Whether nothing will be added to what is being delivered.
-    fn is_complete(&self) -> bool {
-        self.feed_ended || !self.left.is_empty()
     }
 
     /// Tries until there is a connection; none when the time for that is over.

@@ -14,6 +14,7 @@ use tonic::{Request, Response, Status, Streaming};
 use crate::judging::Court;
 use crate::store::Store;
 
+mod beat;
 mod conversation;
 mod hello;
 mod loader;

@@ -9,7 +9,12 @@ use std::net::{IpAddr, SocketAddr};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::loss_record::{LossCause, LossOf, LossRecord, Strength};
+mod advice;
+mod loss;
+
+pub use advice::{Advice, Role};
+pub use loss::{LossAt, LossTotal};
+
 use crate::time::CaptureTime;
 use crate::vantage::KindName;
 
@@ -54,79 +59,6 @@ pub struct VantageSummary {
     /// What it lost or may have lost, by cause: what its silence is worth.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub losses: Vec<LossTotal>,
-}
-
-/// Losses of one cause at a vantage.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LossTotal {
-    pub strength: Strength,
-    pub cause: LossCause,
-    pub of: LossOf,
-    /// How often it was told.
-    pub times: u64,
-    /// How much was lost, as far as it is known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub count: Option<u64>,
-    pub first: CaptureTime,
-    /// `None`: as long as the run lasts.
-    pub last: Option<CaptureTime>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub detail: Option<String>,
-    /// The same in words.
-    pub text: String,
-}
-
-impl LossTotal {
-    /// With its words.
-    #[must_use]
-    pub fn told(mut self) -> Self {
-        let what = match self.of {
-            LossOf::Packets => "packets",
-            LossOf::Segments => "digests far from any RST",
-            LossOf::Context => "digests around RSTs",
-            LossOf::Resets => "RSTs",
-        };
-        let count = match (self.count, self.strength) {
-            (Some(count), Strength::Certain) => format!(": {count} {what} lost"),
-            (Some(count), Strength::Possible) => format!(": {count} {what} that may have mattered"),
-            (None, _) => String::new(),
-        };
-        let detail = self
-            .detail
-            .as_ref()
-            .map_or_else(String::new, |detail| format!(" ({detail})"));
-        let times = match self.times {
-            1 => String::new(),
-            times => format!(", {times} times"),
-        };
-        self.text = format!("{}{detail}{count}{times}", self.cause.words());
-        self
-    }
-}
-
-impl From<LossRecord> for LossTotal {
-    fn from(loss: LossRecord) -> Self {
-        Self {
-            strength: loss.strength,
-            cause: loss.cause,
-            of: loss.of,
-            times: 1,
-            count: loss.count,
-            first: loss.from,
-            last: loss.until,
-            detail: loss.detail,
-            text: String::new(),
-        }
-        .told()
-    }
-}
-
-/// One loss of one vantage, as `GET /v1/losses` lists them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LossAt {
-    pub vantage: String,
-    #[serde(flatten)]
-    pub loss: LossRecord,
 }
 
 /// A named count.
@@ -189,37 +121,6 @@ pub struct ResetReport {
     /// Where on its way the connection's addresses or sequence numbers change.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<Change>,
-}
-
-/// Which vantage would decide a verdict. It is one that exists (`vantage`), or a new one between two places or
-/// on a host.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Advice {
-    pub role: Role,
-    /// The vantage that has to be repaired.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub vantage: Option<String>,
-    /// Between these vantages, from the claimed sender's side; `None` inside: beyond the outermost.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub between: Option<[Option<String>; 2]>,
-    /// On the host with this address.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub at: Option<IpAddr>,
-    pub why: String,
-    /// All of it in words.
-    pub text: String,
-}
-
-/// What a vantage would have to be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    /// It runs on an endpoint.
-    Host,
-    /// It sees traffic pass.
-    Hop,
-    /// It reads what the kernel of an endpoint says of its own resets.
-    Witness,
 }
 
 /// A connection's addresses at one vantage.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use parallax_core::decode::UnreadCounts;
 use parallax_core::digest::{IpFields, LinkFields, TcpFlags, TcpOptions};
-use parallax_core::{CaptureTime, Coverage, Endpoint, FourTuple, TcpSeq};
+use parallax_core::{CaptureTime, Coverage, Endpoint, FourTuple, LossOf, TcpSeq};
 use proptest::prelude::*;
 
 use super::*;

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use parallax_core::{CaptureTime, Coverage, Digest, LossRecord};
+use parallax_core::{Digest, LossRecord};
 use parallax_proto::batch;
 use parallax_proto::v1::agent_message::Message as Said;
 use parallax_proto::v1::collector_message::Message as Answer;
@@ -18,7 +18,7 @@ use tracing::{info, warn};
 
 use super::loader::{Item, Progress};
 use super::registry::Claim;
-use super::{Shared, hello, loss};
+use super::{Shared, beat, hello, loss};
 use crate::store::{Beat, NewRun, Portion, RegisterError, Registered, Source, StoreError};
 
 /// How long an agent may take to say who it is.
@@ -27,9 +27,6 @@ const HELLO_PATIENCE: Duration = Duration::from_secs(10);
 const LIVE_PATIENCE: Duration = Duration::from_secs(30);
 /// Beats that may wait for their digests.
 const BEATS_WAITING_MAX: usize = 4096;
-/// The most reasons in one beat.
-const REASONS_MAX: usize = 64;
-const REASON_LEN_MAX: usize = 64;
 
 type Answers = mpsc::Sender<Result<CollectorMessage, Status>>;
 
@@ -250,7 +247,7 @@ impl Conversation<'_> {
     }
 
     async fn take_beat(&mut self, beat: BeatMessage) -> Result<(), Status> {
-        check_beat(&beat)?;
+        beat::check(&beat)?;
         if self.beats.len() >= BEATS_WAITING_MAX {
             return Err(Status::invalid_argument(
                 "too many beats wait for digests that do not come",
@@ -311,7 +308,7 @@ impl Conversation<'_> {
             if beat.next_number > self.received {
                 break;
             }
-            due.extend(self.beats.pop_front().map(counted));
+            due.extend(self.beats.pop_front().map(beat::counted));
         }
         due
     }
@@ -388,49 +385,4 @@ async fn next(
     };
     // A connection that breaks is no refusal.
     Ok(said.unwrap_or_default())
-}
-
-fn check_beat(beat: &BeatMessage) -> Result<(), Status> {
-    let has_span = beat.until != 0;
-    if has_span && beat.from > beat.until {
-        return Err(Status::invalid_argument(format!(
-            "a beat ends at {} before it begins at {}",
-            beat.until, beat.from
-        )));
-    }
-    if !has_span && (beat.received > 0 || beat.dropped > 0) {
-        return Err(Status::invalid_argument(
-            "a beat without a span counts packets",
-        ));
-    }
-    if beat.unread.len() > REASONS_MAX {
-        return Err(Status::invalid_argument("a beat has too many reasons"));
-    }
-    let odd = |reason: &str| {
-        reason.is_empty() || reason.len() > REASON_LEN_MAX || reason.chars().any(char::is_control)
-    };
-    match beat.unread.iter().find(|unread| odd(&unread.reason)) {
-        Some(unread) => Err(Status::invalid_argument(format!(
-            "a beat counts packets unread for the reason {:?}, which is no word",
-            unread.reason
-        ))),
-        None => Ok(()),
-    }
-}
-
-fn counted(beat: BeatMessage) -> Beat {
-    Beat {
-        epoch: beat.clock_epoch,
-        span: (beat.until != 0).then_some(Coverage {
-            from: CaptureTime::from_nanos(beat.from),
-            until: CaptureTime::from_nanos(beat.until),
-            received: beat.received,
-            dropped: beat.dropped,
-        }),
-        unread: beat
-            .unread
-            .into_iter()
-            .map(|unread| (unread.reason, unread.count))
-            .collect(),
-    }
 }
