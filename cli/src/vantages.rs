@@ -1,5 +1,8 @@
 //! `parallax vantages`, and the table that others share with it.
 
+use std::fmt::Write as _;
+
+use parallax_core::Strength;
 use parallax_core::report::{Document, VantageSummary};
 use parallax_core::time::MILLISECOND;
 use parallax_core::vantage::KindName;
@@ -10,6 +13,7 @@ use crate::args::VantagesArgs;
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::output::{Finding, Format, Output};
+use crate::plain::plain;
 use crate::resets;
 use crate::table::{Align, Cell, Table};
 use crate::verdict;
@@ -27,11 +31,44 @@ pub fn run(args: &VantagesArgs, output: &mut Output) -> Result<Finding, Failure>
     Ok(Finding::Quiet)
 }
 
-fn text(document: &Document) -> String {
+/// What `parallax vantages` prints.
+pub fn text(document: &Document) -> String {
     if document.vantages.is_empty() {
         return "No vantages: no agent has reported yet.\n".to_owned();
     }
-    table(&document.vantages).to_string()
+    format!("{}{}", table(&document.vantages), wrong(&document.vantages))
+}
+
+/// What each vantage lost or may have lost, a line each.
+fn wrong(vantages: &[VantageSummary]) -> String {
+    let mut text = String::new();
+    for vantage in vantages {
+        for loss in &vantage.losses {
+            let style = match loss.strength {
+                Strength::Certain => WARNING,
+                Strength::Possible => Style::new(),
+            };
+            let when = match loss.last {
+                Some(last) => format!(
+                    "{} to {}",
+                    verdict::moment(loss.first),
+                    verdict::moment(last)
+                ),
+                None => format!("since {}", verdict::moment(loss.first)),
+            };
+            let words = plain(&format!("{}: {}, {when}", vantage.name, loss.text));
+            let _ = writeln!(
+                text,
+                "{style}{} loss{style:#} at {words}",
+                loss.strength.as_str()
+            );
+        }
+    }
+    if text.is_empty() {
+        text
+    } else {
+        format!("\n{text}")
+    }
 }
 
 const WARNING: Style = AnsiColor::Yellow.on_default();

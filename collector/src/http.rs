@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use parallax_core::judge;
-use parallax_core::report::{Document, Explanation};
+use parallax_core::report::{Document, Explanation, LossAt};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -21,7 +21,7 @@ use crate::store::{Store, StoreError};
 mod filters;
 mod watch;
 
-use filters::Question;
+use filters::{LossQuestion, Question};
 
 /// What the API answers from.
 #[derive(Clone)]
@@ -41,6 +41,7 @@ pub fn routes(api: Api) -> Router {
         .route("/v1/resets", get(resets))
         .route("/v1/resets/{id}", get(explain))
         .route("/v1/vantages", get(vantages))
+        .route("/v1/losses", get(losses))
         .route("/v1/watch", get(watch::watch))
         .route("/healthz", get(health))
         .fallback(nothing_here)
@@ -114,6 +115,23 @@ async fn vantages(State(api): State<Api>) -> Result<Json<Document>, Refusal> {
     let connected = |name: &str| api.registry.is_connected(name);
     let document = api.store.document(None, &api.path, connected).await?;
     Ok(Json(document))
+}
+
+async fn losses(
+    State(api): State<Api>,
+    question: Result<Query<LossQuestion>, QueryRejection>,
+) -> Result<Json<Vec<LossAt>>, Refusal> {
+    let Query(question) = question
+        .map_err(|rejection| Refusal::new(StatusCode::BAD_REQUEST, rejection.body_text()))?;
+    let filters = question
+        .filters()
+        .map_err(|error| Refusal::new(StatusCode::BAD_REQUEST, error.to_string()))?;
+    let vantage = filters.vantage.as_deref();
+    let losses = api
+        .store
+        .losses(filters.since, filters.until, vantage, filters.limit)
+        .await?;
+    Ok(Json(losses))
 }
 
 async fn explain(

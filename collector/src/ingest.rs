@@ -14,9 +14,11 @@ use tonic::{Request, Response, Status, Streaming};
 use crate::judging::Court;
 use crate::store::Store;
 
+mod beat;
 mod conversation;
 mod hello;
 mod loader;
+mod loss;
 mod registry;
 
 pub use loader::Loader;

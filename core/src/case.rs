@@ -11,6 +11,7 @@ use crate::coverage::Coverage;
 use crate::digest::Digest;
 use crate::flow::{Flow, Way};
 use crate::loss::{Losses, Passed, Total};
+use crate::loss_record::{self, LossCause};
 use crate::report::Side;
 use crate::scene::{Scene, Seen};
 use crate::seq::TcpSeq;
@@ -57,6 +58,8 @@ pub(crate) struct Attestation {
     pub(crate) on_path: OnPath,
     /// Probability that this vantage would have missed the packet.
     pub(crate) miss_rate: f64,
+    /// What it lost or may have lost around then.
+    pub(crate) doubt: Option<LossCause>,
 }
 
 /// How it is known that the sender's packets pass a vantage.
@@ -82,6 +85,8 @@ pub(crate) enum Blindness {
     Gap,
     /// Packets dropped while the reset passed.
     Dropping(u64),
+    /// It surely lost something then, and how many, where that is known.
+    Lost(LossCause, Option<u64>),
     /// It misses packets that must have passed it.
     Lossy(Total),
     /// It shows the other direction of this connection only.
@@ -390,8 +395,25 @@ fn silence<'a>(
     if passed.is_lossy() {
         return Sight::Blind(Blindness::Lossy(passed.total()));
     }
-    let losses = Losses::of(scene.evidence.vantages[vantage].selection);
-    let missed = passed.miss_rate(losses, passing.seen.at).max(drop_rate);
+    let evidence = &scene.evidence.vantages[vantage];
+    let [earliest, moment, latest] = moments;
+    let error = moment.since(earliest).max(latest.since(moment));
+    let recorded = on_path == OnPath::SawConnection;
+    let lost = match loss_record::weigh(
+        &evidence.losses,
+        &evidence.coverage,
+        moment,
+        error,
+        recorded,
+    ) {
+        Ok(lost) => lost,
+        Err(loss) => return Sight::Blind(Blindness::Lost(loss.cause, loss.count)),
+    };
+    let losses = Losses::of(evidence.selection);
+    let missed = passed
+        .miss_rate(losses, passing.seen.at)
+        .max(drop_rate)
+        .max(lost.miss);
     let elsewhere = match on_path {
         OnPath::SawHosts => passed.goes_elsewhere(),
         OnPath::SawConnection | OnPath::Host | OnPath::Configured => 0.0,
@@ -399,6 +421,7 @@ fn silence<'a>(
     Sight::Absent(Attestation {
         on_path,
         miss_rate: 1.0 - (1.0 - missed) * (1.0 - elsewhere),
+        doubt: lost.cause,
     })
 }
 

@@ -1,5 +1,6 @@
 //! Evidence to verdicts: a pure function, the same for the live service and for capture files.
 
+mod advice;
 mod cause;
 mod chain;
 mod effect;
@@ -100,6 +101,7 @@ fn report(scene: &Scene<'_>, all: &[Placed<'_>], index: usize) -> ResetReport {
     let digest = case.first_seen().carried;
     let name = |place: usize| scene.name(case.views[place].vantage).to_owned();
     let endpoint = position.origin == Origin::Endpoint;
+    let advice = advice::give(scene, case, position, finding.cause);
     ResetReport {
         id: case.id,
         time: digest.time,
@@ -137,7 +139,8 @@ fn report(scene: &Scene<'_>, all: &[Placed<'_>], index: usize) -> ResetReport {
         effective: effect.effective,
         idle_ns: finding.idle,
         trigger: finding.trigger.map(wording::segment),
-        decide: position.decide.clone(),
+        decide: advice.as_ref().map(|advice| advice.text.clone()),
+        advice,
         evidence: position
             .evidence
             .iter()

@@ -9,6 +9,12 @@ use std::net::{IpAddr, SocketAddr};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+mod advice;
+mod loss;
+
+pub use advice::{Advice, Role};
+pub use loss::{LossAt, LossTotal};
+
 use crate::time::CaptureTime;
 use crate::vantage::KindName;
 
@@ -50,6 +56,9 @@ pub struct VantageSummary {
     /// Whether an agent is connected for it now (live documents only).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connected: Option<bool>,
+    /// What it lost or may have lost, by cause: what its silence is worth.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub losses: Vec<LossTotal>,
 }
 
 /// A named count.
@@ -97,6 +106,9 @@ pub struct ResetReport {
     pub trigger: Option<String>,
     /// What would decide an open verdict or narrow a wide one, in words.
     pub decide: Option<String>,
+    /// The same for programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advice: Option<Advice>,
     pub evidence: Vec<Evidence>,
     /// The vantages that this connection's packets passed, client side first.
     pub path: Vec<String>,

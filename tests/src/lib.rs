@@ -7,6 +7,7 @@
 pub mod agreement;
 pub mod analysis;
 pub mod captures;
+pub mod chaos;
 pub mod demo;
 pub mod enclosure;
 pub mod firewall;

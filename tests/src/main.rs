@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use parallax_tests::analysis::{Order, analyze};
+use parallax_tests::chaos::{self, Extent};
 use parallax_tests::enclosure::{self, Half};
 use parallax_tests::lab::Lab;
 use parallax_tests::loss::Damage;
@@ -91,6 +93,22 @@ enum What {
     },
     /// Make traffic before live agents and show the verdicts on it.
     Demo,
+    /// Kill, stop and cut at random under load; then hold every RST against the verdicts and losses.
+    Chaos {
+        #[arg(long, default_value = "target/lab-runs/chaos")]
+        out: PathBuf,
+        #[arg(long, default_value_t = 100)]
+        rounds: u32,
+        /// The same seed gives the same faults.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Seconds of the longest outage of the database.
+        #[arg(long, default_value_t = 30)]
+        database: u64,
+        /// Seconds of the longest cut of a link.
+        #[arg(long, default_value_t = 60)]
+        link: u64,
+    },
     /// Measure the time from a reset on the wire to its verdict.
     Latency {
         /// How many resets.
@@ -139,6 +157,7 @@ fn carry_out(what: &What) -> Result<ExitCode> {
         | What::Live { .. }
         | What::PlayNetwork { .. }
         | What::Demo
+        | What::Chaos { .. }
         | What::Latency { .. } => {}
     }
     if let Half::Outer(status) = enclosure::enter()? {
@@ -157,6 +176,21 @@ fn carry_out(what: &What) -> Result<ExitCode> {
             live::run(out, only)?;
         }
         What::Demo => demo::run()?,
+        What::Chaos {
+            out,
+            rounds,
+            seed,
+            database,
+            link,
+        } => {
+            let extent = Extent {
+                rounds: *rounds,
+                seed: *seed,
+                database: Duration::from_secs(*database),
+                link: Duration::from_secs(*link),
+            };
+            chaos::run(out, extent)?;
+        }
         What::Latency { count } => latency::run(*count)?,
     }
     Ok(ExitCode::SUCCESS)

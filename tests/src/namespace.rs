@@ -37,6 +37,11 @@ impl Namespace {
         self.name
     }
 
+    /// A handle of its own, for threads that enter the namespace.
+    pub fn handle(&self) -> io::Result<File> {
+        self.handle.try_clone()
+    }
+
     /// Runs `work` on a thread inside the namespace. Sockets and captures opened there stay there,
     /// wherever they are used afterwards.
     pub fn within<T: Send>(&self, work: impl FnOnce() -> io::Result<T> + Send) -> Result<T> {

@@ -122,6 +122,14 @@ impl Running {
         bail!("{} did not stop: {}", self.name, self.said())
     }
 
+    /// Ends the program at once.
+    pub fn kill(mut self) -> Result<()> {
+        self.child
+            .kill()
+            .and_then(|()| self.child.wait().map(drop))
+            .with_context(|| format!("killing {}", self.name))
+    }
+
     fn signal(&self, signal: Signal) {
         // It may have ended already.
         let _gone = kill(Pid::from_raw(self.child.id() as i32), signal);

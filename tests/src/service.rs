@@ -161,7 +161,7 @@ pub fn url() -> String {
     format!("http://{COLLECTOR}:{HTTP_PORT}")
 }
 
-fn collector(management: &Namespace, programs: &Programs) -> Command {
+pub(crate) fn collector(management: &Namespace, programs: &Programs) -> Command {
     let mut command = match power() {
         Power::Root => management.command(programs.collector()),
         Power::UserNamespace => {
@@ -201,7 +201,7 @@ fn agent(programs: &Programs, point: &Point, folder: &Path) -> Command {
 }
 
 /// Asks the collector's HTTP interface from the management network.
-fn get(management: &Namespace, query: &str) -> Result<String> {
+pub(crate) fn get(management: &Namespace, query: &str) -> Result<String> {
     management.within(|| {
         ureq::get(format!("{}{query}", url()))
             .call()

@@ -5,8 +5,9 @@ mod sample;
 use clap::CommandFactory;
 use parallax_cli::args::Cli;
 use parallax_cli::output::Glyphs;
-use parallax_cli::{explain, resets, watch};
-use parallax_core::report::{Document, Explanation};
+use parallax_cli::{explain, resets, vantages, watch};
+use parallax_core::report::{Document, Explanation, LossTotal};
+use parallax_core::{CaptureTime, LossCause, LossOf, LossRecord, Strength};
 
 use crate::sample::{injected, lost, one_vantage, refused, vantage};
 
@@ -138,4 +139,30 @@ fn every_command_shows_examples() {
         }
     }
     insta::assert_snapshot!(all);
+}
+
+#[test]
+fn what_vantages_lost_is_said_in_words() {
+    let loss = |strength, cause, until, count| LossRecord {
+        strength,
+        cause,
+        of: LossOf::Packets,
+        from: CaptureTime::from_nanos(1_767_323_045_000_000_000),
+        until,
+        count,
+        detail: None,
+    };
+    let until = Some(CaptureTime::from_nanos(1_767_323_046_500_000_000));
+    let mut document = document(&[]);
+    document.vantages = vec![vantage("client"), vantage("fw-out")];
+    document.vantages[0].losses = vec![LossTotal::from(LossRecord {
+        detail: Some("port 443".to_owned()),
+        ..loss(Strength::Possible, LossCause::Filter, None, None)
+    })];
+    document.vantages[1].losses = vec![
+        LossTotal::from(loss(Strength::Certain, LossCause::Kernel, until, Some(912))),
+        LossTotal::from(loss(Strength::Certain, LossCause::Restart, until, None)),
+    ];
+    let text = anstream::adapter::strip_str(&vantages::text(&document)).to_string();
+    insta::assert_snapshot!(text);
 }

@@ -39,6 +39,7 @@ pub fn vantage(name: &str) -> VantageSummary {
         dropped: 0,
         clock_offset_ns: None,
         unreadable: Vec::new(),
+        losses: Vec::new(),
         connected: None,
     }
 }
@@ -69,6 +70,7 @@ fn reset(last: u32) -> ResetReport {
         idle_ns: None,
         trigger: None,
         decide: None,
+        advice: None,
         evidence: Vec::new(),
         path: names(&NAMES),
         clocks: Vec::new(),

@@ -28,6 +28,30 @@ pub(super) struct Question {
     limit: Option<String>,
 }
 
+/// The parameters of `GET /v1/losses`, as text.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LossQuestion {
+    since: Option<String>,
+    until: Option<String>,
+    vantage: Option<String>,
+    limit: Option<String>,
+}
+
+impl LossQuestion {
+    /// Those filters that losses have.
+    pub fn filters(self) -> Result<Filters, FilterError> {
+        let question = Question {
+            since: self.since,
+            until: self.until,
+            vantage: self.vantage,
+            limit: self.limit,
+            ..Question::default()
+        };
+        question.filters()
+    }
+}
+
 #[derive(Debug, PartialEq, Eq, Error)]
 #[error("{parameter}={value:?} cannot be read: expected {expected}")]
 pub(super) struct FilterError {

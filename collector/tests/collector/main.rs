@@ -6,6 +6,7 @@ mod digests;
 mod evidence;
 mod ingest;
 mod load;
+mod losses;
 mod process;
 mod server;
 mod verdicts;

@@ -1,6 +1,7 @@
 //! Scenarios on a simulated path: who sent each RST is known, since the test sent it.
 
 mod absurd;
+mod advice;
 mod causes;
 mod effects;
 mod flood;
