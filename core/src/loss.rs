@@ -74,9 +74,8 @@ impl Losses {
 
 /// Captures lose packets in bursts: one that is missing this near to a moment puts it in doubt.
 const BURST: i64 = 60 * MILLISECOND;
-/// A capture that says nothing of its losses, and of which fewer packets than this can be checked, may have lost
-/// as much as that.
-const ENOUGH: u32 = 4;
+/// A capture that says nothing of its losses, of which no packet can be checked, may have lost as much as this.
+const UNKNOWN: f64 = 0.1;
 /// How likely a packet near to a missed one was missed too.
 const MISSED_TOO: f64 = 0.5;
 
@@ -108,10 +107,10 @@ impl Passed {
         }
         // So much was missed that no expectation holds.
         let rate = if weight > 0.0 { weighted / weight } else { 1.0 };
-        let known = self.total.recorded.saturating_add(self.total.missed);
-        let rate = match losses {
-            Losses::Uncounted if known < ENOUGH => rate.max(1.0 / f64::from(known + 3)),
-            _ => rate,
+        let rate = if losses == Losses::Uncounted && self.total == Total::default() {
+            rate.max(UNKNOWN)
+        } else {
+            rate
         };
         let near = |missed: &i64| at.saturating_sub(*missed).saturating_abs() <= BURST;
         if self.missed_at.iter().any(near) {
@@ -170,6 +169,14 @@ impl Ranges {
         let first = self.sorted.first().map_or(0, |range| range.0);
         let last = self.sorted.last().map_or(0, |range| range.1);
         (first - WITHIN..=last + WITHIN).contains(&start)
+    }
+
+    /// Whether it recorded octets before these and after these, whatever the clocks say.
+    fn encloses(&self, digest: &Digest) -> bool {
+        let (start, end) = span(digest, self.anchor);
+        let first = self.sorted.first().is_some_and(|range| range.0 < start);
+        let last = self.sorted.last().is_some_and(|range| range.1 > end);
+        digest.seq_len() > 0 && first && last
     }
 
     fn holds(&self, digest: &Digest) -> bool {
@@ -253,6 +260,7 @@ fn count_way(
         let Some(ranges) = Ranges::of(own().map(|segment| segment.digest)) else {
             continue;
         };
+        let unbroken = scene.evidence.vantages[vantage].coverage.len() == 1;
         let acks: HashSet<AckKey> = own().map(|segment| ack_key(segment.digest)).collect();
         let mut counted: HashSet<(u32, u32, u32)> = HashSet::new();
         for (other_place, &other) in travel.iter().enumerate() {
@@ -263,7 +271,8 @@ fn count_way(
                 let digest = segment.digest;
                 segment.sender == sender
                     && !digest.is_rst()
-                    && watched(scene, vantage, other, segment.at)
+                    && ((unbroken && ranges.encloses(digest))
+                        || watched(scene, vantage, other, segment.at))
                     && ships(scene, vantage, digest)
                     && (other_place > place
                         || (digest.seq_len() > 0
@@ -339,6 +348,12 @@ impl<'a> Neighbours<'a> {
             }
     }
 
+    fn encloses(&self, digest: &Digest) -> bool {
+        self.of
+            .get(&digest.tuple)
+            .is_some_and(|(ranges, _)| ranges.encloses(digest))
+    }
+
     fn holds(&self, digest: &Digest) -> bool {
         self.of.get(&digest.tuple).is_some_and(|(ranges, acks)| {
             if digest.seq_len() > 0 {
@@ -365,6 +380,7 @@ fn count_neighbours(scene: &Scene<'_>, travel: &[usize], sender: Side, passed: &
     };
     for (place, &vantage) in travel.iter().enumerate() {
         let here = &records[place];
+        let unbroken = scene.evidence.vantages[vantage].coverage.len() == 1;
         let mut counted = HashSet::new();
         for (other_place, (&other, record)) in travel.iter().zip(&records).enumerate() {
             if other_place == place || is_renumbered(scene, vantage, other) {
@@ -378,7 +394,7 @@ fn count_neighbours(scene: &Scene<'_>, travel: &[usize], sender: Side, passed: &
                 let at = scene.moment(other, digest);
                 let comparable = here.can_tell(digest)
                     && would_hold(scene, vantage, other, digest)
-                    && watched(scene, vantage, other, at)
+                    && ((unbroken && here.encloses(digest)) || watched(scene, vantage, other, at))
                     && ships(scene, vantage, digest);
                 if comparable && counted.insert((ack_key(digest), digest.seq_len())) {
                     passed[vantage].add(here.holds(digest), at);
