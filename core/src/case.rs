@@ -53,6 +53,8 @@ pub(crate) struct Attestation {
     pub(crate) on_path: OnPath,
     /// Probability that this vantage would have missed the packet.
     pub(crate) miss_rate: f64,
+    /// Its memory was asked: every segment of the connection that it recorded around the moment is known.
+    pub(crate) remembered: bool,
 }
 
 /// How it is known that the sender's packets pass a vantage.
@@ -336,9 +338,11 @@ fn silence<'a>(
     if passed.is_lossy() {
         return Sight::Blind(Blindness::Lossy(passed));
     }
-    let losses = Losses::of(scene.evidence.vantages[vantage].selection);
+    let evidence = &scene.evidence.vantages[vantage];
+    let losses = Losses::of(evidence.selection);
     Sight::Absent(Attestation {
         on_path,
+        remembered: evidence.is_complete(moment, error),
         miss_rate: passed.miss_rate(losses).max(drop_rate),
     })
 }

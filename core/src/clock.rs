@@ -4,6 +4,7 @@
 //! b's clock from above, each that comes back from below. Offsets are found anew all along the recording, so
 //! that clocks may drift and may be set while it lasts.
 
+use crate::evidence::ExchangedClock;
 use crate::report::Side;
 use crate::time::{MILLISECOND, SECOND};
 
@@ -113,6 +114,18 @@ impl Clock {
         } else {
             Self::Against(knots)
         }
+    }
+
+    /// A clock that only exchanges of stamps tell of: its own and the reference's with a third.
+    pub(crate) fn exchanged(own: ExchangedClock, reference: ExchangedClock) -> Self {
+        let offset = own.offset.saturating_sub(reference.offset);
+        Self::Against(vec![Knot {
+            order: 0,
+            own: own.at.nanos(),
+            reference: own.at.nanos().saturating_sub(offset),
+            offset,
+            error: own.error.saturating_add(reference.error).max(0),
+        }])
     }
 
     pub(crate) fn is_known(&self) -> bool {

@@ -19,6 +19,7 @@ mod loss;
 mod matching;
 mod path;
 pub mod report;
+pub mod sampling;
 mod scene;
 pub mod seq;
 pub mod time;
@@ -27,8 +28,9 @@ pub mod vantage;
 
 pub use coverage::Coverage;
 pub use digest::Digest;
-pub use evidence::{FlowEvidence, KnownId, Nearby, Selection, VantageEvidence};
+pub use evidence::{ExchangedClock, FlowEvidence, KnownId, Nearby, Selection, VantageEvidence};
 pub use flow::{Endpoint, Flow, FourTuple, Way};
+pub use sampling::OneIn;
 pub use seq::TcpSeq;
 pub use time::CaptureTime;
 pub use vantage::{Vantage, VantageKind};

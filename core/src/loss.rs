@@ -30,7 +30,7 @@ impl Losses {
     /// Only live agents ship context alone.
     pub(crate) fn of(selection: Selection) -> Self {
         match selection {
-            Selection::Context => Self::Counted,
+            Selection::Context | Selection::Sampled(_) => Self::Counted,
             Selection::All => Self::Uncounted,
         }
     }
@@ -155,7 +155,7 @@ fn count_way(
                 segment.sender == sender
                     && !digest.is_rst()
                     && watched(scene, vantage, segment.at)
-                    && ships(scene, vantage, digest)
+                    && ships(scene, vantage, digest, segment.at)
                     && (other_place > place
                         || (digest.seq_len() > 0
                             && acked.is_some_and(|ack| !ack.before(digest.seq_end()))))
@@ -256,7 +256,7 @@ fn count_neighbours(scene: &Scene<'_>, travel: &[usize], sender: Side, passed: &
                 let comparable = here.can_tell(digest)
                     && would_hold(scene, vantage, digest, at)
                     && watched(scene, vantage, at)
-                    && ships(scene, vantage, digest);
+                    && scene.evidence.vantages[vantage].selection.ships(digest);
                 if comparable && counted.insert((ack_key(digest), digest.seq_len())) {
                     passed[vantage].add(here.holds(digest));
                 }
@@ -277,12 +277,11 @@ fn would_hold(scene: &Scene<'_>, vantage: usize, digest: &Digest, at: i64) -> bo
             .would_hold(digest, own, error.saturating_add(EDGE))
 }
 
-/// Whether the vantage would have shipped this segment, had it seen it.
-fn ships(scene: &Scene<'_>, vantage: usize, digest: &Digest) -> bool {
-    match scene.evidence.vantages[vantage].selection {
-        Selection::All => true,
-        Selection::Context => digest.flags.has(TcpFlags::SYN) || digest.flags.has(TcpFlags::FIN),
-    }
+/// Whether the vantage would have shipped this segment of the flow, had it seen it at that moment of the
+/// corrected clock.
+fn ships(scene: &Scene<'_>, vantage: usize, digest: &Digest, at: i64) -> bool {
+    let (own, error) = scene.path.own_time(vantage, at);
+    scene.evidence.vantages[vantage].ships(digest, own, error.saturating_add(EDGE))
 }
 
 /// At a span's edge a packet may have been outside, by the error of the clock offset and this much.

@@ -116,11 +116,16 @@ fn absence_evidence(
         ),
         OnPath::Configured => "the configured path passes it".to_owned(),
     };
+    let memory = if attestation.remembered {
+        "; asked for all that it remembers of the connection around that moment, it had no RST"
+    } else {
+        ""
+    };
     Evidence {
         kind: "attested_absence".to_owned(),
         vantage: Some(name(scene, vantage)),
         text: format!(
-            "{} did not see the RST and would have: it was capturing at that moment without loss, and {path}",
+            "{} did not see the RST and would have: it was capturing at that moment without loss, and {path}{memory}",
             quoted(scene, vantage)
         ),
     }

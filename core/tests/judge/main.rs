@@ -7,6 +7,7 @@ mod flood;
 mod injectors;
 mod looks;
 mod place;
+mod recalled;
 mod simulate;
 mod triggers;
 mod wire;

@@ -97,7 +97,7 @@ fn flows(table: &[FlowTuple]) -> Result<Vec<Flow>, BatchError> {
         .collect()
 }
 
-fn flow(index: usize, row: &FlowTuple) -> Result<Flow, BatchError> {
+pub(super) fn flow(index: usize, row: &FlowTuple) -> Result<Flow, BatchError> {
     let low = endpoint(index, &row.low_addr, row.low_port)?;
     let high = endpoint(index, &row.high_addr, row.high_port)?;
     if low.addr.is_ipv4() != high.addr.is_ipv4() {

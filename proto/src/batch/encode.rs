@@ -95,15 +95,19 @@ fn marks(digest: &Digest) -> u8 {
 fn flow_index(table: &mut Vec<FlowTuple>, known: &mut HashMap<Flow, u32>, digest: &Digest) -> u32 {
     let flow = digest.tuple.flow();
     let index = *known.entry(flow).or_insert_with(|| {
-        table.push(FlowTuple {
-            low_addr: octets(flow.low().addr),
-            low_port: u32::from(flow.low().port),
-            high_addr: octets(flow.high().addr),
-            high_port: u32::from(flow.high().port),
-        });
+        table.push(flow_tuple(flow));
         table.len() as u32 - 1
     });
     index * 2 + u32::from(digest.tuple.way() == Way::HighToLow)
+}
+
+pub(super) fn flow_tuple(flow: Flow) -> FlowTuple {
+    FlowTuple {
+        low_addr: octets(flow.low().addr),
+        low_port: u32::from(flow.low().port),
+        high_addr: octets(flow.high().addr),
+        high_port: u32::from(flow.high().port),
+    }
 }
 
 fn octets(addr: IpAddr) -> Vec<u8> {
