@@ -7,8 +7,14 @@ CREATE INDEX digest_numbers ON digest (seq) WHERE (flags & 6) = 2;
 -- Serves: sql/kin.sql, flows whose SYN+ACK acknowledges a number.
 CREATE INDEX digest_answers ON digest (ack) WHERE (flags & 22) = 18;
 
+-- Serves: sql/kin.sql, flows with a RST of a number.
+CREATE INDEX digest_reset_numbers ON digest (seq) WHERE (flags & 4) <> 0 AND seq <> 0;
+
 -- Serves: sql/carriers.sql, flows that carry a payload around a time.
 CREATE INDEX digest_payloads ON digest (payload_hash, time_ns) WHERE payload_hash IS NOT NULL AND payload_len >= 16;
+
+-- Serves: sql/nearby_resets.sql, RSTs of any flow at one vantage around a moment.
+CREATE INDEX digest_resets_by_time ON digest (vantage_id, time_ns) WHERE (flags & 4) <> 0;
 
 -- What flows with resets have to do with other flows: evidence of those is evidence of these.
 CREATE TABLE reset_kin (

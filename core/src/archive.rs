@@ -140,7 +140,7 @@ impl Gathered {
             if !interest.has_flow(flow) {
                 payloads.add(digest, flow);
             }
-            if interest.is_nearby(digest, flow) {
+            if digest.is_rst() || interest.is_nearby(digest, flow) {
                 nearby[vantage].push(*digest);
             }
         })?;
@@ -283,7 +283,8 @@ impl Archive {
             .zip(&around)
             .map(|((at, near), around)| {
                 let others = at.nearby.others(&around.names, around.moment, &neighbours);
-                crate::Nearby::new(around.moment, near, others)
+                let resets = at.nearby.resets(&around.names, around.moment);
+                crate::Nearby::new(around.moment, near, others, resets)
             });
         let vantages = self.frames.iter().zip(segments).zip(nearby);
         FlowEvidence {

@@ -1,6 +1,8 @@
 //! The case of one reset: its sightings, and for every other vantage on the way whether its silence
 //! counts.
 
+mod copies;
+
 use std::collections::HashMap;
 
 use uuid::Uuid;
@@ -8,7 +10,7 @@ use uuid::Uuid;
 use crate::coverage::Coverage;
 use crate::digest::Digest;
 use crate::flow::{Flow, Way};
-use crate::loss::{Losses, Passed};
+use crate::loss::{Losses, Passed, Total};
 use crate::report::Side;
 use crate::scene::{Scene, Seen};
 use crate::seq::TcpSeq;
@@ -26,6 +28,8 @@ pub(crate) struct Case<'a> {
     pub(crate) life: usize,
     /// Equal packets at the vantage that saw most of them.
     pub(crate) count: u32,
+    /// Its claimed sender sent others that equal it, so that this may be one of them which was missed.
+    pub(crate) among_equals: bool,
     /// Every vantage of the path, from the claimed sender on.
     pub(crate) views: Vec<View<'a>>,
     /// Index into `views` of the first sighting.
@@ -81,11 +85,13 @@ pub(crate) enum Blindness {
     /// Packets dropped while the reset passed.
     Dropping(u64),
     /// It misses packets that must have passed it.
-    Lossy(Passed),
+    Lossy(Total),
     /// It shows the other direction of this connection only.
     OneWay,
     /// Nothing says that the sender's packets come past.
     NotOnPath,
+    /// It saw something that may be this under another name.
+    Ambiguous,
     /// It was seen before and after this vantage, which missed it.
     Missed,
 }
@@ -132,6 +138,8 @@ struct Group<'a> {
     sender: Side,
     life: usize,
     sightings: Vec<(usize, Seen<'a>)>,
+    /// Its claimed sender sent equal ones.
+    among_equals: bool,
 }
 
 fn groups<'a>(scene: &Scene<'a>) -> Vec<Group<'a>> {
@@ -139,16 +147,23 @@ fn groups<'a>(scene: &Scene<'a>) -> Vec<Group<'a>> {
     let mut index = HashMap::new();
     for (vantage, segments) in scene.seen.iter().enumerate() {
         for seen in segments.iter().filter(|seen| seen.digest.is_rst()) {
-            let identity = identity(seen.digest, None);
-            let place = *index.entry((identity, seen.life)).or_insert_with(|| {
+            // A box may rewrite a number, or leave it alone before its stream has begun.
+            let told = (identity(seen.digest, None), None, seen.life);
+            let name = Some(seen.carried.tuple.flow());
+            let carried = (identity(seen.carried, None), name, seen.life);
+            let known = index.get(&told).or(index.get(&carried)).copied();
+            let place = known.unwrap_or_else(|| {
                 groups.push(Group {
                     origin: 0,
                     sender: seen.sender,
                     life: seen.life,
                     sightings: Vec::new(),
+                    among_equals: false,
                 });
                 groups.len() - 1
             });
+            index.insert(told, place);
+            index.insert(carried, place);
             let sightings = &mut groups[place].sightings;
             let doubled =
                 sightings.iter().rev().take(4).any(|(other, known)| {
@@ -162,6 +177,7 @@ fn groups<'a>(scene: &Scene<'a>) -> Vec<Group<'a>> {
     groups
         .into_iter()
         .flat_map(|group| by_origin(scene, group))
+        .flat_map(|group| copies::by_place(scene, group))
         .collect()
 }
 
@@ -196,6 +212,7 @@ fn by_origin<'a>(scene: &Scene<'a>, group: Group<'a>) -> Vec<Group<'a>> {
                     sender: group.sender,
                     life: group.life,
                     sightings: vec![sighting],
+                    among_equals: false,
                 },
             )),
         }
@@ -237,7 +254,15 @@ fn build<'a>(scene: &Scene<'a>, passed: &[Passed], group: &Group<'a>) -> Option<
         .map(|&vantage| View {
             vantage,
             sight: at(vantage).next().map_or_else(
-                || silence(scene, passed[vantage], vantage, group, &first_seen),
+                || {
+                    let upstream = travel[..first].contains(&vantage);
+                    let passing = Passing {
+                        seen: &first_seen,
+                        at: travel[first],
+                        upstream,
+                    };
+                    silence(scene, &passed[vantage], vantage, group, &passing)
+                },
                 Sight::Seen,
             ),
         })
@@ -260,6 +285,7 @@ fn build<'a>(scene: &Scene<'a>, passed: &[Passed], group: &Group<'a>) -> Option<
         sender: group.sender,
         life: group.life,
         count,
+        among_equals: group.among_equals,
         views,
         first,
     })
@@ -318,36 +344,74 @@ fn new_id(owner: Flow, identity: u64, time: CaptureTime) -> Uuid {
     uuid::Builder::from_unix_timestamp_millis(millis, &ten).into_uuid()
 }
 
+/// Where and when a reset passed another vantage.
+struct Passing<'s, 'a> {
+    seen: &'s Seen<'a>,
+    /// The vantage of that sighting.
+    at: usize,
+    /// The silent vantage lies before it on the reset's way.
+    upstream: bool,
+}
+
+impl Passing<'_, '_> {
+    /// When the reset passed a silent vantage, by that vantage's own clock: not before, most likely, not after.
+    /// What passes it first cannot have passed later than here, by clocks set by packets that went this way.
+    fn moments(&self, scene: &Scene<'_>, vantage: usize) -> [CaptureTime; 3] {
+        let (moment, error) = scene.path.own_time(vantage, self.at, self.seen.at);
+        let own = scene.path.clocks[vantage].is_told_by_packets();
+        match (own, self.upstream) {
+            (true, true) => [moment.plus(error.saturating_neg()), moment, moment],
+            (true, false) => [moment, moment, moment.plus(error)],
+            (false, _) => [
+                moment.plus(error.saturating_neg()),
+                moment,
+                moment.plus(error),
+            ],
+        }
+    }
+}
+
 /// What the silence of a vantage about a reset says.
 fn silence<'a>(
     scene: &Scene<'a>,
-    passed: Passed,
+    passed: &Passed,
     vantage: usize,
     group: &Group<'a>,
-    first_seen: &Seen<'a>,
+    passing: &Passing<'_, 'a>,
 ) -> Sight<'a> {
-    let on_path = match on_path(scene, vantage, group) {
+    let moments = passing.moments(scene, vantage);
+    let on_path = match on_path(scene, vantage, group, moments) {
         Ok(on_path) => on_path,
         Err(blindness) => return Sight::Blind(blindness),
     };
-    let (moment, error) = scene.path.own_time(vantage, first_seen.at);
-    let drop_rate = match watched(&scene.evidence.vantages[vantage].coverage, moment, error) {
+    let coverage = &scene.evidence.vantages[vantage].coverage;
+    let drop_rate = match watched(coverage, moments) {
         Ok(drop_rate) => drop_rate,
         Err(blindness) => return Sight::Blind(blindness),
     };
     if passed.is_lossy() {
-        return Sight::Blind(Blindness::Lossy(passed));
+        return Sight::Blind(Blindness::Lossy(passed.total()));
     }
     let evidence = &scene.evidence.vantages[vantage];
     let losses = Losses::of(evidence.selection);
+    let missed = passed.miss_rate(losses, passing.seen.at).max(drop_rate);
+    let elsewhere = match on_path {
+        OnPath::SawHosts => passed.goes_elsewhere(),
+        OnPath::SawConnection | OnPath::Host | OnPath::Configured => 0.0,
+    };
     Sight::Absent(Attestation {
         on_path,
-        remembered: evidence.is_complete(moment, error),
-        miss_rate: passed.miss_rate(losses).max(drop_rate),
+        remembered: evidence.is_complete(moments[0], moments[2]),
+        miss_rate: 1.0 - (1.0 - missed) * (1.0 - elsewhere),
     })
 }
 
-fn on_path(scene: &Scene<'_>, vantage: usize, group: &Group<'_>) -> Result<OnPath, Blindness> {
+fn on_path(
+    scene: &Scene<'_>,
+    vantage: usize,
+    group: &Group<'_>,
+    moments: [CaptureTime; 3],
+) -> Result<OnPath, Blindness> {
     let mut other_way = false;
     for segment in scene.life(vantage, group.life) {
         if segment.sender == group.sender {
@@ -355,35 +419,67 @@ fn on_path(scene: &Scene<'_>, vantage: usize, group: &Group<'_>) -> Result<OnPat
         }
         other_way = true;
     }
+    let elsewhere = if other_way {
+        Blindness::OneWay
+    } else {
+        Blindness::NotOnPath
+    };
     if passed_by(scene, vantage, group.life) {
         // It shows none of what went past its place: the packets take another way, or wear other
         // addresses there.
-        return Err(if other_way {
-            Blindness::OneWay
-        } else {
-            Blindness::NotOnPath
-        });
+        return Err(elsewhere);
+    }
+    let records_sender = scene
+        .ends
+        .neighbours(scene.evidence, vantage)
+        .any(|(_, sender)| sender == group.sender);
+    if records_sender {
+        return Ok(OnPath::SawHosts);
+    }
+    if scene.joined_life(group.life).refused.contains(&vantage)
+        || may_be_renamed(scene, vantage, group, moments)
+    {
+        return Err(Blindness::Ambiguous);
     }
     if scene.host_side(vantage).is_some() {
         return Ok(OnPath::Host);
     }
-    let hosts = scene
-        .ends
-        .neighbours(scene.evidence, vantage)
-        .any(|(_, sender)| sender == group.sender);
-    if hosts {
-        return Ok(OnPath::SawHosts);
-    }
     let configured = scene.evidence.configured_path.as_ref();
-    if configured.is_some_and(|path| path.contains(&vantage)) {
+    if configured.is_some_and(|path| path.contains(&vantage)) && !other_way {
         return Ok(OnPath::Configured);
     }
-    Err(if other_way {
-        Blindness::OneWay
-    } else {
-        Blindness::NotOnPath
-    })
+    Err(elsewhere)
 }
+
+/// Whether a vantage that never saw these two hosts recorded a RST like this one of other flows around then:
+/// the same packet, maybe, under addresses that nothing links.
+fn may_be_renamed(
+    scene: &Scene<'_>,
+    vantage: usize,
+    group: &Group<'_>,
+    [earliest, _, latest]: [CaptureTime; 3],
+) -> bool {
+    let doubt = if scene.path.clocks[vantage].is_known() {
+        RENAMED_WITHIN
+    } else {
+        UNKNOWN_CLOCK
+    };
+    let (from, until) = (earliest.plus(-doubt), latest.plus(doubt));
+    let nearby = &scene.evidence.vantages[vantage].nearby;
+    let like = |digest: &Digest| {
+        let known = group.sightings.iter().map(|(_, seen)| seen.carried);
+        known
+            .into_iter()
+            .any(|carried| carried.flags == digest.flags && carried.window == digest.window)
+    };
+    let around = |digest: &&Digest| (from..=until).contains(&digest.time);
+    !nearby.holds_resets(from, until) || nearby.resets().iter().filter(around).any(like)
+}
+
+/// How far apart one packet can be recorded by clocks that are known, beside their errors.
+const RENAMED_WITHIN: i64 = 200 * crate::time::MILLISECOND;
+/// The same by clocks of which nothing is known.
+const UNKNOWN_CLOCK: i64 = 6 * crate::time::SECOND;
 
 /// Whether packets of a connection went from one side of a vantage to the other without it recording any
 /// of that direction.
@@ -406,20 +502,22 @@ const DOUBT: i64 = 50 * crate::time::MILLISECOND;
 /// A vantage that loses more than this share of the packets around a reset may have lost the reset.
 const DROP_RATE_MAX: f64 = 0.02;
 
-/// Whether coverage holds a moment that is known within `error` nanoseconds; then the share of packets
-/// dropped around it.
-fn watched(coverage: &[Coverage], moment: CaptureTime, error: i64) -> Result<f64, Blindness> {
+/// Whether coverage holds a moment that is known within bounds; then the share of packets dropped around it.
+fn watched(
+    coverage: &[Coverage],
+    [earliest, moment, latest]: [CaptureTime; 3],
+) -> Result<f64, Blindness> {
     let (Some(first), Some(last)) = (
         coverage.iter().map(|span| span.from).min(),
         coverage.iter().map(|span| span.until).max(),
     ) else {
         return Err(Blindness::NoCoverage);
     };
-    if moment.plus(error.saturating_neg()) < first {
+    if earliest < first {
         return Err(Blindness::StartedAfter);
     }
-    if moment.plus(error) > last {
-        return Err(Blindness::EndedBefore(moment.plus(error).since(last)));
+    if latest > last {
+        return Err(Blindness::EndedBefore(latest.since(last)));
     }
     if !coverage.iter().any(|span| span.covers(moment)) {
         return Err(Blindness::Gap);

@@ -42,8 +42,7 @@ pub(crate) struct Knot {
     own: i64,
     reference: i64,
     /// Own clock minus reference clock.
-    offset: i64,
-    error: i64,
+    offset: Offset,
 }
 
 /// A vantage's clock against the path's reference clock.
@@ -56,13 +55,17 @@ pub(crate) enum Clock {
     Reference,
     /// In the order of capture.
     Against(Vec<Knot>),
+    /// Nothing but an exchange of stamps tells.
+    Exchanged([Knot; 1]),
 }
 
 /// An offset that is known within an error, nanoseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Offset {
     pub(crate) nanos: i64,
     pub(crate) error: i64,
+    /// How much longer than the shortest time packets took on their way.
+    pub(crate) jitter: i64,
 }
 
 /// Crystals differ by less than this: 200 ppm each.
@@ -104,8 +107,7 @@ impl Clock {
                     order: bound.order,
                     own: bound.own,
                     reference: bound.own.saturating_sub(offset.nanos),
-                    offset: offset.nanos,
-                    error: offset.error,
+                    offset,
                 }
             })
             .collect();
@@ -119,13 +121,21 @@ impl Clock {
     /// A clock that only exchanges of stamps tell of: its own and the reference's with a third.
     pub(crate) fn exchanged(own: ExchangedClock, reference: ExchangedClock) -> Self {
         let offset = own.offset.saturating_sub(reference.offset);
-        Self::Against(vec![Knot {
+        Self::Exchanged([Knot {
             order: 0,
             own: own.at.nanos(),
             reference: own.at.nanos().saturating_sub(offset),
-            offset,
-            error: own.error.saturating_add(reference.error).max(0),
+            offset: Offset {
+                nanos: offset,
+                error: own.error.saturating_add(reference.error).max(0),
+                jitter: 0,
+            },
         }])
+    }
+
+    /// Packets err to one side: a delay makes them late, never early.
+    pub(crate) fn is_told_by_packets(&self) -> bool {
+        matches!(self, Self::Reference | Self::Against(_))
     }
 
     pub(crate) fn is_known(&self) -> bool {
@@ -135,6 +145,7 @@ impl Clock {
     fn knots(&self) -> &[Knot] {
         match self {
             Self::Against(knots) => knots,
+            Self::Exchanged(knots) => knots,
             Self::Unknown | Self::Reference => &[],
         }
     }
@@ -168,16 +179,17 @@ impl Clock {
                 }
             }
             (Some(one), None) | (None, Some(one)) => (one, None),
-            (None, None) => return Offset { nanos: 0, error: 0 },
+            (None, None) => return Offset::default(),
         };
         let gap = away(of(near), time);
         let drift = gap / 1_000_000 * DRIFT_PER_MILLION;
-        let nanos = far.map_or(near.offset, |far| {
-            interpolated(near, far, gap, away(of(near), of(far)))
+        let nanos = far.map_or(near.offset.nanos, |far| {
+            interpolated(&near.offset, &far.offset, gap, away(of(near), of(far)))
         });
         Offset {
             nanos,
-            error: near.error.saturating_add(drift),
+            error: near.offset.error.saturating_add(drift),
+            jitter: near.offset.jitter,
         }
     }
 }
@@ -187,16 +199,16 @@ fn away(one: i64, other: i64) -> i64 {
 }
 
 /// Between two knots the offset goes over from one to the other, unless the clock was set.
-fn interpolated(near: &Knot, far: &Knot, gap: i64, whole: i64) -> i64 {
-    let change = far.offset.saturating_sub(near.offset);
+fn interpolated(near: &Offset, far: &Offset, gap: i64, whole: i64) -> i64 {
+    let change = far.nanos.saturating_sub(near.nanos);
     let by_drift = (whole / 1_000_000 * DRIFT_PER_MILLION)
         .saturating_add(near.error)
         .saturating_add(far.error);
     if whole <= 0 || change.saturating_abs() > by_drift {
-        return near.offset;
+        return near.nanos;
     }
     let share = (i128::from(change) * i128::from(gap) / i128::from(whole)) as i64;
-    near.offset.saturating_add(share)
+    near.nanos.saturating_add(share)
 }
 
 /// What one packet says of the offset.
@@ -293,6 +305,7 @@ fn two_way(there: &[Bound], back: &[Bound]) -> Result<Offset, Offset> {
     let offset = Offset {
         nanos: i64::midpoint(upper, lower),
         error: upper.saturating_sub(lower).saturating_abs() / 2,
+        jitter: spread(there).max(spread(back)),
     };
     if lower.saturating_sub(upper) > slack {
         Err(offset)
@@ -305,14 +318,21 @@ fn one_way(bounds: &[Bound]) -> Offset {
     let mut later: Vec<i64> = bounds.iter().map(Bound::later).collect();
     later.sort_unstable();
     let nanos = later.get(later.len() / 2).copied().unwrap_or(0);
-    let spread = later
-        .first()
-        .zip(later.last())
-        .map_or(0, |(low, high)| away(*low, *high));
+    let jitter = spread(bounds);
     Offset {
         nanos,
-        error: ONE_WAY_ERROR.saturating_add(spread.min(10 * SECOND)),
+        error: ONE_WAY_ERROR.saturating_add(jitter),
+        jitter,
     }
+}
+
+/// Longest less shortest time on the way.
+fn spread(bounds: &[Bound]) -> i64 {
+    let later = || bounds.iter().map(Bound::later);
+    let (Some(low), Some(high)) = (later().min(), later().max()) else {
+        return 0;
+    };
+    away(low, high).min(10 * SECOND)
 }
 
 #[cfg(test)]

@@ -50,13 +50,15 @@ impl Digest {
     /// mirror port.
     pub fn is_doubled_by(&self, later: &Self) -> bool {
         const AT_ONCE: i64 = crate::time::MILLISECOND;
+        // The machine in between decrements it once or twice; a forger's next packet has another of its own.
+        let hops = i16::from(self.ip.ttl) - i16::from(later.ip.ttl);
         let same_id = self.ip.id.is_some_and(|id| id != 0) && self.ip.id == later.ip.id;
         let elsewhere = self.link.interface != later.link.interface
-            || self.ip.ttl != later.ip.ttl
+            || hops != 0
             || self.link.direction != later.link.direction
             || self.link.tunnel != later.link.tunnel;
         let at_once = later.time.since(self.time).saturating_abs() < AT_ONCE;
-        at_once && (same_id || elsewhere)
+        at_once && (0..=2).contains(&hops) && (same_id || elsewhere)
     }
 
     pub fn is_rst(&self) -> bool {

@@ -63,12 +63,12 @@ impl VantageEvidence {
     /// Whether a segment of the flow would be here if this vantage had recorded it at `time`, which is known
     /// within `error` nanoseconds.
     pub(crate) fn ships(&self, digest: &Digest, time: CaptureTime, error: i64) -> bool {
-        self.selection.ships(digest) || self.is_complete(time, error)
+        let (first, last) = (time.plus(error.saturating_neg()), time.plus(error));
+        self.selection.ships(digest) || self.is_complete(first, last)
     }
 
-    /// Whether every segment of the flow that was recorded at `time`, within `error` nanoseconds, is here.
-    pub(crate) fn is_complete(&self, time: CaptureTime, error: i64) -> bool {
-        let (first, last) = (time.plus(error.saturating_neg()), time.plus(error));
+    /// Whether every segment of the flow that was recorded between these moments is here, as its memory says.
+    pub(crate) fn is_complete(&self, first: CaptureTime, last: CaptureTime) -> bool {
         self.complete
             .iter()
             .any(|(from, until)| *from <= first && last <= *until)
@@ -94,6 +94,7 @@ pub struct Nearby {
     moment: CaptureTime,
     handshakes: Vec<Digest>,
     others: Vec<Digest>,
+    resets: Vec<Digest>,
 }
 
 impl Nearby {
@@ -104,15 +105,47 @@ impl Nearby {
     /// within [`NEIGHBOURS_WITHIN`], of the flows between the two addresses to which some vantage's kept
     /// handshakes belong; the [`NEIGHBOURS_MAX`] nearest are kept. They tell only about vantages that
     /// ship all segments; others may leave them out.
-    pub fn new(moment: CaptureTime, mut handshakes: Vec<Digest>, mut others: Vec<Digest>) -> Self {
+    ///
+    /// `resets`: RSTs of any other flow within [`NEIGHBOURS_WITHIN`]; the [`RESETS_MAX`] nearest are kept. One of
+    /// them may be the reset in question under a name that nothing links.
+    pub fn new(
+        moment: CaptureTime,
+        mut handshakes: Vec<Digest>,
+        mut others: Vec<Digest>,
+        mut resets: Vec<Digest>,
+    ) -> Self {
         others.retain(|digest| distance(digest, moment) <= NEIGHBOURS_WITHIN);
+        resets.retain(|digest| distance(digest, moment) <= NEIGHBOURS_WITHIN);
+        keep_nearest(&mut resets, moment, RESETS_MAX);
         keep_nearest(&mut handshakes, moment, NEARBY_MAX);
         keep_nearest(&mut others, moment, NEIGHBOURS_MAX);
         Self {
             moment,
             handshakes,
             others,
+            resets,
         }
+    }
+
+    /// RSTs of other flows, in order of time.
+    pub fn resets(&self) -> &[Digest] {
+        &self.resets
+    }
+
+    /// Whether any RST of another flow, recorded within some time of a moment, would be here.
+    pub(crate) fn holds_resets(&self, from: CaptureTime, until: CaptureTime) -> bool {
+        let reach = if self.resets.len() < RESETS_MAX {
+            NEIGHBOURS_WITHIN
+        } else {
+            let distances = self
+                .resets
+                .iter()
+                .map(|digest| distance(digest, self.moment));
+            distances.max().unwrap_or(0)
+        };
+        [from, until]
+            .iter()
+            .all(|end| end.since(self.moment).saturating_abs() < reach)
     }
 
     /// All of them.
@@ -153,9 +186,11 @@ impl Nearby {
     }
 }
 
-/// The initial sequence numbers that a segment tells.
+/// The numbers of a segment by which its connection may be known under another name: initial sequence numbers,
+/// and those of resets.
 pub fn numbers(digest: &Digest) -> impl Iterator<Item = u32> {
-    let own = (digest.is_syn() || digest.is_syn_ack()).then_some(digest.seq.0);
+    let reset = digest.is_rst() && digest.seq.0 != 0;
+    let own = (reset || digest.is_syn() || digest.is_syn_ack()).then_some(digest.seq.0);
     let answered = digest.is_syn_ack().then(|| digest.ack.0.wrapping_sub(1));
     own.into_iter().chain(answered)
 }
@@ -270,6 +305,9 @@ pub const NEARBY_MAX: usize = 64;
 
 /// How many other segments between the two addresses are enough.
 pub const NEIGHBOURS_MAX: usize = 256;
+
+/// How many RSTs of other flows are enough.
+pub const RESETS_MAX: usize = 64;
 
 /// How far from a reset they are worth loading, nanoseconds.
 pub const NEIGHBOURS_WITHIN: i64 = 10 * crate::time::SECOND;

@@ -12,7 +12,7 @@ mod tie;
 
 use std::collections::BTreeMap;
 
-use crate::digest::{Digest, TcpFlags};
+use crate::digest::{Digest, SackBlock, TcpFlags};
 use crate::evidence::FlowEvidence;
 use crate::flow::{FourTuple, Way};
 use crate::seq::TcpSeq;
@@ -123,6 +123,10 @@ fn told(carried: &Digest, evidence: &FlowEvidence, turn: Turn) -> Digest {
     if carried.flags.has(TcpFlags::ACK) {
         digest.ack = back(carried.ack, way.opposite());
     }
+    digest.options.sack = carried.options.sack.map(|block| SackBlock {
+        left: back(block.left, way.opposite()),
+        right: back(block.right, way.opposite()),
+    });
     digest
 }
 

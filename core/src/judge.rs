@@ -15,6 +15,7 @@ mod wording;
 use uuid::Uuid;
 
 use crate::case::{self, Case, Sight};
+use crate::clock::Offset;
 use crate::evidence::FlowEvidence;
 use crate::join::Joined;
 use crate::loss;
@@ -191,21 +192,28 @@ fn absences(scene: &Scene<'_>, case: &Case<'_>) -> Vec<AbsenceReport> {
         .collect()
 }
 
-/// Clocks as they were when the reset passed.
+/// Clocks as they were when the reset passed, against the first on the path.
 fn clocks(scene: &Scene<'_>, case: &Case<'_>) -> Vec<ClockOffset> {
     let at = case.first_seen().at;
-    scene
+    let known: Vec<(usize, Offset)> = scene
         .path
         .order
         .iter()
         .filter(|vantage| scene.path.clocks[**vantage].is_known())
-        .map(|&vantage| {
-            let offset = scene.path.clocks[vantage].at_reference(at);
-            ClockOffset {
-                vantage: scene.name(vantage).to_owned(),
-                offset_ns: offset.nanos,
-                error_ns: offset.error,
-            }
+        .map(|&vantage| (vantage, scene.path.clocks[vantage].at_reference(at)))
+        .collect();
+    let first = known.first().map(|(_, offset)| *offset).unwrap_or_default();
+    known
+        .iter()
+        .enumerate()
+        .map(|(place, (vantage, offset))| ClockOffset {
+            vantage: scene.name(*vantage).to_owned(),
+            offset_ns: offset.nanos.saturating_sub(first.nanos),
+            error_ns: if place == 0 {
+                0
+            } else {
+                offset.error.saturating_add(first.error)
+            },
         })
         .collect()
 }

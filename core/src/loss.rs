@@ -9,12 +9,23 @@ use crate::flow::{Flow, FourTuple};
 use crate::report::Side;
 use crate::scene::{Scene, Seen};
 use crate::seq::TcpSeq;
+use crate::time::MILLISECOND;
 
-/// Segments that must have passed a vantage: recorded there, and not.
+/// Segments that must have passed a vantage: how many were recorded there, and how many were not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Passed {
+pub(crate) struct Total {
     pub(crate) recorded: u32,
     pub(crate) missed: u32,
+}
+
+/// What must have passed a vantage.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Passed {
+    total: Total,
+    /// When what was not recorded passed, on the corrected clock.
+    missed_at: Vec<i64>,
+    /// Other connections between the two hosts: recorded here too, and not.
+    neighbours: Total,
 }
 
 /// Whether a capture says itself what it lost.
@@ -26,7 +37,32 @@ pub(crate) enum Losses {
     Uncounted,
 }
 
+/// More packets than this tell no more.
+const MOST: u32 = 4096;
+
 impl Losses {
+    /// Shares of packets that captures miss, and how common such captures are: most miss none, those that do
+    /// miss up to a fifth.
+    const fn expected(self) -> [(f64, f64); 5] {
+        match self {
+            // Counters know nothing of what a mirror port lost before.
+            Self::Counted => [
+                (0.0002, 0.9),
+                (0.02, 0.04),
+                (0.06, 0.02),
+                (0.12, 0.02),
+                (0.2, 0.02),
+            ],
+            Self::Uncounted => [
+                (0.0005, 0.68),
+                (0.02, 0.08),
+                (0.06, 0.08),
+                (0.12, 0.08),
+                (0.18, 0.08),
+            ],
+        }
+    }
+
     /// Only live agents ship context alone.
     pub(crate) fn of(selection: Selection) -> Self {
         match selection {
@@ -36,30 +72,63 @@ impl Losses {
     }
 }
 
+/// Captures lose packets in bursts: one that is missing this near to a moment puts it in doubt.
+const BURST: i64 = 60 * MILLISECOND;
+/// How likely a packet near to a missed one was missed too.
+const MISSED_TOO: f64 = 0.5;
+
 impl Passed {
-    fn add(&mut self, recorded: bool) {
+    pub(crate) fn total(&self) -> Total {
+        self.total
+    }
+
+    fn add(&mut self, recorded: bool, at: i64) {
         if recorded {
-            self.recorded += 1;
+            self.total.recorded += 1;
         } else {
-            self.missed += 1;
+            self.total.missed += 1;
+            self.missed_at.push(at);
         }
     }
 
-    /// Probability that the vantage fails to record a packet that passes it: the mean of a Beta
-    /// distribution. Its prior is worth ten packets: of a capture that counts its losses, nearly none
-    /// of them missed; of one that does not, half a packet.
-    pub(crate) fn miss_rate(self, losses: Losses) -> f64 {
-        let prior = match losses {
-            Losses::Counted => 0.01,
-            Losses::Uncounted => 0.5,
-        };
-        let total = f64::from(self.recorded) + f64::from(self.missed);
-        (f64::from(self.missed) + prior) / (total + 10.0)
+    /// Probability that the vantage failed to record a packet that passed it at a moment: what is expected of
+    /// such captures, after what is known of this one.
+    pub(crate) fn miss_rate(&self, losses: Losses, at: i64) -> f64 {
+        let mut weight = 0.0;
+        let mut weighted = 0.0;
+        for (rate, share) in losses.expected() {
+            let likely = share
+                * (1.0 - rate).powi(self.total.recorded.min(MOST) as i32)
+                * rate.powi(self.total.missed.min(MOST) as i32);
+            weight += likely;
+            weighted += likely * rate;
+        }
+        // So much was missed that no expectation holds.
+        let rate = if weight > 0.0 { weighted / weight } else { 1.0 };
+        let near = |missed: &i64| at.saturating_sub(*missed).saturating_abs() <= BURST;
+        if self.missed_at.iter().any(near) {
+            rate.max(MISSED_TOO)
+        } else {
+            rate
+        }
+    }
+
+    /// Probability that a connection between the two hosts goes another way than past this vantage, of which
+    /// nothing but others like it were recorded here: routers may share flows out (ECMP, RFC 2992).
+    pub(crate) fn goes_elsewhere(&self) -> f64 {
+        const SHARED_OUT: f64 = 0.1;
+        let Total { recorded, missed } = self.neighbours;
+        if missed > 0 {
+            return (f64::from(missed) + 0.5) / (f64::from(missed) + f64::from(recorded) + 1.0);
+        }
+        let by_chance = SHARED_OUT * 0.5_f64.powi(recorded.min(MOST) as i32);
+        0.5 * by_chance / (1.0 - SHARED_OUT + by_chance)
     }
 
     /// More missed than a sound capture explains: above one in fifty.
-    pub(crate) fn is_lossy(self) -> bool {
-        self.missed > 0 && u64::from(self.missed) * 50 > u64::from(self.missed + self.recorded)
+    pub(crate) fn is_lossy(&self) -> bool {
+        let Total { recorded, missed } = self.total;
+        missed > 0 && u64::from(missed) * 50 > u64::from(missed + recorded)
     }
 }
 
@@ -124,7 +193,39 @@ pub(crate) fn count(scene: &Scene<'_>) -> Vec<Passed> {
         }
         count_neighbours(scene, &travel, sender, &mut passed);
     }
+    count_ways(scene, &mut passed);
     passed
+}
+
+/// Counts for every vantage the other connections between the two hosts that were answered, and so went all
+/// the way, by whether it recorded any of them.
+fn count_ways(scene: &Scene<'_>, passed: &mut [Passed]) {
+    let mut answers: HashMap<Flow, (usize, &Digest)> = HashMap::new();
+    let mut recorded: Vec<HashSet<Flow>> = Vec::with_capacity(passed.len());
+    for vantage in 0..passed.len() {
+        let mut here = HashSet::new();
+        for (digest, _) in scene.ends.neighbours(scene.evidence, vantage) {
+            let flow = digest.tuple.flow();
+            here.insert(flow);
+            if digest.is_syn_ack() {
+                answers.entry(flow).or_insert((vantage, digest));
+            }
+        }
+        recorded.push(here);
+    }
+    for &vantage in &scene.path.order {
+        for (flow, (answered_at, answer)) in &answers {
+            let at = scene.moment(*answered_at, answer);
+            if recorded[vantage].contains(flow) {
+                passed[vantage].neighbours.recorded += 1;
+            } else if scene.ends.at(vantage) == scene.ends.at(*answered_at)
+                && would_hold(scene, vantage, *answered_at, answer)
+                && watched(scene, vantage, *answered_at, at)
+            {
+                passed[vantage].neighbours.missed += 1;
+            }
+        }
+    }
 }
 
 fn count_way(
@@ -154,8 +255,8 @@ fn count_way(
                 let digest = segment.digest;
                 segment.sender == sender
                     && !digest.is_rst()
-                    && watched(scene, vantage, segment.at)
-                    && ships(scene, vantage, digest, segment.at)
+                    && watched(scene, vantage, other, segment.at)
+                    && ships(scene, vantage, other, segment)
                     && (other_place > place
                         || (digest.seq_len() > 0
                             && acked.is_some_and(|ack| !ack.before(digest.seq_end()))))
@@ -170,7 +271,7 @@ fn count_way(
                 } else {
                     acks.contains(&ack_key(digest))
                 };
-                passed[vantage].add(recorded);
+                passed[vantage].add(recorded, segment.at);
             }
         }
     }
@@ -250,26 +351,43 @@ fn count_neighbours(scene: &Scene<'_>, travel: &[usize], sender: Side, passed: &
     for (place, &vantage) in travel.iter().enumerate() {
         let here = &records[place];
         let mut counted = HashSet::new();
-        for (&further, record) in travel.iter().zip(&records).skip(place + 1) {
+        let comparable = travel.iter().zip(&records).skip(place + 1);
+        for (&further, record) in
+            comparable.filter(|(further, _)| !is_renumbered(scene, vantage, **further))
+        {
             for digest in &record.all {
                 let at = scene.moment(further, digest);
                 let comparable = here.can_tell(digest)
-                    && would_hold(scene, vantage, digest, at)
-                    && watched(scene, vantage, at)
+                    && would_hold(scene, vantage, further, digest)
+                    && watched(scene, vantage, further, at)
                     && scene.evidence.vantages[vantage].selection.ships(digest);
                 if comparable && counted.insert((ack_key(digest), digest.seq_len())) {
-                    passed[vantage].add(here.holds(digest));
+                    passed[vantage].add(here.holds(digest), at);
                 }
             }
         }
     }
 }
 
+/// Whether the connection's numbers change between two vantages: those of its neighbours do too, by others.
+fn is_renumbered(scene: &Scene<'_>, one: usize, other: usize) -> bool {
+    let shift = |life: usize, vantage: usize| {
+        let names = &scene.joined_life(life).names;
+        let name = names.iter().find(|name| name.vantage == vantage)?;
+        Some(name.shift)
+    };
+    (0..scene.lives()).any(|life| {
+        let both = shift(life, one).zip(shift(life, other));
+        both.is_some_and(|(one, other)| one != other)
+    })
+}
+
 /// Whether a neighbouring flow's segment that passed a vantage at a moment of the corrected clock is among
 /// those that were loaded.
-fn would_hold(scene: &Scene<'_>, vantage: usize, digest: &Digest, at: i64) -> bool {
+fn would_hold(scene: &Scene<'_>, vantage: usize, further: usize, digest: &Digest) -> bool {
+    let at = scene.moment(further, digest);
     let evidence = &scene.evidence.vantages[vantage];
-    let (own, error) = scene.path.own_time(vantage, at);
+    let (own, error) = scene.path.own_time(vantage, further, at);
     let handshake = digest.flags.has(TcpFlags::SYN);
     (handshake || evidence.selection == Selection::All)
         && evidence
@@ -279,17 +397,18 @@ fn would_hold(scene: &Scene<'_>, vantage: usize, digest: &Digest, at: i64) -> bo
 
 /// Whether the vantage would have shipped this segment of the flow, had it seen it at that moment of the
 /// corrected clock.
-fn ships(scene: &Scene<'_>, vantage: usize, digest: &Digest, at: i64) -> bool {
-    let (own, error) = scene.path.own_time(vantage, at);
-    scene.evidence.vantages[vantage].ships(digest, own, error.saturating_add(EDGE))
+fn ships(scene: &Scene<'_>, vantage: usize, seen_at: usize, segment: &Seen<'_>) -> bool {
+    let (own, error) = scene.path.own_time(vantage, seen_at, segment.at);
+    scene.evidence.vantages[vantage].ships(segment.digest, own, error.saturating_add(EDGE))
 }
 
 /// At a span's edge a packet may have been outside, by the error of the clock offset and this much.
 const EDGE: i64 = 20_000;
 
-/// Whether a vantage's coverage surely holds a moment of the corrected clock.
-fn watched(scene: &Scene<'_>, vantage: usize, at: i64) -> bool {
-    let (time, error) = scene.path.own_time(vantage, at);
+/// Whether a vantage's coverage surely holds the moment at which a packet passed it that was seen `further` on
+/// at `at`.
+fn watched(scene: &Scene<'_>, vantage: usize, further: usize, at: i64) -> bool {
+    let (time, error) = scene.path.own_time(vantage, further, at);
     let edge = error.saturating_add(EDGE);
     scene.evidence.vantages[vantage]
         .coverage

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 
 use crate::clock::Clock;
 use crate::ends::Ends;
-use crate::join::Joined;
+use crate::join::{Joined, Segment};
 use crate::matching::{Comparison, Recognisable, Recorded};
 use crate::report::Side;
 use crate::time::CaptureTime;
@@ -16,16 +16,23 @@ pub(crate) struct Path {
     /// Indices into the evidence's vantages, client side first. Vantages of which nothing says that
     /// the flow passes them are left out.
     pub(crate) order: Vec<usize>,
-    /// For every vantage of the evidence its clock against that of the first vantage on the path.
+    /// For every vantage of the evidence its clock against the reference, which is one of them.
     pub(crate) clocks: Vec<Clock>,
 }
 
 impl Path {
-    /// A moment of the reference clock by a vantage's own, and how far that may be off, nanoseconds.
-    pub(crate) fn own_time(&self, vantage: usize, at: i64) -> (CaptureTime, i64) {
+    /// When a packet that passed `seen_at` at a moment of the reference clock passed another vantage, by that
+    /// vantage's own clock, and how far that may be off: by the errors of both clocks, which are no less than
+    /// the time that the packet took.
+    pub(crate) fn own_time(&self, vantage: usize, seen_at: usize, at: i64) -> (CaptureTime, i64) {
         let offset = self.clocks[vantage].at_reference(at);
+        let there = self.clocks[seen_at].at_reference(at);
         let own = CaptureTime::from_nanos(at.saturating_add(offset.nanos));
-        (own, offset.error)
+        if vantage == seen_at {
+            return (own, offset.error);
+        }
+        let errors = [offset.error, there.error, offset.jitter, there.jitter];
+        (own, errors.into_iter().fold(0, i64::saturating_add))
     }
 }
 
@@ -39,7 +46,7 @@ pub(crate) fn find(joined: &Joined<'_>, ends: &Ends) -> Path {
         Some(configured) => pairs.merge(configured, &inferred, ends),
         None => inferred,
     };
-    let mut clocks = pairs.clocks(&order);
+    let mut clocks = pairs.clocks(&order, joined);
     ask_exchanges(joined, &mut clocks);
     Path { order, clocks }
 }
@@ -69,6 +76,13 @@ fn members(joined: &Joined<'_>, ends: &Ends) -> Vec<usize> {
                 || ends.neighbours(joined.evidence, index).next().is_some()
         })
         .collect()
+}
+
+/// Whether a vantage's clock never went back while it recorded.
+fn goes_on(segments: &[Segment<'_>]) -> bool {
+    segments
+        .windows(2)
+        .all(|pair| pair[0].carried.time <= pair[1].carried.time)
 }
 
 /// Every segment of a vantage that went between the two hosts.
@@ -205,14 +219,18 @@ impl Pairs {
         votes < 0
     }
 
-    /// Clocks along the path: directly against the first vantage, else through those that are known;
+    /// Clocks along the path: directly against a first one, else through those that are known;
     /// two-way comparisons before one-way ones.
-    fn clocks(&self, order: &[usize]) -> Vec<Clock> {
+    fn clocks(&self, order: &[usize], joined: &Joined<'_>) -> Vec<Clock> {
         let mut clocks = vec![Clock::Unknown; self.compared.len()];
         let met = |a: usize, b: usize| !self.compared[a][b].samples.is_empty();
+        // A clock that was set back shows one time twice, and cannot tell when anything was.
+        let meets = |a: &&usize| order.iter().any(|&b| met(**a, b));
         let Some(&first) = order
             .iter()
-            .find(|&&a| order.iter().any(|&b| met(a, b)))
+            .filter(meets)
+            .find(|&&a| goes_on(&joined.at[a]))
+            .or(order.iter().find(meets))
             .or(order.first())
         else {
             return clocks;

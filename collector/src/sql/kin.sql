@@ -1,20 +1,26 @@
 -- Flows that share an initial sequence number with the asked ones, or with one that does: the same connections under
--- other names, maybe. $1 flows. Uses digest_openings, digest_numbers and digest_answers.
+-- other names, maybe. $1 flows. Uses digest_openings, digest_numbers,
+-- digest_answers, digest_resets and digest_reset_numbers.
 WITH RECURSIVE kin (asked, flow) AS (
     SELECT n, asked.flow FROM unnest($1::bigint[]) WITH ORDINALITY AS asked (flow, n)
     UNION
     SELECT kin.asked, related.flow
     FROM kin
-    -- The numbers of a flow: of SYN and SYN+ACK, and what a SYN+ACK answers; with the server's end.
+    -- The numbers of a flow: of SYN, SYN+ACK and RST, and what a SYN+ACK answers; with the server's end, a RST's own.
     CROSS JOIN LATERAL (
         SELECT DISTINCT numbers.number, opening.server, opening.port
         FROM (
-            SELECT seq, ack, (flags & 16) <> 0 AS answers,
+            (SELECT seq, ack, (flags & 16) <> 0 AS answers,
                 CASE WHEN (flags & 16) <> 0 THEN src ELSE dst END AS server,
                 CASE WHEN (flags & 16) <> 0 THEN sport ELSE dport END AS port
             FROM digest
             WHERE digest.flow = kin.flow AND (flags & 6) = 2
-            LIMIT 256
+            LIMIT 256)
+            UNION ALL
+            (SELECT seq, ack, false, src, sport
+            FROM digest
+            WHERE digest.flow = kin.flow AND (flags & 4) <> 0 AND seq <> 0
+            LIMIT 256)
         ) AS opening
         CROSS JOIN LATERAL (
             SELECT opening.seq AS number
@@ -36,6 +42,11 @@ WITH RECURSIVE kin (asked, flow) AS (
             (SELECT digest.flow, src = own.server AND sport = own.port
             FROM digest
             WHERE ack = (own.number + 1) % 4294967296 AND (flags & 22) = 18
+            LIMIT 2048)
+            UNION
+            (SELECT digest.flow, src = own.server AND sport = own.port
+            FROM digest
+            WHERE seq = own.number AND (flags & 4) <> 0 AND seq <> 0
             LIMIT 2048)
         ) AS found
         ORDER BY found.same DESC, found.flow

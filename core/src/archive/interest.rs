@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
 use crate::digest::Digest;
-use crate::evidence::NEIGHBOURS_WITHIN;
+use crate::evidence::{NEIGHBOURS_WITHIN, numbers};
 use crate::flow::{Endpoint, Flow};
 use crate::time::CaptureTime;
 
@@ -119,20 +119,12 @@ const GROWN: usize = 1 << 20;
 
 impl Openings {
     pub(super) fn add(&mut self, digest: &Digest) {
-        if !digest.is_syn() && !digest.is_syn_ack() {
-            return;
-        }
-        let flow = digest.tuple.flow();
-        let opening = Opening {
-            number: digest.seq.0,
-            flow: flow.hash(),
-            ends: [flow.low(), flow.high()].map(stand_in),
-        };
-        self.seen.push(opening);
-        if digest.is_syn_ack() {
+        for number in numbers(digest) {
+            let flow = digest.tuple.flow();
             self.seen.push(Opening {
-                number: digest.ack.0.wrapping_sub(1),
-                ..opening
+                number,
+                flow: flow.hash(),
+                ends: [flow.low(), flow.high()].map(stand_in),
             });
         }
         if self.seen.len() > self.sorted * 2 + GROWN {

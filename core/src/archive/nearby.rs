@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::interest::{Pair, pair};
 use crate::digest::Digest;
-use crate::evidence::{NEARBY_MAX, NEIGHBOURS_WITHIN};
+use crate::evidence::{NEARBY_MAX, NEIGHBOURS_WITHIN, RESETS_MAX};
 use crate::flow::{Endpoint, Flow};
 use crate::time::CaptureTime;
 
@@ -18,6 +18,7 @@ pub(super) struct Nearby {
     others: HashMap<Pair, Vec<usize>>,
     /// SYN+ACKs by their sender.
     by_endpoint: HashMap<Endpoint, Vec<usize>>,
+    resets: Vec<usize>,
 }
 
 impl Nearby {
@@ -32,6 +33,9 @@ impl Nearby {
             } else {
                 &mut all.others
             };
+            if digest.is_rst() {
+                all.resets.push(index);
+            }
             list.entry(pair).or_default().push(index);
             if digest.is_syn_ack() {
                 let from = all.by_endpoint.entry(digest.tuple.src).or_default();
@@ -56,6 +60,13 @@ impl Nearby {
                 self.nearest(list, names, moment, &mut found);
             }
         }
+        found.into_iter().map(|index| self.digests[index]).collect()
+    }
+
+    /// RSTs of other flows around a moment: more than enough of them, see [`RESETS_MAX`].
+    pub(super) fn resets(&self, names: &[Flow], moment: CaptureTime) -> Vec<Digest> {
+        let mut found = BTreeSet::new();
+        self.nearest(&self.resets, names, moment, &mut found);
         found.into_iter().map(|index| self.digests[index]).collect()
     }
 
@@ -97,8 +108,21 @@ impl Nearby {
         let other = |index: &usize| !names.contains(&self.digests[*index].tuple.flow());
         let middle = list.partition_point(|index| self.digests[*index].time < time);
         let (before, after) = list.split_at(middle);
-        found.extend(before.iter().rev().copied().filter(other).take(NEARBY_MAX));
-        found.extend(after.iter().copied().filter(other).take(NEARBY_MAX));
+        found.extend(
+            before
+                .iter()
+                .rev()
+                .copied()
+                .filter(other)
+                .take(NEARBY_MAX.max(RESETS_MAX)),
+        );
+        found.extend(
+            after
+                .iter()
+                .copied()
+                .filter(other)
+                .take(NEARBY_MAX.max(RESETS_MAX)),
+        );
     }
 }
 
@@ -140,7 +164,7 @@ mod tests {
         let middle = many / 2;
         let moment = CaptureTime::from_nanos(middle);
         let found = nearby.handshakes(&[own(0).tuple.flow()], moment);
-        let found = crate::Nearby::new(moment, found, Vec::new());
+        let found = crate::Nearby::new(moment, found, Vec::new(), Vec::new());
         let found = found.handshakes();
         assert_eq!(found.len(), NEARBY_MAX);
         assert!(found.iter().all(|digest| digest.tuple.src.port == 4001));

@@ -45,6 +45,7 @@ impl Bunches {
         }
         for of_flow in by_flow.values() {
             same_name(strands, of_flow, &view, &mut union);
+            only_life(strands, of_flow, &mut union);
             stragglers(evidence, strands, of_flow, &mut union);
         }
         let refused = Ties::between_names(strands, &mut union, &view);
@@ -90,7 +91,8 @@ impl Bunches {
         self.other.iter()
     }
 
-    /// Vantages where a connection of these members was not told from another.
+    /// Vantages where a connection of these members may have been recorded under a name that was not told from
+    /// another: refused as one of several, or too weakly tied.
     pub(super) fn refused(&self, strands: &[Strand], members: &[Member]) -> Vec<usize> {
         let here: BTreeSet<usize> = members
             .iter()
@@ -98,13 +100,34 @@ impl Bunches {
             .collect();
         let of_these =
             |set: &BTreeSet<usize>| members.iter().any(|member| set.contains(&member.strand));
-        let all: BTreeSet<usize> = self
+        let tied = self
             .refused
             .iter()
             .filter(|(of, _)| of_these(of))
-            .flat_map(|(_, at)| at.difference(&here).copied())
+            .flat_map(|(_, at)| at.iter().copied());
+        let numbers = |strand: &Strand| {
+            [Way::LowToHigh, Way::HighToLow]
+                .into_iter()
+                .filter_map(|way| strand.isn(way))
+                .map(|number| number.0)
+                .collect::<Vec<u32>>()
+        };
+        let own: BTreeSet<u32> = members
+            .iter()
+            .flat_map(|member| numbers(&strands[member.strand]))
             .collect();
-        all.into_iter().collect()
+        let alike = self
+            .other
+            .iter()
+            .flatten()
+            .filter(|index| {
+                numbers(&strands[**index])
+                    .iter()
+                    .any(|number| own.contains(number))
+            })
+            .map(|index| strands[*index].vantage);
+        let all: BTreeSet<usize> = tied.chain(alike).collect();
+        all.difference(&here).copied().collect()
     }
 }
 
@@ -159,7 +182,9 @@ fn same_name<'a>(
             {
                 continue;
             }
-            if let Some((tie, a, b)) = best(strands, ours, theirs, view) {
+            if let Some((tie, a, b)) =
+                best(strands, ours, theirs, view).or_else(|| shared_packet(ours, theirs, view))
+            {
                 found.push((tie, a, b));
             }
         }
@@ -172,6 +197,55 @@ fn same_name<'a>(
             let by = (tie.turn != Turn::NONE).then_some(tie.by);
             union.join(a, b, tie.turn, by);
         }
+    }
+}
+
+/// A packet that strands of one flow have in common makes them one connection, however odd its numbers.
+fn shared_packet<'a>(
+    ours: &[usize],
+    theirs: &[usize],
+    view: &impl Fn(usize) -> View<'a>,
+) -> Option<(Tie, usize, usize)> {
+    ours.iter().find_map(|&a| {
+        let own = view(a).packets();
+        let b = *theirs
+            .iter()
+            .find(|&&b| !own.is_disjoint(&view(b).packets()))?;
+        let tie = Tie {
+            turn: Turn::NONE,
+            bits: CERTAIN,
+            by: TiedBy::Payload,
+        };
+        Some((tie, a, b))
+    })
+}
+
+/// A flow of which every vantage recorded one opening, where nothing else of it tells: it is the same one, with
+/// other numbers.
+fn only_life(strands: &[Strand], of_flow: &[usize], union: &mut Union) {
+    let opened: Vec<usize> = of_flow
+        .iter()
+        .copied()
+        .filter(|index| strands[*index].syn.is_some())
+        .collect();
+    let mut vantages: Vec<usize> = opened.iter().map(|index| strands[*index].vantage).collect();
+    vantages.sort_unstable();
+    vantages.dedup();
+    let alone = vantages.len() == opened.len();
+    let Some((&first, others)) = opened.split_first().filter(|_| alone) else {
+        return;
+    };
+    for &other in others {
+        let (ours, theirs) = (&strands[first], &strands[other]);
+        if ours.opener != theirs.opener {
+            continue;
+        }
+        let shift = [Way::LowToHigh, Way::HighToLow].map(|way| {
+            let both = ours.isn(way).zip(theirs.isn(way));
+            both.map_or(0, |(ours, theirs)| theirs.0.wrapping_sub(ours.0))
+        });
+        let turn = Turn { flip: false, shift };
+        union.join(first, other, turn, Some(TiedBy::Handshake));
     }
 }
 

@@ -1,7 +1,7 @@
 //! What ties two strands together: that they are one connection, maybe under other addresses and with
 //! other sequence numbers.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::strand::Strand;
 use crate::digest::{Digest, TcpFlags};
@@ -56,6 +56,19 @@ pub(super) struct Tie {
     pub(super) by: TiedBy,
 }
 
+impl Tie {
+    /// Whether no two connections can be so alike: then both names are one connection's, even at one vantage.
+    pub(super) fn is_one(&self) -> bool {
+        match self.by {
+            TiedBy::BothInitialNumbers => true,
+            // The SYN itself, by its number, timestamp, IP ID and one end.
+            TiedBy::Handshake => self.bits >= 84,
+            TiedBy::Payload => self.bits >= CERTAIN,
+            TiedBy::Resets => false,
+        }
+    }
+}
+
 /// What told that two strands are one connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum TiedBy {
@@ -65,6 +78,8 @@ pub(crate) enum TiedBy {
     Handshake,
     /// Payload, and timestamps, seen in mid-stream.
     Payload,
+    /// Only the resets themselves.
+    Resets,
 }
 
 /// Less than this may be chance.
@@ -92,6 +107,23 @@ impl<'a> View<'a> {
         strand.segments.iter().map(move |index| &segments[*index])
     }
 
+    /// What tells its packets apart, as far as nothing on the way changes it.
+    pub(super) fn packets(self) -> HashSet<(u32, u32, u16, u32, u16, Option<u16>)> {
+        self.digests()
+            .filter(|digest| digest.seq.0 != 0)
+            .map(|digest| {
+                (
+                    digest.seq.0,
+                    digest.ack.0,
+                    digest.flags.0,
+                    digest.payload_len,
+                    digest.window,
+                    digest.ip.id,
+                )
+            })
+            .collect()
+    }
+
     fn syn(self) -> Option<&'a Digest> {
         self.strand.syn.map(|index| &self.segments[index])
     }
@@ -108,8 +140,42 @@ pub(super) fn tie(a: View<'_>, b: View<'_>) -> Option<Tie> {
     let same_name = a.strand.flow == b.strand.flow;
     match (a.strand.initial(), b.strand.initial()) {
         (Some(ours), Some(theirs)) => by_handshake(a, b, ours, theirs),
-        _ => by_packets(a, b, same_name),
+        _ => by_packets(a, b, same_name).or_else(|| by_resets(a, b)),
     }
+}
+
+/// Resets that are all that passed of a connection, or nearly: by their numbers and an end left alone.
+fn by_resets(a: View<'_>, b: View<'_>) -> Option<Tie> {
+    let told = |digest: &&Digest| digest.is_rst() && digest.seq.0 != 0;
+    let numbers = |digest: &Digest| (digest.seq, digest.acked(), digest.flags, digest.window);
+    let ours: HashMap<_, &Digest> = a
+        .digests()
+        .filter(told)
+        .map(|digest| (numbers(digest), digest))
+        .collect();
+    let shared: HashMap<_, (&Digest, &Digest)> = b
+        .digests()
+        .filter(told)
+        .filter_map(|theirs| {
+            let one = *ours.get(&numbers(theirs))?;
+            Some((theirs.seq, (one, theirs)))
+        })
+        .collect();
+    let (one, other) = shared.values().next()?;
+    let end = |one: Endpoint, other: Endpoint| {
+        8 * u32::from(one.addr == other.addr) + 8 * u32::from(one == other)
+    };
+    let (ours, theirs) = (one.tuple, other.tuple);
+    let kept = end(ours.src, theirs.src) + end(ours.dst, theirs.dst);
+    let bits = 32 + 16 * (shared.len().min(3) as u32 - 1) + kept;
+    (bits >= ENOUGH).then_some(Tie {
+        turn: Turn {
+            flip: ours.way() != theirs.way(),
+            shift: [0, 0],
+        },
+        bits,
+        by: TiedBy::Resets,
+    })
 }
 
 /// What an initial number of one side tells when it is known at both.
@@ -174,17 +240,16 @@ fn by_handshake(
         });
     }
     // Other numbers are another connection, unless a box rewrites them and leaves the rest alone.
-    let opening = if numbers[0] == Number::Equal {
-        0
-    } else {
-        opening_kept(a, b)
-    };
-    if same_name && opening >= 20 {
-        return Some(Tie {
-            turn,
-            bits: 48 + opening,
-            by: TiedBy::Handshake,
-        });
+    if numbers[0] != Number::Equal {
+        let opening = opening_kept(a, b);
+        let bits = if same_name { 36 + opening } else { kept(a, b) };
+        if opening > 0 && bits >= ENOUGH {
+            return Some(Tie {
+                turn,
+                bits,
+                by: TiedBy::Handshake,
+            });
+        }
     }
     let found = by_packets(a, b, same_name)?;
     let agrees = |way: Way| {
@@ -222,7 +287,7 @@ fn opening_kept(a: View<'_>, b: View<'_>) -> u32 {
     };
     let stamp = |digest: &Digest| digest.options.timestamps.map(|stamps| stamps.value);
     let stamps = match (stamp(ours), stamp(theirs)) {
-        (Some(a), Some(b)) if a == b && a != 0 => 20,
+        (Some(a), Some(b)) if a == b && a != 0 => 28,
         (Some(a), Some(b)) if a != b => return 0,
         _ => 0,
     };
@@ -243,6 +308,7 @@ struct Content {
     kind: u16,
     /// Only where nothing better tells segments apart.
     window: Option<u16>,
+    ip_id: Option<u16>,
 }
 
 /// Shorter payloads (probes, single keys) are too alike.
@@ -250,9 +316,6 @@ const PAYLOAD_TELLS: u32 = 8;
 
 impl Content {
     fn of(digest: &Digest) -> Option<Self> {
-        if digest.is_rst() {
-            return None;
-        }
         let payload = digest
             .payload_hash
             .filter(|_| digest.payload_len >= PAYLOAD_TELLS);
@@ -260,13 +323,15 @@ impl Content {
             .options
             .timestamps
             .map(|stamps| (stamps.value, stamps.echo));
-        let kind = digest.flags.0 & (TcpFlags::SYN.0 | TcpFlags::FIN.0);
-        let window = payload.is_none().then_some(digest.window);
-        (payload.is_some() || stamps.is_some()).then_some(Self {
+        let plain = payload.is_none() && stamps.is_none();
+        let ip_id = digest.ip.id.filter(|id| plain && *id != 0);
+        let kinds = TcpFlags::SYN.0 | TcpFlags::FIN.0 | TcpFlags::RST.0;
+        (!plain || ip_id.is_some()).then_some(Self {
             payload,
             stamps,
-            kind,
-            window,
+            kind: digest.flags.0 & kinds,
+            window: payload.is_none().then_some(digest.window),
+            ip_id,
         })
     }
 }

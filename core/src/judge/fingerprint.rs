@@ -128,8 +128,8 @@ pub(crate) fn lean(scene: &Scene<'_>, case: &Case<'_>) -> Leaning {
 }
 
 /// However many looks point one way, they are worth no more than this.
-const FORGED_AT_MOST: f64 = 3.5;
-const HONEST_AT_MOST: f64 = 2.5;
+const FORGED_AT_MOST: f64 = 4.0;
+const HONEST_AT_MOST: f64 = 2.8;
 
 /// The strongest look each way counts in full, the others by a third: they come from the same hand.
 fn together(looks: &[f64]) -> f64 {

@@ -182,7 +182,7 @@ fn unseen(scene: &Scene<'_>, case: Option<&Case<'_>>, vantage: usize, packet: &P
         return if attested { Mark::Absent } else { Mark::Blind };
     }
     let at = &scene.evidence.vantages[vantage];
-    let (own, error) = scene.path.own_time(vantage, packet.at);
+    let (own, error) = scene.path.own_time(vantage, vantage, packet.at);
     let ships = at.ships(packet.digest, own, error);
     let watching = at
         .coverage

@@ -42,8 +42,11 @@ pub(super) fn changes(scene: &Scene<'_>, case: &Case<'_>) -> Vec<Change> {
                 let (before, after) = (from_client(scene, one), from_client(scene, other));
                 change(Changed::Addresses, format!("{before} becomes {after}"))
             });
-            let numbers = (one.shift != other.shift)
-                .then(|| change(Changed::SequenceNumbers, shifts(scene, one, other)));
+            let numbers = (one.shift != other.shift).then(|| {
+                let blocks = selective(scene, case, one, other).unwrap_or_default();
+                let text = format!("{}{blocks}", shifts(scene, one, other));
+                change(Changed::SequenceNumbers, text)
+            });
             [addresses, numbers].into_iter().flatten()
         })
         .collect()
@@ -93,6 +96,9 @@ const fn linked_by(by: TiedBy) -> &'static str {
         }
         TiedBy::Handshake => {
             "the names are one connection: its opening agrees in what a translator leaves alone, and no other's does"
+        }
+        TiedBy::Resets => {
+            "the names are one connection, as far as its reset tells: number and one end agree, and no other's do"
         }
         TiedBy::Payload => {
             "the names are one connection: it was met in mid-stream, and its payload and timestamps agree"
@@ -157,6 +163,27 @@ fn shifts(scene: &Scene<'_>, one: &Name, other: &Name) -> String {
         .filter_map(told)
         .collect();
     format!("sequence numbers are rewritten, {}", both.join(" and "))
+}
+
+/// Whether a box that rewrites numbers rewrites SACK blocks (RFC 2018) too, as the end of a sentence: beyond one
+/// that does not they are far from what their own segment acknowledges.
+fn selective(scene: &Scene<'_>, case: &Case<'_>, one: &Name, other: &Name) -> Option<&'static str> {
+    const NEAR: u32 = 1 << 26;
+    let mut kept = [one, other]
+        .into_iter()
+        .flat_map(|name| scene.life(name.vantage, case.life))
+        .filter_map(|seen| {
+            let block = seen.digest.options.sack?;
+            let acked = seen.digest.acked()?;
+            Some(block.left.since(acked).unsigned_abs() < NEAR)
+        })
+        .peekable();
+    kept.peek()?;
+    Some(if kept.all(|kept| kept) {
+        ", in SACK blocks too"
+    } else {
+        ", but not in SACK blocks, which then name octets that were never sent"
+    })
 }
 
 fn socket(endpoint: Endpoint) -> SocketAddr {

@@ -22,8 +22,15 @@ pub(crate) struct Position {
 /// Odds that a reset is forged before anything is known of it: two of three are honest.
 const FORGED_BEFORE_LOOKING: f64 = 0.5;
 
+/// The same for one that equals others of which its claimed sender sent some.
+const FORGED_AMONG_EQUALS: f64 = 0.02;
+
 /// A middlebox is accused from this probability on: rather miss one than accuse wrongly.
 const ACCUSE_FROM: f64 = 0.75;
+
+/// However much a RST looks like its claimed sender's own, it weighs no more than this against a vantage that
+/// would have seen it: log odds.
+const AGAINST_SIGHT: f64 = 1.8;
 
 /// Nothing is surer than this: the model of the network itself may be wrong.
 const SUREST: f64 = 0.999;
@@ -71,7 +78,12 @@ fn forged_by_absence(scene: &Scene<'_>, case: &Case<'_>, nearest: usize) -> Posi
     }
     let leaning = fingerprint::lean(scene, case);
     evidence.extend(leaning.evidence);
-    let odds = FORGED_BEFORE_LOOKING / all_wrong * leaning.log_odds.min(0.0).exp();
+    let before = if case.among_equals {
+        FORGED_AMONG_EQUALS
+    } else {
+        FORGED_BEFORE_LOOKING
+    };
+    let odds = before / all_wrong * leaning.log_odds.clamp(-AGAINST_SIGHT, 0.0).exp();
     let probability = odds / (1.0 + odds);
     if probability < ACCUSE_FROM {
         return Position {

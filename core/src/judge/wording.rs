@@ -35,6 +35,10 @@ pub(crate) fn blindness(why: Blindness) -> String {
         Blindness::Missed => {
             "it was seen before and after it, so this vantage missed it".to_owned()
         }
+        Blindness::Ambiguous => {
+            "it recorded what may be this under another name, which nothing links for certain"
+                .to_owned()
+        }
         Blindness::NotOnPath => "nothing says that this connection passes it".to_owned(),
     }
 }

@@ -68,7 +68,12 @@ prop_compose! {
                 dropped,
             }],
             segments,
-            nearby: Nearby::new(CaptureTime::from_nanos(from), nearby.clone(), nearby),
+            nearby: Nearby::new(
+                CaptureTime::from_nanos(from),
+                nearby.clone(),
+                nearby.clone(),
+                nearby,
+            ),
         }
     }
 }

@@ -6,6 +6,7 @@ mod effects;
 mod flood;
 mod injectors;
 mod looks;
+mod names;
 mod place;
 mod recalled;
 mod simulate;

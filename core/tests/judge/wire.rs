@@ -451,7 +451,7 @@ fn nearby(point: &Point, now: i64) -> Nearby {
     let around =
         flow.map(|flow| surroundings(std::slice::from_ref(&point.segments), flow)[0].moment);
     let newest = CaptureTime::from_nanos(now + point.clock);
-    Nearby::new(around.unwrap_or(newest), handshakes, others)
+    Nearby::new(around.unwrap_or(newest), handshakes, others, Vec::new())
 }
 
 fn vantage(name: &str, client_side: bool) -> Vantage {

@@ -106,14 +106,24 @@ fn with_all_troubles_of_the_field_confidence_is_worth_what_it_says() {
 }
 
 #[test]
-fn where_every_vantage_is_sound_origin_and_place_are_exact() {
+fn where_every_vantage_is_sound_origin_and_place_are_right() {
     let tally = simulate(4000, Population::Sound);
     println!("{}", tally.tables());
-    let verdicts = tally.verdicts + tally.unjudged;
+    let right = tally.count(score::Grade::Right);
     assert!(
-        tally.exact * 1000 >= verdicts * 999,
-        "{} of {verdicts} exact",
-        tally.exact
+        right * 1000 >= tally.verdicts * 999,
+        "{right} of {} right",
+        tally.verdicts
+    );
+    let apart = tally.duplicates + tally.unjudged;
+    assert!(
+        apart * 200 <= tally.verdicts,
+        "{apart} resets under two names or taken for others"
+    );
+    assert!(
+        tally.sure_accusations.is_empty(),
+        "{:?}",
+        tally.sure_accusations
     );
 }
 

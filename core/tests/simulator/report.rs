@@ -26,7 +26,7 @@ impl Tally {
         self.brier / (self.claims as f64).max(1.0)
     }
 
-    fn count(&self, grade: Grade) -> u64 {
+    pub fn count(&self, grade: Grade) -> u64 {
         self.grades.get(&grade).copied().unwrap_or(0)
     }
 
@@ -85,7 +85,7 @@ impl Tally {
             ),
             (
                 "one reset under two names",
-                self.count(Grade::Duplicate),
+                self.duplicates,
                 Some(self.resets),
             ),
             (
@@ -191,11 +191,23 @@ fn breakdown(out: &mut String, title: &str, rows: &[(&&str, &Slice)]) -> std::fm
 /// A line for each wrong verdict, or for each that is not exact.
 pub fn wrong(run: &Run, exact: bool) -> String {
     let mut out = String::new();
-    for scored in score(run).verdicts {
+    let scores = score(run);
+    for reset in &scores.unjudged {
+        writeln!(
+            out,
+            "seed {} without a verdict: {} seq {}: {}",
+            run.seed,
+            reset.story,
+            reset.packet.seq,
+            run.features.join(", ")
+        )
+        .expect("a string takes everything");
+    }
+    for scored in scores.verdicts {
         let fine = if exact {
             scored.exact
         } else {
-            matches!(scored.grade, Grade::Right | Grade::Open)
+            matches!(scored.grade, Grade::Right | Grade::Open) && !scored.duplicate
         };
         if fine {
             continue;

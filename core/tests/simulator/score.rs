@@ -20,8 +20,6 @@ pub enum Grade {
     /// Forged elsewhere.
     WrongPlace,
     WrongSide,
-    /// One reset under two names.
-    Duplicate,
     /// Nobody sent such a packet.
     Phantom,
 }
@@ -50,6 +48,8 @@ pub struct Scored<'a> {
     pub exact: bool,
     pub loss: LossGrade,
     pub cause: Option<bool>,
+    /// The same reset has a verdict under another name already.
+    pub duplicate: bool,
 }
 
 /// All verdicts of a run, and the resets that have none.
@@ -81,7 +81,7 @@ pub fn score(run: &Run) -> Scores<'_> {
             let times = said.entry(class).or_default();
             *times += 1;
             if *times > classes[&class].len() {
-                scored.grade = Grade::Duplicate;
+                scored.duplicate = true;
                 scored.exact = false;
             }
             scored.loss = loss(run, &judged.report, &classes[&class]);
@@ -137,6 +137,7 @@ fn grade<'a>(run: &'a Run, report: &'a ResetReport, reset: Option<usize>) -> Sco
         exact: false,
         loss: LossGrade::NothingToSay,
         cause: None,
+        duplicate: false,
     };
     let Some(truth) = truth else {
         return scored;

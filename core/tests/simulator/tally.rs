@@ -35,6 +35,10 @@ pub struct Tally {
     pub resets: u64,
     pub verdicts: u64,
     pub exact: u64,
+    /// Further verdicts on a reset that has one under another name.
+    pub duplicates: u64,
+    /// Right, and the only verdict on its reset.
+    pub once_right: u64,
     pub claims: u64,
     pub brier: f64,
     pub sure_accusations: Vec<u64>,
@@ -69,6 +73,8 @@ impl Tally {
     fn add(&mut self, run: &Run, scored: &Scored<'_>) {
         self.verdicts += 1;
         self.exact += u64::from(scored.exact);
+        self.duplicates += u64::from(scored.duplicate);
+        self.once_right += u64::from(scored.grade == Grade::Right && !scored.duplicate);
         *self.grades.entry(scored.grade).or_default() += 1;
         let truth = match scored.truth.map(|truth| truth.maker) {
             Some(Maker::Endpoint(_)) => "endpoint",
@@ -135,6 +141,8 @@ impl Tally {
         self.resets += other.resets;
         self.verdicts += other.verdicts;
         self.exact += other.exact;
+        self.duplicates += other.duplicates;
+        self.once_right += other.once_right;
         self.claims += other.claims;
         self.brier += other.brier;
         self.sure_accusations.extend(other.sure_accusations);

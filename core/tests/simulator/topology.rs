@@ -200,7 +200,9 @@ impl Builder<'_> {
             };
             self.insert(from, Element::Translator(translator));
         }
-        if self.feature("rewriter", 15) {
+        let renamed = self.network.features.contains(&"source NAT");
+        let knowable = !renamed || self.population != Population::Sound;
+        if knowable && self.feature("rewriter", 15) {
             self.insert(from, Element::Rewriter);
         }
         if self.feature("TTL set on the way", 6) {
@@ -253,8 +255,11 @@ impl Builder<'_> {
     }
 
     fn servers(&mut self, host: bool) {
-        let balanced = self.network.branches == 1 && self.feature("load balancer", 15);
-        let translated = balanced || self.feature("destination NAT", 12);
+        // Where names and numbers change, nothing is left to know a connection without payload by.
+        let renumbered = self.network.features.contains(&"rewriter");
+        let knowable = !renumbered || self.population != Population::Sound;
+        let balanced = knowable && self.network.branches == 1 && self.feature("load balancer", 15);
+        let translated = balanced || (knowable && self.feature("destination NAT", 12));
         if translated {
             let vip = Endpoint::new(self.network.address(2, 80), 443);
             self.push(Element::Translator(Translator {

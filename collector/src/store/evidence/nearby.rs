@@ -17,6 +17,7 @@ pub(super) struct Around {
     surroundings: Surroundings,
     handshakes: Vec<DigestRow>,
     others: Vec<DigestRow>,
+    resets: Vec<DigestRow>,
 }
 
 impl Around {
@@ -27,7 +28,14 @@ impl Around {
         handshakes.retain(other);
         let mut others = as_captured(self.others.iter())?;
         others.retain(|digest| other(digest) && joins_hosts(digest, names));
-        Ok(Nearby::new(self.surroundings.moment, handshakes, others))
+        let mut resets = as_captured(self.resets.iter())?;
+        resets.retain(other);
+        Ok(Nearby::new(
+            self.surroundings.moment,
+            handshakes,
+            others,
+            resets,
+        ))
     }
 }
 
@@ -58,9 +66,11 @@ pub(super) async fn load(
             })
         })
         .collect();
-    let mut handshakes = questions::handshakes(tx, &names).await?;
+    let mut handshakes = questions::handshakes(&mut *tx, &names).await?;
     let wanted = neighbours(posts, around, &handshakes, selection);
-    let mut others = questions::neighbours(tx, &wanted).await?;
+    let mut others = questions::neighbours(&mut *tx, &wanted).await?;
+    let moments: Vec<i64> = around.iter().map(|around| around.moment.nanos()).collect();
+    let mut resets = questions::nearby_resets(tx, posts, &moments).await?;
     Ok(around
         .iter()
         .enumerate()
@@ -68,6 +78,7 @@ pub(super) async fn load(
             surroundings: surroundings.clone(),
             handshakes: handshakes.remove(&index).unwrap_or_default(),
             others: others.remove(&index).unwrap_or_default(),
+            resets: resets.remove(&index).unwrap_or_default(),
         })
         .collect())
 }

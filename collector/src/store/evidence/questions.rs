@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use parallax_core::evidence::{NEIGHBOURS_MAX, NEIGHBOURS_WITHIN};
+use parallax_core::evidence::{NEIGHBOURS_MAX, NEIGHBOURS_WITHIN, RESETS_MAX};
 use parallax_core::{Flow, KnownId};
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
@@ -139,6 +139,24 @@ pub(super) async fn neighbours(
         .fetch_all(tx)
         .await
         .map_err(StoreError::database("gather neighbouring flows"))?;
+    Ok(by_question(rows, |row| row.asked))
+}
+
+/// RSTs of any flow near each post's moment.
+pub(super) async fn nearby_resets(
+    tx: &mut PgConnection,
+    posts: &[Post],
+    moments: &[i64],
+) -> Result<HashMap<usize, Vec<DigestRow>>, StoreError> {
+    let rows: Vec<DigestRow> = sqlx::query_as(include_str!("../../sql/nearby_resets.sql"))
+        .bind(column(posts, |post| post.vantage_id))
+        .bind(moments)
+        .bind(NEIGHBOURS_WITHIN)
+        // Those of the flow itself are among them.
+        .bind(2 * RESETS_MAX as i64)
+        .fetch_all(tx)
+        .await
+        .map_err(StoreError::database("gather resets of other flows"))?;
     Ok(by_question(rows, |row| row.asked))
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{NAMES_MAX, Union, best, groups, meet};
 use crate::join::strand::Strand;
-use crate::join::tie::{CERTAIN, Tie, View};
+use crate::join::tie::{Tie, View};
 
 /// Ties between bunches of different flows.
 pub(super) struct Ties {
@@ -38,7 +38,7 @@ impl Ties {
             if rivals.is_empty() {
                 let [a, b] = found.strands;
                 let (ours, theirs) = (union.members(&all, a), union.members(&all, b));
-                if found.tie.bits >= CERTAIN || !meet(strands, &ours, &theirs) {
+                if found.tie.is_one() || !meet(strands, &ours, &theirs) {
                     union.join(a, b, found.tie.turn, Some(found.tie.by));
                 }
                 continue;
@@ -107,7 +107,7 @@ impl Ties {
     /// Two bunches were recorded at one vantage, and are not one connection for certain.
     fn exclude(&self, strands: &[Strand], a: usize, b: usize) -> bool {
         let one = self.found.iter().any(|found| {
-            found.tie.bits >= CERTAIN && (found.bunches == [a, b] || found.bunches == [b, a])
+            found.tie.is_one() && (found.bunches == [a, b] || found.bunches == [b, a])
         });
         !one && meet(strands, &self.bunches[a], &self.bunches[b])
     }

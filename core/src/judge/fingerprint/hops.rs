@@ -5,8 +5,8 @@ use super::{Look, Specimen};
 /// In 1,365 RSTs of public captures read one by one, the hop count differed from the sender's other
 /// packets in 325 of 451 injected ones and 1 of 735 honest ones. Devices that copy a TTL exist, and
 /// these captures are not the world, so the weights stay below what the counts would allow.
-const HOPS_DIFFER: f64 = 2.8;
-const HOPS_AGREE: f64 = -2.0;
+const HOPS_DIFFER: f64 = 3.6;
+const HOPS_AGREE: f64 = -2.6;
 /// A packet that starts here agrees with every other that starts here, and so do all that pass a box which
 /// sets TTLs: all packets have an initial value, and their agreement says next to nothing.
 const ALL_INITIAL: f64 = -0.2;
@@ -23,11 +23,10 @@ fn others(s: &Specimen<'_, '_>) -> Vec<u8> {
         .iter()
         .filter(|seen| seen.sender == s.sender() && !seen.digest.is_rst())
         .map(|seen| seen.digest.ip.ttl);
-    let names = &s.scene.joined_life(s.case.life).names;
-    let translated = names
-        .iter()
-        .any(|name| name.low_to_high != names[0].low_to_high);
-    let host = s.scene.ends.at(s.vantage)[0].endpoint(s.sender()).addr;
+    let mut ends = (0..s.scene.seen.len()).map(|vantage| s.scene.ends.at(vantage)[0]);
+    let ours = s.scene.ends.at(s.vantage)[0].endpoint(s.sender());
+    let translated = ends.any(|pair| pair.endpoint(s.sender()).addr != ours.addr);
+    let host = ours.addr;
     let near = s.scene.evidence.vantages[s.vantage]
         .nearby
         .iter()

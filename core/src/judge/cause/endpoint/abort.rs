@@ -98,6 +98,10 @@ fn reading(s: &Scenery<'_, '_>) -> Reading {
     let (Some(first), Some(last)) = (acks.first(), acks.last()) else {
         return Reading::Unknown;
     };
+    if last.digest.window == 0 {
+        // What fills the window is what nobody reads (RFC 9293, 3.8.6).
+        return Reading::Stalled;
+    }
     let edge = |seen: &Seen<'_>| {
         seen.digest
             .ack
