@@ -105,6 +105,12 @@ pub struct ConfigFile {
     pub segments: Option<Segments>,
     pub memory: Option<u32>,
     pub outbox: Option<u32>,
+    #[serde(rename = "state-dir")]
+    pub state_dir: Option<PathBuf>,
+    #[serde(rename = "spool-memory")]
+    pub spool_memory: Option<u32>,
+    #[serde(rename = "spool-disk")]
+    pub spool_disk: Option<u32>,
     pub grace: Option<f64>,
     pub write: Option<PathBuf>,
 }

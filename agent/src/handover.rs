@@ -3,13 +3,15 @@
 //! What cannot be handed over at once stays here and goes with the next turn. What does not even
 //! find room here is lost, resets last, and counted into the coverage of its span.
 
+use std::collections::VecDeque;
+
 use parallax_core::decode::{RawPacket, UnreadCounts, decode};
-use parallax_core::{Coverage, Digest};
+use parallax_core::{Coverage, Digest, LossCause, LossOf, LossRecord, Strength};
 use thiserror::Error;
 use tokio::sync::mpsc::{self, error::TrySendError};
 
 use crate::memory::{Evicted, Memory};
-use crate::outbox::Span;
+use crate::outbox::{Join, Span};
 use crate::stream::{FEED_MAX, Feed};
 
 /// Digests that wait to be handed over at most.
@@ -38,7 +40,9 @@ pub struct Handover {
     memory: Memory,
     feed: mpsc::Sender<Feed>,
     waiting: Vec<Digest>,
-    span: Option<Span>,
+    /// One for each epoch of the clock.
+    spans: VecDeque<Span>,
+    losses: VecDeque<LossRecord>,
     unread: UnreadCounts,
     lost: u64,
     tally: Tally,
@@ -50,7 +54,8 @@ impl Handover {
             memory,
             feed,
             waiting: Vec::with_capacity(FEED_MAX),
-            span: None,
+            spans: VecDeque::new(),
+            losses: VecDeque::new(),
             unread: UnreadCounts::default(),
             lost: 0,
             tally: Tally::default(),
@@ -103,13 +108,39 @@ impl Handover {
 
     /// Everything that passed in this span was [taken](Self::packet). Loss on the way to the stream
     /// is added to what the capture lost.
-    pub fn watched(&mut self, mut coverage: Coverage) {
-        coverage.dropped += std::mem::take(&mut self.lost);
+    pub fn watched(&mut self, mut coverage: Coverage, epoch: u32) {
+        let lost = std::mem::take(&mut self.lost);
+        if lost > 0 {
+            self.lost(LossRecord {
+                strength: Strength::Certain,
+                cause: LossCause::Ring,
+                of: LossOf::Packets,
+                from: coverage.from,
+                until: Some(coverage.until),
+                count: Some(lost),
+                detail: None,
+            });
+        }
+        coverage.dropped += lost;
         let unread = std::mem::take(&mut self.unread);
-        let span = Span { coverage, unread };
-        match &mut self.span {
-            Some(waiting) => waiting.join(&span),
-            none => *none = Some(span),
+        self.losses
+            .extend(LossRecord::unreadable(&coverage, &unread));
+        let span = Span {
+            coverage,
+            unread,
+            epoch,
+        };
+        match self.spans.back_mut() {
+            Some(waiting) if waiting.epoch == epoch => waiting.join(&span),
+            _ => self.spans.push_back(span),
+        }
+    }
+
+    /// Something was lost, or may have been.
+    pub fn lost(&mut self, loss: LossRecord) {
+        match self.losses.back_mut() {
+            Some(last) if last.joins(&loss, false) => last.join(&loss),
+            _ => self.losses.push_back(loss),
         }
     }
 
@@ -123,15 +154,28 @@ impl Handover {
                 Err(TrySendError::Closed(())) => return Err(StreamEnded),
             }
         }
-        match (self.span, self.feed.try_reserve()) {
-            (_, Err(TrySendError::Closed(()))) => return Err(StreamEnded),
-            (Some(span), Ok(permit)) => {
-                permit.send(Feed::Watched(span));
-                self.span = None;
+        while let Some(loss) = self.losses.pop_front() {
+            if let Err(error) = self.feed.try_send(Feed::Lost(loss)) {
+                let (TrySendError::Full(back) | TrySendError::Closed(back)) = &error;
+                if let Feed::Lost(loss) = back {
+                    self.losses.push_front(loss.clone());
+                }
+                return match error {
+                    TrySendError::Full(_) => Ok(()),
+                    TrySendError::Closed(_) => Err(StreamEnded),
+                };
             }
-            _ => {}
         }
-        Ok(())
+        loop {
+            match self.feed.try_reserve() {
+                Err(TrySendError::Closed(())) => return Err(StreamEnded),
+                Err(TrySendError::Full(())) => return Ok(()),
+                Ok(permit) => match self.spans.pop_front() {
+                    Some(span) => permit.send(Feed::Watched(span)),
+                    None => return Ok(()),
+                },
+            }
+        }
     }
 
     /// Hands over all that waits, waiting for room: the capture is over.
@@ -143,7 +187,12 @@ impl Handover {
                 return self.tally;
             }
         }
-        if let Some(span) = self.span {
+        for loss in std::mem::take(&mut self.losses) {
+            if self.feed.blocking_send(Feed::Lost(loss)).is_err() {
+                return self.tally;
+            }
+        }
+        for span in self.spans {
             // Nobody left to tell: then it does not matter.
             let _ = self.feed.blocking_send(Feed::Watched(span));
         }
@@ -217,11 +266,11 @@ mod tests {
         }
         give(&mut handover, &packet(RST, 99));
         give(&mut handover, &[0x45]);
-        handover.watched(coverage(0, 9, 1));
-        handover.watched(coverage(10, 19, 2));
+        handover.watched(coverage(0, 9, 1), 0);
+        handover.watched(coverage(10, 19, 2), 0);
         assert_eq!(handover.tally().lost, 10);
         let receiving = std::thread::spawn(move || {
-            let (mut digests, mut spans) = (0, Vec::new());
+            let (mut digests, mut spans, mut losses) = (0, Vec::new(), Vec::new());
             while let Some(item) = fed.blocking_recv() {
                 match item {
                     Feed::Digests(chunk) => {
@@ -229,17 +278,27 @@ mod tests {
                         digests += chunk.len();
                     }
                     Feed::Watched(span) => spans.push(span),
+                    Feed::Lost(loss) => losses.push(loss),
                 }
             }
-            (digests, spans)
+            (digests, spans, losses)
         });
         handover.finish();
-        let (digests, spans) = receiving.join().unwrap();
+        let (digests, spans, losses) = receiving.join().unwrap();
         assert_eq!(digests, 1 + WAITING_MAX + 1);
         assert_eq!(spans.len(), 1);
         assert_eq!(spans[0].coverage.dropped, 13);
         assert_eq!(spans[0].coverage.until.nanos(), 19);
         assert_eq!(spans[0].unread.total(), 1);
+        let told: Vec<(LossCause, Option<u64>)> =
+            losses.iter().map(|loss| (loss.cause, loss.count)).collect();
+        assert_eq!(
+            told,
+            [
+                (LossCause::Ring, Some(10)),
+                (LossCause::Unreadable, Some(1))
+            ]
+        );
     }
 
     #[test]

@@ -1,30 +1,38 @@
-//! The outbox: numbered digests and beats, kept until the collector has them in durable storage.
+//! The outbox: numbered digests, beats and losses, kept until the collector has them in durable storage.
 //!
 //! Numbers start at 0 and rise by one within a run. A digest is forgotten once it is committed. A
-//! beat is sent after the digests below its `next_number` and before all others, so once a digest
-//! from that number on is committed, the beat has arrived too. No digest comes after the latest
-//! beats of an idle vantage: the newest [`BEATS_KEPT`] that were sent stay, and go again, unchanged,
-//! after a reconnect. The collector counts a beat of the same run and span once.
+//! beat or loss is sent after the digests below its `next_number` and before all others, so once a digest
+//! from that number on is committed, it has arrived too. No digest comes after the latest notes of an idle
+//! vantage: the newest [`BEATS_KEPT`] that were sent stay, and go again, unchanged, after a reconnect. The
+//! collector counts the same one once.
+//!
+//! With a [`Journal`] everything is written to disk as it comes, and what finds no room in memory stays
+//! there until there is room again. Where nothing has room any more, the oldest digests are given up, those
+//! far from any RST first and RSTs last; their numbers are skipped, and a loss says what they were.
 
-use std::collections::VecDeque;
+use std::collections::HashSet;
 
-use parallax_core::Digest;
+use parallax_core::{Digest, LossCause, LossOf, LossRecord, Strength};
 use thiserror::Error;
 
-mod beats;
+mod lane;
+mod notes;
 mod span;
 #[cfg(test)]
 mod tests;
 
-use beats::Beats;
-pub use beats::{BEATS_KEPT, KeptBeat};
+use crate::spool::Journal;
+use lane::Lane;
+pub(crate) use lane::{Tally, worth};
+use notes::Notes;
+pub use notes::{BEATS_KEPT, Join, Kept, KeptBeat, KeptLoss};
 pub use span::Span;
 
 /// The most digests of one batch.
 pub const BATCH: usize = 4096;
 
-/// What one part in so many of the outbox's room is kept for: resets.
-const RESERVE: usize = 16;
+/// What one part in so many of the outbox's room is given up at once.
+const PART: usize = 16;
 
 /// A collector's word that fits nothing that was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -38,197 +46,405 @@ pub enum OutboxError {
     Behind { said: u64, before: u64 },
 }
 
-/// What became of a digest that was offered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Offered {
-    Kept,
-    /// There was no room. The loss is reported with the next beat.
-    Lost,
-}
-
 /// What to send next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outgoing {
-    Batch { first: u64, digests: Vec<Digest> },
+    Batch {
+        first: u64,
+        digests: Vec<Digest>,
+    },
     Beat(KeptBeat),
+    Loss(KeptLoss),
+    /// These numbers were given up.
+    Skip {
+        first: u64,
+        /// Number of the next digest after them.
+        next: u64,
+    },
 }
 
 #[derive(Debug)]
 pub struct Outbox {
-    /// Not yet committed, the first bears number `committed`.
-    digests: VecDeque<Digest>,
-    committed: u64,
+    lane: Lane,
+    /// Number of the next digest.
+    next: u64,
     /// Number of the next digest to send on this connection.
     cursor: u64,
     limit: usize,
     resets_unsent: usize,
-    beats: Beats,
+    beats: Notes<Span>,
+    losses: Notes<LossRecord>,
     /// A span with loss, held back until the one after it is known: see [`Outbox::watched`].
     lossy: Option<Span>,
-    lost_since_beat: u64,
     lost: u64,
+    journal: Option<Journal>,
+    /// The journal holds what memory does not.
+    behind: bool,
+    /// It is what an earlier process left.
+    is_past: bool,
 }
 
 impl Outbox {
-    /// An outbox for at most `limit` digests.
+    /// An outbox for at most `limit` digests in memory.
     pub fn new(limit: usize) -> Self {
         Self {
-            digests: VecDeque::new(),
-            committed: 0,
+            lane: Lane::default(),
+            next: 0,
             cursor: 0,
-            limit,
+            limit: limit.max(1),
             resets_unsent: 0,
-            beats: Beats::default(),
+            beats: Notes::default(),
+            losses: Notes::default(),
             lossy: None,
-            lost_since_beat: 0,
             lost: 0,
+            journal: None,
+            behind: false,
+            is_past: false,
+        }
+    }
+
+    /// The same, which keeps everything on disk too.
+    pub fn with_journal(limit: usize, journal: Option<Journal>) -> Self {
+        Self {
+            journal,
+            ..Self::new(limit)
+        }
+    }
+
+    /// What an earlier process left on disk.
+    pub fn left(limit: usize, journal: Journal) -> Self {
+        Self {
+            next: journal.next_number(),
+            journal: Some(journal),
+            behind: true,
+            is_past: true,
+            ..Self::new(limit)
         }
     }
 
     /// The number of the next digest.
     pub fn next_number(&self) -> u64 {
-        self.committed + self.digests.len() as u64
+        self.next
     }
 
     /// Every digest below this number is in durable storage.
     pub fn committed_below(&self) -> u64 {
-        self.committed
+        self.lane.committed()
     }
 
-    /// Digests that found no room, since the start.
+    /// Digests that were given up, since the start.
     pub fn lost(&self) -> u64 {
         self.lost
     }
 
-    /// How many more digests find room without loss.
+    /// How many more digests find room in memory without loss.
     pub fn room(&self) -> usize {
-        (self.limit - self.limit / RESERVE).saturating_sub(self.digests.len())
+        self.limit.saturating_sub(self.lane.len())
     }
 
-    /// Numbers and keeps a digest if there is room; the last of it is for resets.
-    pub fn offer(&mut self, digest: &Digest) -> Offered {
-        let kept_free = if digest.is_rst() {
-            0
-        } else {
-            self.limit / RESERVE
-        };
-        if self.digests.len() + kept_free >= self.limit {
-            self.lost += 1;
-            self.lost_since_beat += 1;
-            return Offered::Lost;
+    /// Numbers and keeps a digest, at the price of older ones where there is no room.
+    pub fn offer(&mut self, digest: &Digest) {
+        self.offer_all(std::slice::from_ref(digest));
+    }
+
+    /// Numbers and keeps digests, at the price of older ones where there is no room.
+    pub fn offer_all(&mut self, digests: &[Digest]) {
+        for part in digests.chunks(BATCH.min(self.limit)) {
+            if self.journal.is_some() {
+                self.keep_twice(part);
+            } else {
+                self.keep_in_memory(part);
+            }
         }
-        self.resets_unsent += usize::from(digest.is_rst());
-        self.digests.push_back(*digest);
-        Offered::Kept
     }
 
-    /// Keeps what was watched up to here; what was lost since the last call is added to it.
+    fn keep_in_memory(&mut self, digests: &[Digest]) {
+        let missing = digests.len().saturating_sub(self.room());
+        if missing > 0 {
+            let losses = self.lane.give_up(missing.max(self.limit / PART));
+            self.resets_unsent = self.resets_unsent.min(self.lane.resets());
+            self.lose_all(losses);
+        }
+        self.push(digests);
+    }
+
+    /// On disk, and in memory while there is room and nothing older waits on disk alone.
+    fn keep_twice(&mut self, digests: &[Digest]) {
+        self.behind |= self.room() < digests.len();
+        let written = self.journal.as_mut().is_some_and(|journal| {
+            let outgoing = Outgoing::Batch {
+                first: self.next,
+                digests: digests.to_vec(),
+            };
+            journal.append(&outgoing, !self.behind).is_ok()
+        });
+        match (self.behind, written) {
+            (false, _) => self.push(digests),
+            (true, true) => self.next += digests.len() as u64,
+            (true, false) => self.refuse(digests),
+        }
+    }
+
+    /// The disk takes nothing: RSTs and their context still find room in memory, in place of others.
+    fn refuse(&mut self, digests: &[Digest]) {
+        let with_reset: HashSet<u64> = digests
+            .iter()
+            .filter(|digest| digest.is_rst())
+            .map(|digest| digest.tuple.flow().hash())
+            .collect();
+        let losses = [LossOf::Segments, LossOf::Context, LossOf::Resets].map(|of| {
+            let mut tally = Tally::default();
+            digests
+                .iter()
+                .filter(|digest| worth(digest, &with_reset) == of)
+                .for_each(|digest| tally.add(digest));
+            tally.loss(of)
+        });
+        self.lose_all(losses.into_iter().flatten().collect());
+    }
+
+    fn push(&mut self, digests: &[Digest]) {
+        for digest in digests {
+            self.resets_unsent += usize::from(digest.is_rst());
+            self.lane.push(*digest);
+        }
+        self.next = self.lane.end();
+    }
+
+    fn lose_all(&mut self, losses: Vec<LossRecord>) {
+        for loss in losses {
+            self.lost += loss.count.unwrap_or(0);
+            self.lose(loss);
+        }
+    }
+
+    /// Keeps what was watched up to here.
     ///
     /// Losses are counted up to now, while a span ends a little before: packets take a moment from
     /// their stamp to here. So a loss may lie in the span after the one that reports it. If that
     /// one reports none itself, the two become one.
-    pub fn watched(&mut self, mut span: Span) {
-        span.coverage.dropped += std::mem::take(&mut self.lost_since_beat);
+    pub fn watched(&mut self, span: Span) {
         match self.lossy.take() {
             Some(mut before) if before.is_next_to(&span) && span.coverage.dropped == 0 => {
                 before.join(&span);
-                self.keep(before);
+                self.keep_beat(before);
                 return;
             }
-            Some(before) => self.keep(before),
+            Some(before) => self.keep_beat(before),
             None => {}
         }
         if span.coverage.dropped > 0 {
             self.lossy = Some(span);
         } else {
-            self.keep(span);
+            self.keep_beat(span);
         }
     }
 
     /// Nothing more will be watched: what was held back is kept.
     pub fn end(&mut self) {
         if let Some(span) = self.lossy.take() {
-            self.keep(span);
+            self.keep_beat(span);
         }
     }
 
-    fn keep(&mut self, span: Span) {
-        let next_number = self.next_number();
-        self.beats.push(KeptBeat { span, next_number });
+    fn keep_beat(&mut self, span: Span) {
+        let mut beat = Kept {
+            note: span,
+            next_number: self.next,
+            record: 0,
+        };
+        beat.record = self.write(&Outgoing::Beat(beat.clone()));
+        if !self.behind || beat.record == 0 {
+            self.beats.push(beat);
+        }
+    }
+
+    /// Keeps a loss.
+    pub fn lose(&mut self, loss: LossRecord) {
+        let mut loss = Kept {
+            note: loss,
+            next_number: self.next,
+            record: 0,
+        };
+        loss.record = self.write(&Outgoing::Loss(loss.clone()));
+        if !self.behind || loss.record == 0 {
+            self.losses.push(loss);
+        }
+    }
+
+    /// Writes a note to the journal; the number of its record, 0 without one.
+    fn write(&mut self, note: &Outgoing) -> u64 {
+        let in_memory = !self.behind;
+        self.journal
+            .as_mut()
+            .and_then(|journal| journal.append(note, in_memory).ok())
+            .unwrap_or(0)
     }
 
     /// A new connection: the collector names the number from which on to send.
     pub fn resume(&mut self, committed: u64) -> Result<(), OutboxError> {
-        if committed < self.committed {
+        if self.is_past {
+            // Of what a dead machine had sent its disk may know less than the collector.
+            self.next = self.next.max(committed);
+        }
+        let before = self.lane.committed();
+        if committed < before {
             return Err(OutboxError::Behind {
                 said: committed,
-                before: self.committed,
+                before,
             });
         }
         self.commit(committed)?;
-        self.cursor = self.committed;
-        self.resets_unsent = self.digests.iter().filter(|digest| digest.is_rst()).count();
+        self.cursor = self.lane.committed();
+        self.resets_unsent = self.lane.resets();
         self.beats.send_again();
+        self.losses.send_again();
         Ok(())
     }
 
     /// The collector has every digest below `committed` in durable storage.
     pub fn commit(&mut self, committed: u64) -> Result<(), OutboxError> {
-        let next = self.next_number();
+        let next = self.next;
         if committed > next {
             return Err(OutboxError::Ahead {
                 said: committed,
                 next,
             });
         }
-        let newly = committed.saturating_sub(self.committed);
-        self.digests.drain(..newly as usize);
-        self.committed += newly;
-        self.cursor = self.cursor.max(self.committed);
+        self.lane.commit(committed);
+        self.cursor = self.cursor.max(self.lane.committed());
         self.beats.commit(committed);
+        self.losses.commit(committed);
+        self.refill();
+        let notes = [self.beats.oldest_record(), self.losses.oldest_record()];
+        if let Some(journal) = &mut self.journal {
+            let oldest = notes.into_iter().flatten().min();
+            journal.release(committed, oldest);
+        }
         Ok(())
+    }
+
+    /// Takes from disk what there is room for in memory.
+    fn refill(&mut self) {
+        while self.behind && (self.room() >= BATCH || self.lane.len() == 0) {
+            let Some(journal) = &mut self.journal else {
+                self.behind = false;
+                return;
+            };
+            let Some((record, outgoing)) = journal.read_next() else {
+                self.behind = false;
+                self.give_up_to(self.next);
+                return;
+            };
+            self.take_back(record, outgoing);
+        }
+    }
+
+    fn take_back(&mut self, record: u64, outgoing: Outgoing) {
+        match outgoing {
+            Outgoing::Batch { first, digests } => {
+                self.give_up_to(first);
+                let known = (self.lane.end().saturating_sub(first) as usize).min(digests.len());
+                for digest in &digests[known..] {
+                    self.resets_unsent += usize::from(digest.is_rst());
+                    self.lane.push(*digest);
+                }
+            }
+            Outgoing::Skip { first, next } => {
+                self.give_up_to(first);
+                self.lane.skip_to(next);
+            }
+            Outgoing::Beat(beat) => self.beats.push(Kept { record, ..beat }),
+            Outgoing::Loss(loss) => {
+                if loss.note.cause == LossCause::Spool {
+                    self.lost += loss.note.count.unwrap_or(0);
+                }
+                self.losses.push(Kept { record, ..loss });
+            }
+        }
+    }
+
+    /// Digests up to `next` should be on disk and are not: nobody knows what they were.
+    fn give_up_to(&mut self, next: u64) {
+        let missing = next.saturating_sub(self.lane.end());
+        if missing == 0 {
+            return;
+        }
+        self.lane.skip_to(next);
+        self.lost += missing;
+        let span = self.journal.as_ref().and_then(Journal::read_times);
+        let Some((from, until)) = span else {
+            return;
+        };
+        self.losses.push(Kept {
+            note: LossRecord {
+                strength: Strength::Certain,
+                cause: LossCause::SpoolDamaged,
+                of: LossOf::Resets,
+                from,
+                until: Some(until),
+                count: Some(missing),
+                detail: None,
+            },
+            next_number: next,
+            record: 0,
+        });
     }
 
     /// What goes next over this connection, which then counts as sent.
     pub fn take_next(&mut self) -> Option<Outgoing> {
+        self.refill();
+        if let Some(loss) = self.losses.take_due(self.cursor) {
+            return Some(Outgoing::Loss(loss));
+        }
         if let Some(beat) = self.beats.take_due(self.cursor) {
             return Some(Outgoing::Beat(beat));
         }
-        let first = self.cursor;
-        let end = self
-            .beats
-            .next_due()
-            .unwrap_or(u64::MAX)
-            .min(self.next_number())
-            .min(first + BATCH as u64);
-        if end == first {
-            return None;
+        let outgoing = self
+            .lane
+            .next(self.cursor, self.next_note().unwrap_or(u64::MAX))?;
+        match &outgoing {
+            Outgoing::Batch { first, digests } => {
+                let resets = digests.iter().filter(|digest| digest.is_rst()).count();
+                self.resets_unsent = self.resets_unsent.saturating_sub(resets);
+                self.cursor = first + digests.len() as u64;
+            }
+            Outgoing::Skip { next, .. } => self.cursor = *next,
+            Outgoing::Beat(_) | Outgoing::Loss(_) => {}
         }
-        let range = (first - self.committed) as usize..(end - self.committed) as usize;
-        let digests: Vec<Digest> = self.digests.range(range).copied().collect();
-        let resets = digests.iter().filter(|digest| digest.is_rst()).count();
-        self.resets_unsent -= resets;
-        self.cursor = end;
-        Some(Outgoing::Batch { first, digests })
+        Some(outgoing)
+    }
+
+    /// Up to which number digests go before the next beat or loss.
+    fn next_note(&self) -> Option<u64> {
+        let notes = [self.beats.next_due(), self.losses.next_due()];
+        notes.into_iter().flatten().min()
     }
 
     /// Digests not yet sent over this connection.
     pub fn unsent(&self) -> usize {
-        (self.next_number() - self.cursor) as usize
+        self.next.saturating_sub(self.cursor) as usize
     }
 
     /// Whether something waits that should not: a reset, a beat, or a full batch.
     pub fn is_urgent(&self) -> bool {
-        self.resets_unsent > 0 || self.beats.next_due().is_some() || self.unsent() >= BATCH
+        self.resets_unsent > 0 || self.next_note().is_some() || self.unsent() >= BATCH
     }
 
     /// Whether everything was sent over this connection.
     pub fn is_all_sent(&self) -> bool {
-        self.unsent() == 0 && self.beats.next_due().is_none()
+        self.unsent() == 0 && self.next_note().is_none() && !self.behind
     }
 
     /// Whether every digest is committed.
     pub fn is_all_committed(&self) -> bool {
-        self.digests.is_empty()
+        self.lane.committed() == self.next && !self.behind
+    }
+
+    /// The run is over and the collector has all of it: the disk may forget it.
+    pub fn forget(&mut self) {
+        if let Some(journal) = self.journal.take() {
+            journal.remove();
+        }
     }
 }

@@ -3,10 +3,11 @@
 //! A reset, a beat or a full batch leaves at once, anything else within [`LINGER`]. A lost
 //! connection is made again with growing pauses; the collector then says from where on to send.
 
+use std::collections::VecDeque;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
-use parallax_core::Digest;
+use parallax_core::{Digest, LossRecord};
 use parallax_proto::v1::{CollectorMessage, Hello, collector_message};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -15,6 +16,7 @@ use tonic::transport::Endpoint;
 use tracing::{debug, info, warn};
 
 use crate::outbox::{BATCH, Outbox, Span};
+use crate::spool::Spool;
 
 pub mod backoff;
 mod connection;
@@ -22,6 +24,9 @@ mod failure;
 mod identity;
 mod wire;
 
+pub(crate) use wire::message;
+
+use backoff::Backoff;
 use connection::Connection;
 pub use failure::StreamError;
 use failure::{Broken, Parties};
@@ -45,6 +50,8 @@ pub enum Feed {
     Digests(Vec<Digest>),
     /// What was watched up to the digests handed over before.
     Watched(Span),
+    /// What was lost, or may have been.
+    Lost(LossRecord),
 }
 
 /// The most digests of one [`Feed::Digests`].
@@ -61,13 +68,15 @@ pub enum Pressure {
 }
 
 /// To whom, as whom, and how.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Delivery {
     pub url: String,
     pub hello: Hello,
     pub pressure: Pressure,
-    /// Digests that the outbox holds at most.
+    /// Digests that the outbox holds in memory at most.
     pub outbox: usize,
+    /// What it keeps on disk, and what earlier runs left there: that is delivered first.
+    pub spool: Spool,
 }
 
 /// How far delivery has come.
@@ -112,9 +121,18 @@ enum Parted {
     Lost(String),
 }
 
+/// Whether there is something else to deliver.
+enum After {
+    GoOn,
+    End,
+}
+
 struct Courier {
     delivery: Delivery,
     parties: Parties,
+    /// What earlier runs left, oldest first: it goes first.
+    left: VecDeque<(Hello, Outbox)>,
+    backoff: Backoff,
     feed: mpsc::Receiver<Feed>,
     feed_ended: bool,
     outbox: Outbox,
@@ -127,7 +145,7 @@ struct Courier {
 
 impl Courier {
     fn new(
-        delivery: Delivery,
+        mut delivery: Delivery,
         feed: mpsc::Receiver<Feed>,
         progress: watch::Sender<Progress>,
     ) -> Self {
@@ -136,7 +154,14 @@ impl Courier {
                 vantage: delivery.hello.vantage.clone(),
                 url: delivery.url.clone(),
             },
-            outbox: Outbox::new(delivery.outbox),
+            left: delivery
+                .spool
+                .left
+                .drain(..)
+                .map(|left| (left.hello, Outbox::left(delivery.outbox, left.journal)))
+                .collect(),
+            backoff: Backoff::default(),
+            outbox: Outbox::with_journal(delivery.outbox, delivery.spool.journal.take()),
             delivery,
             feed,
             feed_ended: false,
@@ -159,27 +184,87 @@ impl Courier {
     }
 
     async fn run(&mut self, endpoint: &Endpoint) -> Result<(), StreamError> {
-        while let Some(connection) = self.connect(endpoint).await? {
-            match self.converse(connection).await? {
-                Parted::Done => return Ok(()),
-                Parted::Lost(reason) => warn!(
-                    "lost the collector at {}: {reason}; digests are kept meanwhile",
-                    self.parties.url
-                ),
+        loop {
+            let talked = self.talk(endpoint).await;
+            match talked {
+                Ok(After::GoOn) => {}
+                Ok(After::End) => return Ok(()),
+                Err(error) => self.without_left(error)?,
             }
         }
-        Ok(())
+    }
+
+    /// Connects, and talks until it is over or the connection breaks.
+    async fn talk(&mut self, endpoint: &Endpoint) -> Result<After, StreamError> {
+        let Some(connection) = self.connect(endpoint).await? else {
+            return Ok(After::End);
+        };
+        let (since, before) = (Instant::now(), connection.committed);
+        match self.converse(connection).await? {
+            Parted::Done if self.left.is_empty() => {
+                if self.outbox.is_all_committed() {
+                    self.outbox.forget();
+                }
+                return Ok(After::End);
+            }
+            Parted::Done => {
+                if self.current().is_all_committed() {
+                    self.current().forget();
+                }
+                self.left.pop_front();
+                return Ok(After::GoOn);
+            }
+            Parted::Lost(reason) => warn!(
+                "lost the collector at {}: {reason}; digests are kept meanwhile",
+                self.parties.url
+            ),
+        }
+        let committed = self.current().committed_below().saturating_sub(before);
+        let pause = self.backoff.broke(since.elapsed(), committed, jitter());
+        match self.meanwhile(tokio::time::sleep(pause)).await {
+            Some(()) => Ok(After::GoOn),
+            None => Ok(After::End),
+        }
+    }
+
+    /// What an earlier run left and the collector refuses must not keep this run from being delivered.
+    fn without_left(&mut self, error: StreamError) -> Result<(), StreamError> {
+        let refused = matches!(
+            error,
+            StreamError::Refused { .. } | StreamError::Contradiction { .. }
+        );
+        match self.left.pop_front() {
+            Some(_) if refused => {
+                warn!("what an earlier run left stays on disk: {error}");
+                Ok(())
+            }
+            _ => Err(error),
+        }
+    }
+
+    /// What is being delivered: what the oldest run left, at last this run's own.
+    fn current(&mut self) -> &mut Outbox {
+        match self.left.front_mut() {
+            Some((_, outbox)) => outbox,
+            None => &mut self.outbox,
+        }
+    }
+
+    fn hello(&self) -> Hello {
+        let left = self.left.front();
+        left.map_or_else(|| self.delivery.hello.clone(), |(hello, _)| hello.clone())
+    }
+
+    /// Whether nothing will be added to what is being delivered.
+    fn is_complete(&self) -> bool {
+        self.feed_ended || !self.left.is_empty()
     }
 
     /// Tries until there is a connection; none when the time for that is over.
     async fn connect(&mut self, endpoint: &Endpoint) -> Result<Option<Connection>, StreamError> {
         let since = Instant::now();
         for attempt in 0.. {
-            let opening = connection::open(
-                endpoint.clone(),
-                self.delivery.hello.clone(),
-                self.parties.clone(),
-            );
+            let opening = connection::open(endpoint.clone(), self.hello(), self.parties.clone());
             let reason = match self.meanwhile(opening).await {
                 None => return Ok(None),
                 Some(Ok(connection)) => return self.welcome(connection).map(Some),
@@ -187,8 +272,7 @@ impl Courier {
                 Some(Err(Broken::Lost(reason))) => reason,
             };
             let left = self.bear(since, attempt, reason)?;
-            let jitter = RandomState::new().build_hasher().finish() as u32;
-            let pause = tokio::time::sleep(backoff::pause(attempt, jitter).min(left));
+            let pause = tokio::time::sleep(self.backoff.failed(jitter()).min(left));
             if self.meanwhile(pause).await.is_none() {
                 return Ok(None);
             }
@@ -223,9 +307,8 @@ impl Courier {
             "connected to the collector at {} (version {}), which holds {} digests of this run",
             self.parties.url, connection.collector_version, connection.committed
         );
-        self.outbox
-            .resume(connection.committed)
-            .map_err(|error| self.parties.contradiction(error))?;
+        let resumed = self.current().resume(connection.committed);
+        resumed.map_err(|error| self.parties.contradiction(error))?;
         self.tell();
         Ok(connection)
     }
@@ -253,11 +336,10 @@ impl Courier {
     fn take_in(&mut self, item: Option<Feed>) {
         match item {
             Some(Feed::Digests(digests)) => {
-                for digest in &digests {
-                    self.outbox.offer(digest);
-                }
+                self.outbox.offer_all(&digests);
             }
             Some(Feed::Watched(span)) => self.outbox.watched(span),
+            Some(Feed::Lost(loss)) => self.outbox.lose(loss),
             None => {
                 self.feed_ended = true;
                 self.outbox.end();
@@ -276,12 +358,14 @@ impl Courier {
         let mut said_goodbye = false;
         self.flush_at = Some(Instant::now());
         loop {
-            let all_said = self.feed_ended && self.outbox.is_all_sent();
+            let all_sent = self.current().is_all_sent();
+            let all_said = self.is_complete() && all_sent;
             let speaks = (all_said && !said_goodbye) || self.is_due();
+            let waits = !all_sent && !self.is_due();
             tokio::select! {
                 message = connection.incoming.message() => match message {
                     Ok(Some(message)) => self.hear(message, said_goodbye)?,
-                    Ok(None) if said_goodbye && self.outbox.is_all_committed() => return Ok(Parted::Done),
+                    Ok(None) if said_goodbye && self.current().is_all_committed() => return Ok(Parted::Done),
                     Ok(None) => return Ok(Parted::Lost(CLOSED.to_owned())),
                     Err(status) => return self.parties.judge(&status).lost().map(Parted::Lost),
                 },
@@ -298,7 +382,7 @@ impl Courier {
                     Err(_) => return self.hear_out(connection.incoming).await,
                 },
                 item = self.feed.recv(), if self.may_take_in() => self.take_in(item),
-                () = until(self.flush_at), if !self.is_due() && !self.outbox.is_all_sent() => {}
+                () = until(self.flush_at), if waits => {}
                 () = until(self.deadline) => return Ok(Parted::Done),
             }
         }
@@ -320,14 +404,16 @@ impl Courier {
     }
 
     /// Whether something is to be sent now.
-    fn is_due(&self) -> bool {
+    fn is_due(&mut self) -> bool {
         let waited = self.flush_at.is_some_and(|at| at <= Instant::now());
-        !self.outbox.is_all_sent() && (waited || self.feed_ended || self.outbox.is_urgent())
+        let complete = self.is_complete();
+        let outbox = self.current();
+        !outbox.is_all_sent() && (waited || complete || outbox.is_urgent())
     }
 
     fn next_message(&mut self) -> Option<parallax_proto::v1::AgentMessage> {
-        let outgoing = self.outbox.take_next()?;
-        if self.outbox.is_all_sent() {
+        let outgoing = self.current().take_next()?;
+        if self.current().is_all_sent() {
             self.flush_at = None;
         }
         self.tell();
@@ -340,15 +426,19 @@ impl Courier {
             Some(collector_message::Message::Welcome(message)) => message.committed,
             None => return Ok(()),
         };
-        self.outbox
-            .commit(committed)
-            .map_err(|error| self.parties.contradiction(error))?;
+        let stored = self.current().commit(committed);
+        stored.map_err(|error| self.parties.contradiction(error))?;
         self.tell();
-        if said_goodbye && self.outbox.is_all_committed() && self.deadline.is_none() {
+        let own = self.left.is_empty();
+        if said_goodbye && own && self.outbox.is_all_committed() && self.deadline.is_none() {
             self.deadline = Some(Instant::now() + CLOSING);
         }
         Ok(())
     }
+}
+
+fn jitter() -> u32 {
+    RandomState::new().build_hasher().finish() as u32
 }
 
 /// Waits until `time`; for ever without one.

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use ingest::{Plan, TestCollector};
 use parallax_agent::outbox::Span;
+use parallax_agent::spool::Spool;
 use parallax_agent::stream::{
     Delivery, FEED_MAX, Feed, Identity, LINGER, Pressure, Progress, StreamError,
 };
@@ -56,6 +57,7 @@ fn span(index: i64) -> Span {
             dropped: 0,
         },
         unread: UnreadCounts::default(),
+        epoch: 0,
     }
 }
 
@@ -86,6 +88,7 @@ fn start(url: &str, pressure: Pressure, outbox: usize) -> Sending {
         hello: identity.hello(),
         pressure,
         outbox,
+        spool: Spool::default(),
     };
     let (feed, receiver) = mpsc::channel(64);
     let (tell, progress) = watch::channel(Progress::default());
@@ -224,10 +227,13 @@ async fn a_live_agent_outlasts_a_collector_that_is_away_and_says_what_it_lost() 
     tokio::time::sleep(Duration::from_millis(300)).await;
     let _running = collector.listen(Some(address));
     let progress = sending.end().await.unwrap();
-    assert_eq!((progress.committed, progress.lost), (1501, 500));
+    assert_eq!(progress.committed, 2001);
     let shelf = collector.shelf();
+    assert_eq!(shelf.violations, Vec::<String>::new());
     assert_eq!(shelf.stored.last().unwrap().seq, TcpSeq(9999));
-    assert_eq!(shelf.beats[&0].dropped, 500);
+    assert_eq!(shelf.stored.len() as u64 + progress.lost, 2001);
+    let counted: u64 = shelf.losses.iter().filter_map(|loss| loss.count).sum();
+    assert_eq!(counted, progress.lost);
 }
 
 #[tokio::test]

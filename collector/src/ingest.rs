@@ -17,6 +17,7 @@ use crate::store::Store;
 mod conversation;
 mod hello;
 mod loader;
+mod loss;
 mod registry;
 
 pub use loader::Loader;

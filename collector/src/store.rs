@@ -10,6 +10,7 @@ mod copy;
 mod digest_row;
 mod evidence;
 mod load;
+mod losses;
 mod rows;
 mod runs;
 mod spans;

@@ -13,6 +13,7 @@ use crate::digest::Digest;
 use crate::evidence::{self, FlowEvidence, Selection, VantageEvidence};
 use crate::flow::Flow;
 use crate::judge::{self, Judged};
+use crate::loss_record::LossRecord;
 use crate::vantage::Vantage;
 pub use interest::{APART, CARRIERS_MAX};
 use interest::{Interest, Openings, Payloads};
@@ -80,6 +81,8 @@ pub struct Frame {
     pub selection: Selection,
     /// In order of time.
     pub coverage: Vec<Coverage>,
+    /// What it lost or may have lost.
+    pub losses: Vec<LossRecord>,
 }
 
 /// What is kept of one vantage's digests.
@@ -231,6 +234,7 @@ impl Archive {
                 vantage: record.vantage.clone(),
                 selection: record.selection,
                 coverage: record.coverage.clone(),
+                losses: Vec::new(),
             })
             .collect();
         Self::of(gathered, frames, configured_path)
@@ -296,6 +300,7 @@ impl Archive {
                     complete: Vec::new(),
                     clock: None,
                     coverage: frame.coverage.clone(),
+                    losses: frame.losses.clone(),
                     segments,
                     nearby,
                 })

@@ -11,6 +11,7 @@ use crate::coverage::Coverage;
 use crate::digest::Digest;
 use crate::flow::{Flow, Way};
 use crate::loss::{Losses, Passed, Total};
+use crate::loss_record::{self, LossCause};
 use crate::report::Side;
 use crate::scene::{Scene, Seen};
 use crate::seq::TcpSeq;
@@ -59,6 +60,8 @@ pub(crate) struct Attestation {
     pub(crate) miss_rate: f64,
     /// Its memory was asked: every segment of the connection that it recorded around the moment is known.
     pub(crate) remembered: bool,
+    /// What it lost or may have lost around then.
+    pub(crate) doubt: Option<LossCause>,
 }
 
 /// How it is known that the sender's packets pass a vantage.
@@ -84,6 +87,8 @@ pub(crate) enum Blindness {
     Gap,
     /// Packets dropped while the reset passed.
     Dropping(u64),
+    /// It surely lost something then, and how many, where that is known.
+    Lost(LossCause, Option<u64>),
     /// It misses packets that must have passed it.
     Lossy(Total),
     /// It shows the other direction of this connection only.
@@ -393,8 +398,24 @@ fn silence<'a>(
         return Sight::Blind(Blindness::Lossy(passed.total()));
     }
     let evidence = &scene.evidence.vantages[vantage];
+    let doubtful = moments[2]
+        .since(moments[1])
+        .max(moments[1].since(moments[0]));
+    let lost = match loss_record::weigh(
+        &evidence.losses,
+        &evidence.coverage,
+        moments[1],
+        doubtful,
+        on_path == OnPath::SawConnection,
+    ) {
+        Ok(lost) => lost,
+        Err(loss) => return Sight::Blind(Blindness::Lost(loss.cause, loss.count)),
+    };
     let losses = Losses::of(evidence.selection);
-    let missed = passed.miss_rate(losses, passing.seen.at).max(drop_rate);
+    let missed = passed
+        .miss_rate(losses, passing.seen.at)
+        .max(drop_rate)
+        .max(lost.miss);
     let elsewhere = match on_path {
         OnPath::SawHosts => passed.goes_elsewhere(),
         OnPath::SawConnection | OnPath::Host | OnPath::Configured => 0.0,
@@ -402,6 +423,7 @@ fn silence<'a>(
     Sight::Absent(Attestation {
         on_path,
         remembered: evidence.is_complete(moments[0], moments[2]),
+        doubt: lost.cause,
         miss_rate: 1.0 - (1.0 - missed) * (1.0 - elsewhere),
     })
 }

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::coverage::Coverage;
 use crate::digest::{Digest, TcpFlags};
 use crate::flow::Flow;
+use crate::loss_record::LossRecord;
 use crate::sampling::OneIn;
 use crate::time::CaptureTime;
 use crate::vantage::Vantage;
@@ -52,6 +53,8 @@ pub struct VantageEvidence {
     pub clock: Option<ExchangedClock>,
     /// In order of time, by this vantage's clock.
     pub coverage: Vec<Coverage>,
+    /// What it lost or may have lost, by this vantage's clock.
+    pub losses: Vec<LossRecord>,
     /// This vantage's digests of the flow, all lives of the 4-tuple, and of other flows that may be the same
     /// connection under another name or carry the same payload, in the order of capture.
     pub segments: Vec<Digest>,

@@ -9,6 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::loss_record::{LossCause, LossOf, LossRecord, Strength};
 use crate::time::CaptureTime;
 use crate::vantage::KindName;
 
@@ -50,6 +51,74 @@ pub struct VantageSummary {
     /// Whether an agent is connected for it now (live documents only).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connected: Option<bool>,
+    /// What it lost or may have lost, by cause: what its silence is worth.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub losses: Vec<LossTotal>,
+}
+
+/// Losses of one cause at a vantage.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LossTotal {
+    pub strength: Strength,
+    pub cause: LossCause,
+    pub of: LossOf,
+    /// How often it was told.
+    pub times: u64,
+    /// How much was lost, as far as it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<u64>,
+    pub first: CaptureTime,
+    /// `None`: as long as the run lasts.
+    pub last: Option<CaptureTime>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// The same in words.
+    pub text: String,
+}
+
+impl LossTotal {
+    /// With its words.
+    #[must_use]
+    pub fn told(mut self) -> Self {
+        let what = match self.of {
+            LossOf::Packets => "packets",
+            LossOf::Segments => "digests far from any RST",
+            LossOf::Context => "digests around RSTs",
+            LossOf::Resets => "RSTs",
+        };
+        let count = match (self.count, self.strength) {
+            (Some(count), Strength::Certain) => format!(": {count} {what} lost"),
+            (Some(count), Strength::Possible) => format!(": {count} {what} that may have mattered"),
+            (None, _) => String::new(),
+        };
+        let detail = self
+            .detail
+            .as_ref()
+            .map_or_else(String::new, |detail| format!(" ({detail})"));
+        let times = match self.times {
+            1 => String::new(),
+            times => format!(", {times} times"),
+        };
+        self.text = format!("{}{detail}{count}{times}", self.cause.words());
+        self
+    }
+}
+
+impl From<LossRecord> for LossTotal {
+    fn from(loss: LossRecord) -> Self {
+        Self {
+            strength: loss.strength,
+            cause: loss.cause,
+            of: loss.of,
+            times: 1,
+            count: loss.count,
+            first: loss.from,
+            last: loss.until,
+            detail: loss.detail,
+            text: String::new(),
+        }
+        .told()
+    }
 }
 
 /// A named count.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use parallax_core::Digest;
+use parallax_core::{Digest, LossRecord};
 use parallax_proto::v1::CaptureSource;
 use tokio::sync::{mpsc, watch};
 
@@ -15,6 +15,7 @@ use crate::capture::file::{FileError, FileReader, FileSummary};
 use crate::config::{self, DEFAULT_COLLECTOR, Segments, VantageName};
 use crate::memory::{Grace, Memory};
 use crate::outbox::Span;
+use crate::spool::Spool;
 use crate::stream::{Delivery, FEED_MAX, Feed, Identity, Pressure, Progress};
 
 /// Stream a capture file to a collector
@@ -99,6 +100,7 @@ fn delivery(args: &ReplayArgs, file: &str) -> Delivery {
             give_up: Duration::from_secs(args.connect_timeout),
         },
         outbox: OUTBOX,
+        spool: Spool::default(),
     }
 }
 
@@ -138,7 +140,15 @@ fn read(
     let _ = feed.blocking_send(Feed::Digests(chunk));
     if let Some(coverage) = summary.coverage {
         let unread = summary.unread;
-        let _ = feed.blocking_send(Feed::Watched(Span { coverage, unread }));
+        if let Some(loss) = LossRecord::unreadable(&coverage, &unread) {
+            let _ = feed.blocking_send(Feed::Lost(loss));
+        }
+        let epoch = 0;
+        let _ = feed.blocking_send(Feed::Watched(Span {
+            coverage,
+            unread,
+            epoch,
+        }));
     }
     Read { summary, error }
 }

@@ -9,7 +9,8 @@ use clap::Args;
 use clap::error::ErrorKind;
 use parallax_core::decode::LinkType;
 use parallax_core::time::SECOND;
-use parallax_proto::v1::CaptureSource;
+use parallax_core::{CaptureTime, Digest};
+use parallax_proto::v1::{CaptureSource, Hello};
 use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -21,8 +22,11 @@ use crate::capture::live::{LiveCapture, LiveOptions, Promiscuous, Stop, Tunnels}
 use crate::config::{self, ConfigError, ConfigFile, DEFAULT_COLLECTOR, Segments, VantageName};
 use crate::handover::Handover;
 use crate::memory::{Grace, Memory};
+use crate::spool::{Spool, StateDir, StateError};
 use crate::stream::{Delivery, Feed, Identity, Pressure, Progress};
 
+mod standing;
+mod steps;
 mod watch;
 
 use watch::Captured;
@@ -101,6 +105,17 @@ pub struct RunArgs {
     /// Digests kept while the collector is away [default: 262144]
     #[arg(long, env = "PARALLAX_OUTBOX", value_name = "DIGESTS")]
     outbox: Option<u32>,
+    /// Directory in which what the collector has not acknowledged outlives this agent; nothing is written
+    /// elsewhere
+    #[arg(long, env = "PARALLAX_STATE_DIR", value_name = "DIR")]
+    state_dir: Option<PathBuf>,
+    /// Memory for what the collector has not acknowledged, in MiB, instead of --outbox
+    #[arg(long, env = "PARALLAX_SPOOL_MEMORY", value_name = "MIB")]
+    spool_memory: Option<u32>,
+    /// Room on disk for it under --state-dir, in MiB [default: 256]; when it is full, the oldest digests
+    /// go first, RSTs and what is near to them last, and each loss is counted
+    #[arg(long, env = "PARALLAX_SPOOL_DISK", value_name = "MIB")]
+    spool_disk: Option<u32>,
     /// Seconds after a RST in which everything in its flow is shipped [default: 2]
     #[arg(long, env = "PARALLAX_GRACE", value_name = "SECONDS")]
     grace: Option<f64>,
@@ -124,6 +139,9 @@ struct Settings {
     segments: Segments,
     memory: u32,
     outbox: u32,
+    state_dir: Option<PathBuf>,
+    spool_memory: Option<u32>,
+    spool_disk: u32,
     grace: f64,
     write: Option<PathBuf>,
 }
@@ -178,6 +196,9 @@ impl Settings {
             segments: args.segments.or(file.segments).unwrap_or(Segments::Context),
             memory: args.memory.or(file.memory).unwrap_or(128),
             outbox: args.outbox.or(file.outbox).unwrap_or(1 << 18),
+            state_dir: args.state_dir.or(file.state_dir),
+            spool_memory: args.spool_memory.or(file.spool_memory),
+            spool_disk: args.spool_disk.or(file.spool_disk).unwrap_or(256),
             grace: args.grace.or(file.grace).unwrap_or(2.0),
             write: args.write.or(file.write),
         };
@@ -213,7 +234,7 @@ impl Settings {
         Memory::new((self.memory as usize) << 20, self.segments.into(), grace)
     }
 
-    fn delivery(&self, filter: &str) -> Delivery {
+    fn delivery(&self, filter: &str, since: CaptureTime) -> Result<Delivery, StateError> {
         let identity = Identity {
             vantage: config::vantage(&self.vantage, &self.host),
             source: CaptureSource::Live,
@@ -222,12 +243,33 @@ impl Settings {
             filter: filter.to_owned(),
             snaplen: self.snaplen,
         };
-        Delivery {
+        let hello = identity.hello();
+        Ok(Delivery {
             url: self.collector.clone(),
-            hello: identity.hello(),
+            spool: self.spool(&hello, since)?,
+            hello,
             pressure: Pressure::Lose { drain: DRAIN },
-            outbox: self.outbox as usize,
-        }
+            outbox: self.digests_in_memory(),
+        })
+    }
+
+    fn digests_in_memory(&self) -> usize {
+        self.spool_memory.map_or(self.outbox as usize, |mebibytes| {
+            ((mebibytes as usize) << 20) / size_of::<Digest>()
+        })
+    }
+
+    fn spool(&self, hello: &Hello, since: CaptureTime) -> Result<Spool, StateError> {
+        let Some(path) = &self.state_dir else {
+            return Ok(Spool::default());
+        };
+        let state = StateDir::open(path, u64::from(self.spool_disk) << 20)?;
+        let left = state.left(since)?;
+        Ok(Spool {
+            journal: Some(state.begin(hello)?),
+            left,
+            state: Some(state),
+        })
     }
 
     fn check(&self) -> Result<(), Unfit> {
@@ -235,6 +277,13 @@ impl Settings {
         within("--buffer", self.buffer.into(), 1, 1024)?;
         within("--memory", self.memory.into(), 1, 65_536)?;
         within("--outbox", self.outbox.into(), 1024, 1 << 28)?;
+        within(
+            "--spool-memory",
+            self.spool_memory.unwrap_or(1).into(),
+            1,
+            65_536,
+        )?;
+        within("--spool-disk", self.spool_disk.into(), 2, 1 << 20)?;
         within("--grace", self.grace, 0, 3600)
     }
 }
@@ -249,9 +298,12 @@ pub fn run(args: RunArgs) -> anyhow::Result<()> {
         links(&live),
         settings.vantage.as_str()
     );
-    let delivery = settings.delivery(live.filter());
+    let delivery = settings.delivery(live.filter(), since)?;
     let (feed, receiver) = mpsc::channel(CHUNKS);
-    let handover = Handover::new(settings.flow_memory(), feed);
+    let mut handover = Handover::new(settings.flow_memory(), feed);
+    for loss in standing::losses(&settings, since) {
+        handover.lost(loss);
+    }
     let capturing = std::thread::Builder::new()
         .name("capture".to_owned())
         .spawn(move || watch::capture(live, since, handover))

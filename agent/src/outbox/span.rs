@@ -8,17 +8,19 @@ use parallax_core::decode::UnreadCounts;
 pub struct Span {
     pub coverage: Coverage,
     pub unread: UnreadCounts,
+    /// How often the machine's clock had been stepped within the run.
+    pub epoch: u32,
 }
 
 impl Span {
     /// Whether the two can be said as one without losing anything: nothing lies between them, and
     /// neither lost packets (a loss must stay in the span in which it happened).
-    pub(super) fn joins(&self, later: &Self) -> bool {
+    pub(crate) fn joins(&self, later: &Self) -> bool {
         self.is_next_to(later) && self.coverage.dropped == 0 && later.coverage.dropped == 0
     }
 
     pub(super) fn is_next_to(&self, later: &Self) -> bool {
-        later.coverage.from == self.coverage.until.plus(1)
+        self.epoch == later.epoch && later.coverage.from == self.coverage.until.plus(1)
     }
 
     /// Adds a later span.

@@ -37,12 +37,13 @@ fn span(from: i64, until: i64, dropped: u64) -> Span {
             dropped,
         },
         unread: UnreadCounts::default(),
+        epoch: 0,
     }
 }
 
 fn fill(outbox: &mut Outbox, seqs: std::ops::Range<u32>) {
     for seq in seqs {
-        assert_eq!(outbox.offer(&digest(seq, TcpFlags::ACK)), Offered::Kept);
+        outbox.offer(&digest(seq, TcpFlags::ACK));
     }
 }
 
@@ -56,6 +57,8 @@ fn sketch(sent: &[Outgoing]) -> Vec<String> {
         .map(|outgoing| match outgoing {
             Outgoing::Batch { first, digests } => format!("{first}+{}", digests.len()),
             Outgoing::Beat(beat) => format!("beat {}", beat.next_number),
+            Outgoing::Loss(loss) => format!("loss {}", loss.next_number),
+            Outgoing::Skip { first, next } => format!("skip {first}-{next}"),
         })
         .collect()
 }
@@ -122,13 +125,13 @@ fn spans_join_while_they_wait_but_a_loss_stays_in_its_span_and_the_next() {
     let spans: Vec<(i64, i64, u64, u64)> = send_all(&mut outbox)
         .into_iter()
         .map(|outgoing| match outgoing {
-            Outgoing::Beat(KeptBeat { span, .. }) => (
-                span.coverage.from.nanos(),
-                span.coverage.until.nanos(),
-                span.coverage.received,
-                span.coverage.dropped,
+            Outgoing::Beat(Kept { note, .. }) => (
+                note.coverage.from.nanos(),
+                note.coverage.until.nanos(),
+                note.coverage.received,
+                note.coverage.dropped,
             ),
-            Outgoing::Batch { .. } => panic!("no digests were offered"),
+            other => panic!("no digests were offered: {other:?}"),
         })
         .collect();
     assert_eq!(
@@ -143,30 +146,61 @@ fn spans_join_while_they_wait_but_a_loss_stays_in_its_span_and_the_next() {
 }
 
 #[test]
-fn a_full_outbox_loses_new_digests_before_resets_and_says_so_in_the_next_beat() {
+fn a_full_outbox_gives_up_the_oldest_digests_before_resets_and_says_so() {
     let mut outbox = Outbox::new(160);
-    let acks = (0..200).map(|seq| outbox.offer(&digest(seq, TcpFlags::ACK)));
-    assert_eq!(
-        acks.filter(|offered| *offered == Offered::Kept).count(),
-        150
+    outbox.offer(&digest(0, TcpFlags::ACK));
+    for seq in 1..=20 {
+        let mut reset = digest(seq, TcpFlags::RST);
+        reset.tuple = reset.tuple.reversed();
+        reset.tuple.src.port = 999;
+        outbox.offer(&reset);
+    }
+    fill(&mut outbox, 21..300);
+    assert_eq!(outbox.next_number(), 300);
+    let (mut seqs, mut skipped, mut losses) = (Vec::new(), 0, Vec::new());
+    for outgoing in send_all(&mut outbox) {
+        match outgoing {
+            Outgoing::Batch { digests, .. } => {
+                seqs.extend(digests.iter().map(|digest| digest.seq.0));
+            }
+            Outgoing::Skip { first, next } => skipped += next - first,
+            Outgoing::Loss(loss) => losses.push(loss.note),
+            Outgoing::Beat(_) => panic!("nothing was watched"),
+        }
+    }
+    assert!((1..=20).all(|reset| seqs.contains(&reset)), "{seqs:?}");
+    assert_eq!(seqs.last(), Some(&299));
+    assert_eq!(seqs.len() as u64 + skipped, 300);
+    let counted: u64 = losses.iter().filter_map(|loss| loss.count).sum();
+    assert_eq!((counted, outbox.lost()), (skipped, skipped));
+    assert!(
+        losses.iter().all(|loss| loss.of == LossOf::Segments),
+        "{losses:?}"
     );
-    assert_eq!(outbox.room(), 0);
-    let resets = (0..15).map(|seq| outbox.offer(&digest(seq, TcpFlags::RST)));
-    assert_eq!(
-        resets.filter(|offered| *offered == Offered::Kept).count(),
-        10
+}
+
+#[test]
+fn an_outbox_full_of_resets_gives_up_the_oldest_and_says_that_resets_were_lost() {
+    let mut outbox = Outbox::new(160);
+    for seq in 0..200 {
+        outbox.offer(&digest(seq, TcpFlags::RST));
+    }
+    let sent = send_all(&mut outbox);
+    assert!(
+        matches!(
+            &sent[0],
+            Outgoing::Skip { first: 0, .. } | Outgoing::Loss(_)
+        ),
+        "{sent:?}"
     );
-    outbox.watched(span(0, 9, 1));
-    outbox.watched(span(10, 19, 0));
-    let dropped: Vec<u64> = send_all(&mut outbox)
-        .iter()
-        .filter_map(|outgoing| match outgoing {
-            Outgoing::Beat(beat) => Some(beat.span.coverage.dropped),
-            Outgoing::Batch { .. } => None,
-        })
-        .collect();
-    assert_eq!(dropped, [56], "the loss may lie in either span");
-    assert_eq!(outbox.lost(), 55);
+    let losses = sent.iter().filter_map(|outgoing| match outgoing {
+        Outgoing::Loss(loss) => Some((loss.note.of, loss.note.count)),
+        _ => None,
+    });
+    let losses: Vec<_> = losses.collect();
+    assert!(losses.iter().all(|(of, _)| *of == LossOf::Resets));
+    let counted: u64 = losses.iter().filter_map(|(_, count)| *count).sum();
+    assert_eq!(counted, outbox.lost());
 }
 
 #[test]
@@ -268,11 +302,12 @@ proptest! {
                         }
                         Outgoing::Beat(beat) => {
                             prop_assert!(beat.next_number <= received);
-                            let coverage = beat.span.coverage;
+                            let coverage = beat.note.coverage;
                             if let Some(before) = covered.insert(coverage.from, coverage) {
                                 prop_assert_eq!(before, coverage, "sent again, but changed");
                             }
                         }
+                        Outgoing::Loss(_) | Outgoing::Skip { .. } => prop_assert!(false),
                     }
                 },
                 Act::Commit(part) => {

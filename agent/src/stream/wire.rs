@@ -1,14 +1,21 @@
 //! What the outbox gives, as messages.
 
 use parallax_proto::batch;
-use parallax_proto::v1::{AgentMessage, Beat, Goodbye, UnreadCount, agent_message::Message};
+use parallax_proto::v1::{AgentMessage, Beat, Goodbye, Skip, UnreadCount, agent_message::Message};
 
+use crate::loss_message;
 use crate::outbox::{KeptBeat, Outgoing};
 
-pub(super) fn message(outgoing: &Outgoing) -> AgentMessage {
+/// The message that says it.
+pub(crate) fn message(outgoing: &Outgoing) -> AgentMessage {
     let message = match outgoing {
         Outgoing::Batch { first, digests } => Message::Batch(batch::encode(*first, digests)),
         Outgoing::Beat(kept) => Message::Beat(beat(kept)),
+        Outgoing::Loss(kept) => Message::Loss(loss_message::write(&kept.note, kept.next_number)),
+        Outgoing::Skip { first, next } => Message::Skip(Skip {
+            first_number: *first,
+            next_number: *next,
+        }),
     };
     AgentMessage {
         message: Some(message),
@@ -22,8 +29,8 @@ pub(super) fn goodbye() -> AgentMessage {
 }
 
 fn beat(kept: &KeptBeat) -> Beat {
-    let coverage = &kept.span.coverage;
-    let unread = kept.span.unread.iter();
+    let coverage = &kept.note.coverage;
+    let unread = kept.note.unread.iter();
     Beat {
         from: coverage.from.nanos(),
         until: coverage.until.nanos(),
@@ -36,5 +43,6 @@ fn beat(kept: &KeptBeat) -> Beat {
             })
             .collect(),
         next_number: kept.next_number,
+        clock_epoch: kept.note.epoch,
     }
 }

@@ -33,6 +33,9 @@ pub struct Session {
 #[derive(Debug, Default)]
 pub struct Shelf {
     pub stored: Vec<Digest>,
+    /// Digests that were given up.
+    pub skipped: u64,
+    pub losses: Vec<parallax_proto::v1::Loss>,
     /// By `from`; a beat that comes again must be the same.
     pub beats: BTreeMap<i64, Beat>,
     pub sessions: Vec<Session>,
@@ -194,6 +197,8 @@ impl Conversation {
                 }
             }
             agent_message::Message::Beat(beat) => self.beat(&beat),
+            agent_message::Message::Loss(loss) => self.shelf.lock().unwrap().losses.push(loss),
+            agent_message::Message::Skip(skip) => self.skip(&skip),
             agent_message::Message::Goodbye(_) => {
                 self.shelf.lock().unwrap().sessions[self.index].said_goodbye = true;
                 self.commit().await;
@@ -205,7 +210,7 @@ impl Conversation {
 
     fn open(&mut self, run_id: Vec<u8>) -> u64 {
         let mut held = self.shelf.lock().unwrap();
-        let welcomed = held.stored.len() as u64;
+        let welcomed = held.stored.len() as u64 + held.skipped;
         self.index = held.sessions.len();
         held.sessions.push(Session {
             run_id,
@@ -220,7 +225,7 @@ impl Conversation {
         let first = batch.first_number;
         let digests = batch::decode(batch).unwrap();
         let mut held = self.shelf.lock().unwrap();
-        let expected = (held.stored.len() + self.uncommitted.len()) as u64;
+        let expected = (held.stored.len() + self.uncommitted.len()) as u64 + held.skipped;
         if first != expected {
             let violation = format!("batch from {first} on, {expected} was due");
             held.violations.push(violation);
@@ -232,9 +237,19 @@ impl Conversation {
         session.batches.len()
     }
 
+    fn skip(&mut self, skip: &parallax_proto::v1::Skip) {
+        let mut held = self.shelf.lock().unwrap();
+        let due = (held.stored.len() + self.uncommitted.len()) as u64 + held.skipped;
+        if skip.first_number != due {
+            let violation = format!("skip from {} on, {due} was due", skip.first_number);
+            held.violations.push(violation);
+        }
+        held.skipped += skip.next_number - skip.first_number;
+    }
+
     fn beat(&mut self, beat: &Beat) {
         let mut held = self.shelf.lock().unwrap();
-        let received = (held.stored.len() + self.uncommitted.len()) as u64;
+        let received = (held.stored.len() + self.uncommitted.len()) as u64 + held.skipped;
         if beat.next_number > received {
             let violation = format!("beat at {}, only {received} came", beat.next_number);
             held.violations.push(violation);
@@ -251,7 +266,7 @@ impl Conversation {
         let committed = {
             let mut held = self.shelf.lock().unwrap();
             held.stored.append(&mut self.uncommitted);
-            held.stored.len() as u64
+            held.stored.len() as u64 + held.skipped
         };
         self.answer(collector_message::Message::Committed(Committed {
             committed,

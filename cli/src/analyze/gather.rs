@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use parallax_agent::capture::file::FileSummary;
 use parallax_core::archive::{Archive, Frame, Gathered, Purpose, Recordings};
 use parallax_core::decode::UnreadCounts;
-use parallax_core::report::{Count, VantageSummary};
-use parallax_core::{Coverage, Digest, Selection, Vantage, VantageKind};
+use parallax_core::report::{Count, LossTotal, VantageSummary};
+use parallax_core::{Coverage, Digest, LossRecord, Selection, Vantage, VantageKind};
 
 use super::AnalyzeError;
 use super::plan::{Plan, is_stdin};
@@ -47,6 +47,7 @@ pub fn read(plan: &Plan, progress: &Progress) -> Result<Read, AnalyzeError> {
             vantage: vantage.clone(),
             selection: Selection::All,
             coverage,
+            losses: losses(&summaries).collect(),
         });
     }
     Ok(Read {
@@ -54,6 +55,13 @@ pub fn read(plan: &Plan, progress: &Progress) -> Result<Read, AnalyzeError> {
         vantages,
         warnings,
     })
+}
+
+/// What the files themselves tell of loss.
+fn losses(summaries: &[&FileSummary]) -> impl Iterator<Item = LossRecord> {
+    summaries
+        .iter()
+        .filter_map(|summary| LossRecord::unreadable(&summary.coverage?, &summary.unread))
 }
 
 fn coverage(summaries: &[&FileSummary]) -> Vec<Coverage> {
@@ -90,6 +98,7 @@ fn summary(vantage: &Vantage, coverage: &[Coverage], summaries: &[&FileSummary])
         clock_offset_ns: None,
         unreadable: unreadable.collect(),
         connected: None,
+        losses: losses(summaries).map(LossTotal::from).collect(),
     }
 }
 

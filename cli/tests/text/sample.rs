@@ -39,6 +39,7 @@ pub fn vantage(name: &str) -> VantageSummary {
         dropped: 0,
         clock_offset_ns: None,
         unreadable: Vec::new(),
+        losses: Vec::new(),
         connected: None,
     }
 }

@@ -3,12 +3,13 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use parallax_core::{CaptureTime, Coverage, Digest};
+use parallax_core::{CaptureTime, Coverage, Digest, LossRecord};
 use parallax_proto::batch;
 use parallax_proto::v1::agent_message::Message as Said;
 use parallax_proto::v1::collector_message::Message as Answer;
 use parallax_proto::v1::{
-    AgentMessage, Beat as BeatMessage, CollectorMessage, Committed, DigestBatch, Hello, Welcome,
+    AgentMessage, Beat as BeatMessage, CollectorMessage, Committed, DigestBatch, Hello, Loss, Skip,
+    Welcome,
 };
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout};
@@ -17,7 +18,7 @@ use tracing::{info, warn};
 
 use super::loader::{Item, Progress};
 use super::registry::Claim;
-use super::{Shared, hello};
+use super::{Shared, hello, loss};
 use crate::store::{Beat, NewRun, Portion, RegisterError, Registered, Source, StoreError};
 
 /// How long an agent may take to say who it is.
@@ -129,6 +130,16 @@ fn log_refusal(run: &NewRun, status: &Status) {
     );
 }
 
+/// What one message brings.
+#[derive(Default)]
+struct Gain {
+    digests: Vec<Digest>,
+    beats: Vec<Beat>,
+    losses: Vec<LossRecord>,
+    skipped_to: u64,
+    finished: bool,
+}
+
 /// The agent no longer listens.
 struct Gone;
 
@@ -185,6 +196,8 @@ impl Conversation<'_> {
             match said.message {
                 Some(Said::Batch(batch)) => self.take_batch(batch).await?,
                 Some(Said::Beat(beat)) => self.take_beat(beat).await?,
+                Some(Said::Loss(loss)) => self.take_loss(loss).await?,
+                Some(Said::Skip(skip)) => self.take_skip(&skip).await?,
                 Some(Said::Goodbye(_)) => return self.say_goodbye(answers).await,
                 Some(Said::Hello(_)) => {
                     return Err(Status::invalid_argument("a second Hello on one stream"));
@@ -228,7 +241,12 @@ impl Conversation<'_> {
         let end = first_number + digests.len() as u64;
         self.received = self.received.max(end);
         let beats = self.due_beats();
-        self.hand_over(first_number, digests, beats, false).await
+        let gain = Gain {
+            digests,
+            beats,
+            ..Gain::default()
+        };
+        self.hand_over(first_number, gain).await
     }
 
     async fn take_beat(&mut self, beat: BeatMessage) -> Result<(), Status> {
@@ -243,8 +261,47 @@ impl Conversation<'_> {
         if beats.is_empty() {
             return Ok(());
         }
-        self.hand_over(self.received, Vec::new(), beats, false)
-            .await
+        let gain = Gain {
+            beats,
+            ..Gain::default()
+        };
+        self.hand_over(self.received, gain).await
+    }
+
+    /// A loss has no digests of its own, so it waits for nothing.
+    async fn take_loss(&mut self, said: Loss) -> Result<(), Status> {
+        let next_number = said.next_number;
+        let loss =
+            loss::check(said).map_err(|error| Status::invalid_argument(error.to_string()))?;
+        if next_number > self.received {
+            return Err(Status::invalid_argument(format!(
+                "a loss speaks of digests up to {next_number} and only those below {} came",
+                self.received
+            )));
+        }
+        let gain = Gain {
+            losses: vec![loss],
+            ..Gain::default()
+        };
+        self.hand_over(self.received, gain).await
+    }
+
+    async fn take_skip(&mut self, skip: &Skip) -> Result<(), Status> {
+        let (first, next) = (skip.first_number, skip.next_number);
+        if first > self.received || next < first {
+            return Err(Status::invalid_argument(format!(
+                "digests {first} to {next} are skipped, but {} is due",
+                self.received
+            )));
+        }
+        self.received = self.received.max(next);
+        let beats = self.due_beats();
+        let gain = Gain {
+            beats,
+            skipped_to: next,
+            ..Gain::default()
+        };
+        self.hand_over(first, gain).await
     }
 
     /// The beats whose digests have all come.
@@ -259,20 +316,16 @@ impl Conversation<'_> {
         due
     }
 
-    async fn hand_over(
-        &self,
-        first_number: u64,
-        digests: Vec<Digest>,
-        beats: Vec<Beat>,
-        finished: bool,
-    ) -> Result<(), Status> {
+    async fn hand_over(&self, first_number: u64, gain: Gain) -> Result<(), Status> {
         let item = Item {
             portion: Portion {
                 run: self.registered,
                 first_number,
-                digests,
-                beats,
-                finished,
+                digests: gain.digests,
+                beats: gain.beats,
+                losses: gain.losses,
+                skipped_to: gain.skipped_to,
+                finished: gain.finished,
             },
             source: self.source,
             progress: self.progress.clone(),
@@ -288,8 +341,11 @@ impl Conversation<'_> {
                 beat.next_number, self.received
             )));
         }
-        self.hand_over(self.received, Vec::new(), Vec::new(), true)
-            .await?;
+        let gain = Gain {
+            finished: true,
+            ..Gain::default()
+        };
+        self.hand_over(self.received, gain).await?;
         loop {
             let progress = self.committed.borrow_and_update().clone();
             match progress {
@@ -364,6 +420,7 @@ fn check_beat(beat: &BeatMessage) -> Result<(), Status> {
 
 fn counted(beat: BeatMessage) -> Beat {
     Beat {
+        epoch: beat.clock_epoch,
         span: (beat.until != 0).then_some(Coverage {
             from: CaptureTime::from_nanos(beat.from),
             until: CaptureTime::from_nanos(beat.until),

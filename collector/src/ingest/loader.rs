@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use parallax_core::Coverage;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::{Instant, timeout_at};
 use tonic::Status;
@@ -193,10 +194,22 @@ fn fail(group: &[Waiting], error: &StoreError) {
 /// Coverage that live agents kept back while they could not reach the collector.
 fn announce_late_coverage(court: &Court, group: &[Waiting]) {
     let now = clock::wall();
-    let spans = group
+    let portions = group
         .iter()
         .filter(|waiting| waiting.item.source == Source::Live)
-        .flat_map(|waiting| &waiting.item.portion.beats)
+        .map(|waiting| &waiting.item.portion);
+    let watched = portions
+        .clone()
+        .flat_map(|portion| &portion.beats)
         .filter_map(|beat| beat.span);
-    court.watched_live(spans, now);
+    let lost = portions.flat_map(|portion| &portion.losses);
+    let lost = lost.filter_map(|loss| {
+        Some(Coverage {
+            from: loss.from,
+            until: loss.until?,
+            received: 0,
+            dropped: 0,
+        })
+    });
+    court.watched_live(watched.chain(lost), now);
 }

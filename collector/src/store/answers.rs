@@ -110,10 +110,15 @@ impl Store {
                 count: count.max(0).cast_unsigned(),
             });
         }
+        let mut losses = self.loss_totals().await?;
         rows.into_iter()
             .map(|row| {
                 let unreadable = by_vantage.remove(&row.id).unwrap_or_default();
-                summary(row, unreadable)
+                let losses = losses.remove(&row.id).unwrap_or_default();
+                Ok(VantageSummary {
+                    losses,
+                    ..summary(row, unreadable)?
+                })
             })
             .collect()
     }
@@ -207,6 +212,7 @@ fn summary(row: SummaryRow, unreadable: Vec<Count>) -> Result<VantageSummary, St
         clock_offset_ns: None,
         unreadable,
         connected: None,
+        losses: Vec::new(),
         name: row.name,
     })
 }

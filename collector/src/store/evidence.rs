@@ -6,13 +6,13 @@ use std::net::IpAddr;
 use parallax_core::evidence::{Surroundings, in_order_of_capture, numbers, surroundings};
 use parallax_core::time::SECOND;
 use parallax_core::{
-    CaptureTime, Coverage, Digest, Flow, FlowEvidence, KnownId, Selection, Vantage,
+    CaptureTime, Coverage, Digest, Flow, FlowEvidence, KnownId, LossRecord, Selection, Vantage,
     VantageEvidence, VantageKind,
 };
 
 use super::digest_row::DigestRow;
 use super::rows::{RowError, RowName};
-use super::{Store, StoreError};
+use super::{Store, StoreError, losses};
 
 mod kin;
 mod nearby;
@@ -141,6 +141,9 @@ impl Store {
         let segments = questions::segments(&mut tx, asks, &posts).await?;
         let relatives = kin::segments(&mut tx, &posts, &kin).await?;
         let coverage = questions::coverage(&mut tx, &posts).await?;
+        let vantage_ids = questions::column(&posts, |post| post.vantage_id);
+        let moments = questions::column(&posts, |post| post.moment);
+        let losses = losses::around(&mut tx, vantage_ids, moments).await?;
         let digests = digests_of(&posts, &segments, &relatives);
         let around = around(&posts, &digests);
         let nearby = nearby::load(&mut tx, &posts, &around, |index| {
@@ -151,6 +154,7 @@ impl Store {
             segments,
             digests,
             coverage,
+            losses,
         };
         tx.commit()
             .await
@@ -231,6 +235,7 @@ struct Found {
     digests: Vec<Result<Vec<Digest>, RowError>>,
     nearby: Vec<nearby::Around>,
     coverage: HashMap<usize, Vec<CoverageRow>>,
+    losses: HashMap<usize, Vec<losses::LossRow>>,
 }
 
 impl Found {
@@ -273,10 +278,15 @@ impl Found {
         vantage: &VantageRow,
     ) -> Result<VantageEvidence, RowError> {
         let spans = self.coverage.get(&index).map_or(&[][..], Vec::as_slice);
+        let lost = self.losses.get(&index).map_or(&[][..], Vec::as_slice);
         Ok(VantageEvidence {
             vantage: Vantage::try_from(vantage)?,
             selection: selection(index, post, &self.segments, &self.coverage),
             coverage: spans.iter().map(span).collect::<Result<_, _>>()?,
+            losses: lost
+                .iter()
+                .map(LossRecord::try_from)
+                .collect::<Result<_, _>>()?,
             segments: std::mem::replace(&mut self.digests[index], Ok(Vec::new()))?,
             nearby: self.nearby[index].evidence()?,
         })

@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use parallax_core::evidence::numbers;
-use parallax_core::{CaptureTime, Coverage, Digest};
+use parallax_core::{CaptureTime, Coverage, Digest, LossRecord};
 use sqlx::postgres::PgConnection;
 
 use super::copy::{COPY_DIGESTS, CopyBuffer, MESSAGE};
 use super::rows::RowName;
 use super::runs::Registered;
-use super::spans::{self, Growth, Latest};
-use super::{Store, StoreError};
+use super::spans::{self, Growth, Latest, Row};
+use super::{Store, StoreError, losses};
 
 /// What one run hands over: digests without gaps, then beats whose digests are all handed over.
 #[derive(Debug, Clone)]
@@ -20,6 +20,9 @@ pub struct Portion {
     pub first_number: u64,
     pub digests: Vec<Digest>,
     pub beats: Vec<Beat>,
+    pub losses: Vec<LossRecord>,
+    /// Digests from the end of `digests` up to this number were given up; 0: none.
+    pub skipped_to: u64,
     /// The agent said goodbye.
     pub finished: bool,
 }
@@ -27,6 +30,8 @@ pub struct Portion {
 /// What a run watched, and what it could not read.
 #[derive(Debug, Clone)]
 pub struct Beat {
+    /// How often the machine's clock had been stepped within the run.
+    pub epoch: u32,
     pub span: Option<Coverage>,
     pub unread: Vec<(String, u64)>,
 }
@@ -83,12 +88,30 @@ impl Store {
         states.retain(|id, _| matches!(loaded.outcomes.get(id), Some(Outcome::Committed(_))));
         write_coverage(&mut tx, &states).await?;
         write_unread(&mut tx, &states).await?;
+        losses::write(&mut tx, &lost(&states, portions)).await?;
         write_runs(&mut tx, &states).await?;
         tx.commit()
             .await
             .map_err(StoreError::database("commit digests"))?;
         Ok(loaded)
     }
+}
+
+/// What the runs that go on have lost.
+fn lost<'a>(
+    states: &BTreeMap<i32, Gain>,
+    portions: &[&'a Portion],
+) -> Vec<(i32, i32, &'a LossRecord)> {
+    let goes_on = portions
+        .iter()
+        .filter(|portion| states.contains_key(&portion.run.id));
+    goes_on
+        .flat_map(|portion| {
+            let run = portion.run;
+            let losses = portion.losses.iter();
+            losses.map(move |loss| (run.id, run.vantage_id, loss))
+        })
+        .collect()
 }
 
 /// The digests of a portion that are not stored yet.
@@ -106,6 +129,7 @@ struct RunRow {
     coverage_from_ns: Option<i64>,
     coverage_until_ns: Option<i64>,
     coverage_dropped: Option<i64>,
+    coverage_epoch: Option<i64>,
 }
 
 async fn lock_runs(
@@ -133,6 +157,7 @@ fn gain(row: &RunRow) -> Result<Gain, StoreError> {
         row.coverage_dropped,
     ) {
         (Some(from), Some(until), Some(dropped)) => Some(Latest {
+            epoch: name.narrow("coverage_epoch", row.coverage_epoch.unwrap_or(0))?,
             from: CaptureTime::from_nanos(from),
             until: CaptureTime::from_nanos(until),
             dropped: name.narrow("coverage_dropped", dropped)?,
@@ -177,7 +202,7 @@ fn accept<'a>(
                 digests: fresh,
             });
         }
-        state.committed += fresh.len() as u64;
+        state.committed = (state.committed + fresh.len() as u64).max(portion.skipped_to);
         let growth = spans::grow(&mut state.latest, &portion.beats);
         state.growth.append(growth);
         state.finished |= portion.finished;
@@ -247,13 +272,14 @@ async fn write_coverage(
             .bind(extended.from)
             .bind(extended.until)
             .bind(extended.received)
+            .bind(extended.epoch)
             .execute(&mut *tx)
             .await
             .map_err(StoreError::database("extend coverage"))?;
     }
     let added = Columns::of(states.iter().flat_map(|(id, state)| {
         let rows = state.growth.rows.iter();
-        rows.map(|row| (*id, state.vantage_id, *row))
+        rows.map(move |row| (*id, state.vantage_id, *row))
     }));
     if !added.run.is_empty() {
         sqlx::query(include_str!("../sql/add_coverage.sql"))
@@ -263,6 +289,7 @@ async fn write_coverage(
             .bind(added.until)
             .bind(added.received)
             .bind(added.dropped)
+            .bind(added.epoch)
             .execute(tx)
             .await
             .map_err(StoreError::database("add coverage"))?;
@@ -279,25 +306,27 @@ struct Columns {
     until: Vec<i64>,
     received: Vec<i64>,
     dropped: Vec<i64>,
+    epoch: Vec<i64>,
 }
 
 impl Columns {
-    fn of(spans: impl Iterator<Item = (i32, i32, Coverage)>) -> Self {
+    fn of(spans: impl Iterator<Item = (i32, i32, Row)>) -> Self {
         let mut columns = Self::default();
-        for (run, vantage, span) in spans {
+        for (run, vantage, Row { epoch, span }) in spans {
             columns.run.push(run);
             columns.vantage.push(vantage);
             columns.from.push(span.from.nanos());
             columns.until.push(span.until.nanos());
             columns.received.push(held(span.received));
             columns.dropped.push(held(span.dropped));
+            columns.epoch.push(i64::from(epoch));
         }
         columns
     }
 }
 
 /// A counter in a signed column, held at its end; sums of such stay in range for centuries.
-fn held(count: u64) -> i64 {
+pub(super) fn held(count: u64) -> i64 {
     const MOST: u64 = 1 << 53;
     count.min(MOST).cast_signed()
 }
@@ -345,6 +374,7 @@ async fn write_runs(tx: &mut PgConnection, states: &BTreeMap<i32, Gain>) -> Resu
         .bind(latest(|latest| latest.until.nanos()))
         .bind(latest(|latest| held(latest.dropped)))
         .bind(finished)
+        .bind(latest(|latest| i64::from(latest.epoch)))
         .execute(tx)
         .await
         .map_err(StoreError::database("advance runs"))?;

@@ -9,17 +9,26 @@ use super::load::Beat;
 /// The latest coverage row of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Latest {
+    /// How often the machine's clock had been stepped within the run.
+    pub epoch: u32,
     pub from: CaptureTime,
     pub until: CaptureTime,
     pub dropped: u64,
+}
+
+/// A row of the coverage table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Row {
+    pub epoch: u32,
+    pub span: Coverage,
 }
 
 /// What becomes of the coverage table and of the run's sums.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Growth {
     /// The row that begins here reaches further, with more packets.
-    pub extended: Option<Coverage>,
-    pub rows: Vec<Coverage>,
+    pub extended: Option<Row>,
+    pub rows: Vec<Row>,
     pub unread: BTreeMap<String, u64>,
     pub received: u64,
     pub dropped: u64,
@@ -36,23 +45,23 @@ pub(super) fn grow<'a>(
             growth.count_unread(beat);
             continue;
         };
-        let Some(span) = unseen(*latest, span) else {
+        let Some(span) = unseen(*latest, beat.epoch, span) else {
             continue;
         };
         growth.count_unread(beat);
         growth.received = growth.received.saturating_add(span.received);
         growth.dropped = growth.dropped.saturating_add(span.dropped);
-        growth.add(latest, span);
+        growth.add(latest, beat.epoch, span);
     }
     growth
 }
 
-/// The part of a span that comes after what was counted.
-fn unseen(latest: Option<Latest>, span: Coverage) -> Option<Coverage> {
-    let Some(latest) = latest else {
+/// The part of a span that comes after what was counted. After a step of the clock time begins anew.
+fn unseen(latest: Option<Latest>, epoch: u32, span: Coverage) -> Option<Coverage> {
+    let Some(latest) = latest.filter(|latest| latest.epoch >= epoch) else {
         return Some(span);
     };
-    (span.until > latest.until).then(|| Coverage {
+    (latest.epoch == epoch && span.until > latest.until).then(|| Coverage {
         from: span.from.max(latest.until.plus(1)),
         ..span
     })
@@ -64,8 +73,8 @@ impl Growth {
         if let Some(extension) = later.extended {
             match (self.rows.last_mut(), &mut self.extended) {
                 (Some(row), _) | (None, Some(row)) => {
-                    row.until = extension.until;
-                    row.received = row.received.saturating_add(extension.received);
+                    row.span.until = extension.span.until;
+                    row.span.received = row.span.received.saturating_add(extension.span.received);
                 }
                 (None, none) => *none = Some(extension),
             }
@@ -87,31 +96,36 @@ impl Growth {
     }
 
     /// A loss stays in the span in which it happened; spans without loss grow together.
-    fn add(&mut self, latest: &mut Option<Latest>, span: Coverage) {
+    fn add(&mut self, latest: &mut Option<Latest>, epoch: u32, span: Coverage) {
         let joined = latest.filter(|latest| {
-            latest.dropped == 0 && span.dropped == 0 && span.from == latest.until.plus(1)
+            latest.epoch == epoch
+                && latest.dropped == 0
+                && span.dropped == 0
+                && span.from == latest.until.plus(1)
         });
         *latest = Some(Latest {
+            epoch,
             from: joined.map_or(span.from, |latest| latest.from),
             until: span.until,
             dropped: span.dropped,
         });
         let Some(joined) = joined else {
-            self.rows.push(span);
+            self.rows.push(Row { epoch, span });
             return;
         };
         if let Some(row) = self.rows.last_mut() {
-            row.until = span.until;
-            row.received = row.received.saturating_add(span.received);
+            row.span.until = span.until;
+            row.span.received = row.span.received.saturating_add(span.received);
             return;
         }
-        let received = self.extended.map_or(0, |row| row.received);
-        self.extended = Some(Coverage {
+        let received = self.extended.map_or(0, |row| row.span.received);
+        let span = Coverage {
             from: joined.from,
             until: span.until,
             received: received.saturating_add(span.received),
             dropped: 0,
-        });
+        };
+        self.extended = Some(Row { epoch, span });
     }
 }
 
@@ -127,6 +141,7 @@ mod tests {
                 received,
                 dropped,
             }),
+            epoch: 0,
             unread: vec![("not_ip".to_owned(), 1)],
         }
     }
@@ -136,10 +151,10 @@ mod tests {
         let mut latest = None;
         let growth = grow(&mut latest, &[beat(0, 9, 5, 0), beat(10, 19, 6, 0)]);
         assert_eq!(growth.rows.len(), 1);
-        assert_eq!(growth.rows[0].received, 11);
+        assert_eq!(growth.rows[0].span.received, 11);
         let growth = grow(&mut latest, &[beat(20, 29, 1, 0), beat(30, 39, 1, 0)]);
         assert!(growth.rows.is_empty());
-        let extended = growth.extended.unwrap();
+        let extended = growth.extended.unwrap().span;
         assert_eq!(
             (
                 extended.from.nanos(),
@@ -179,6 +194,24 @@ mod tests {
             parts.append(grow(&mut two, &beats[cut..]));
             assert_eq!((whole, one), (parts, two), "cut at {cut}");
         }
+    }
+
+    #[test]
+    fn coverage_goes_on_at_once_after_a_clock_was_set_back() {
+        let mut latest = None;
+        let stepped = |from, until| Beat {
+            epoch: 1,
+            ..beat(from, until, 1, 0)
+        };
+        let beats = [beat(1000, 1999, 1, 0), stepped(500, 599), stepped(600, 699)];
+        let growth = grow(&mut latest, &beats);
+        let rows: Vec<(u32, i64, i64)> = growth
+            .rows
+            .iter()
+            .map(|row| (row.epoch, row.span.from.nanos(), row.span.until.nanos()))
+            .collect();
+        assert_eq!(rows, [(0, 1000, 1999), (1, 500, 699)]);
+        assert_eq!(grow(&mut latest, &beats), Growth::default(), "sent again");
     }
 
     #[test]

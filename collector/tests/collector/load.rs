@@ -30,6 +30,8 @@ pub fn portion(run: Registered, first_number: u64, digests: Vec<Digest>) -> Port
         run,
         first_number,
         digests,
+        losses: Vec::new(),
+        skipped_to: 0,
         beats: Vec::new(),
         finished: false,
     }
@@ -37,6 +39,7 @@ pub fn portion(run: Registered, first_number: u64, digests: Vec<Digest>) -> Port
 
 pub fn beat(from: i64, until: i64, received: u64, dropped: u64) -> Beat {
     Beat {
+        epoch: 0,
         span: Some(Coverage {
             from: at(from),
             until: at(until).plus(-1),

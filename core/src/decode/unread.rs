@@ -78,6 +78,11 @@ impl UnreadCounts {
         self.0[reason as usize] += 1;
     }
 
+    pub fn add_many(&mut self, reason: Unread, count: u64) {
+        let sum = &mut self.0[reason as usize];
+        *sum = sum.saturating_add(count);
+    }
+
     pub fn get(&self, reason: Unread) -> u64 {
         self.0[reason as usize]
     }
@@ -87,6 +92,14 @@ impl UnreadCounts {
         for (count, more) in self.0.iter_mut().zip(other.0) {
             *count += more;
         }
+    }
+
+    /// Packets that may have been TCP segments.
+    pub fn may_be_tcp(&self) -> u64 {
+        self.iter()
+            .filter(|(reason, _)| reason.may_be_tcp())
+            .map(|(_, count)| count)
+            .sum()
     }
 
     pub fn total(&self) -> u64 {

@@ -133,12 +133,23 @@ fn absence_evidence(
     } else {
         ""
     };
+    let doubt = attestation.doubt.map_or_else(String::new, |cause| {
+        format!(
+            "; but {} around then, so its silence weighs less",
+            cause.words()
+        )
+    });
     Evidence {
         kind: "attested_absence".to_owned(),
         vantage: Some(name(scene, vantage)),
         text: format!(
-            "{} did not see the RST and would have: it was capturing at that moment without loss, and {path}{memory}",
-            quoted(scene, vantage)
+            "{} did not see the RST and would have: it was capturing at that moment{}, and {path}{memory}{doubt}",
+            quoted(scene, vantage),
+            if attestation.doubt.is_none() {
+                " without loss"
+            } else {
+                ""
+            }
         ),
     }
 }

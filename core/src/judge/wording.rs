@@ -26,6 +26,10 @@ pub(crate) fn blindness(why: Blindness) -> String {
         Blindness::Dropping(count) => {
             format!("it was losing packets ({count} dropped around then)")
         }
+        Blindness::Lost(cause, count) => match count {
+            Some(count) => format!("{} around then ({count} lost)", cause.words()),
+            None => format!("{} around then", cause.words()),
+        },
         Blindness::Lossy(passed) => format!(
             "it recorded only {} of {} packets that must have passed it",
             passed.recorded,

@@ -67,6 +67,7 @@ prop_compose! {
                 received: 1,
                 dropped,
             }],
+            losses: Vec::new(),
             segments,
             nearby: Nearby::new(
                 CaptureTime::from_nanos(from),

@@ -424,6 +424,7 @@ impl Wire {
                         received: segments.len() as u64,
                         dropped: 0,
                     }],
+                    losses: Vec::new(),
                     segments,
                     nearby: nearby(point, self.now),
                 }

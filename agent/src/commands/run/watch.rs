@@ -3,9 +3,10 @@
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use parallax_core::decode::RawPacket;
-use parallax_core::{CaptureTime, Coverage};
+use parallax_core::{CaptureTime, Coverage, LossCause, LossOf, LossRecord, Strength};
 use tracing::debug;
 
+use super::steps::{self, Clocks, Readings};
 use crate::capture::live::{LiveCapture, LiveCounters, LiveError, Polled, SETTLE};
 use crate::handover::{Handover, StreamEnded, Tally};
 
@@ -57,9 +58,7 @@ fn go_on(
         if ticks() >= beat_at {
             beat_at = ticks() + BEAT;
             let settled = newest.settled(started);
-            if let Some(coverage) = watch.beat(settled, live.counters()?) {
-                handover.watched(coverage);
-            }
+            told(handover, watch.beat(settled, &readings(), live.counters()?));
         }
         if handover.turn() == Err(StreamEnded) {
             return Ok(());
@@ -75,10 +74,17 @@ fn take_last(
 ) -> Result<(), LiveError> {
     let started = now();
     let counters = live.finish(&mut |packet| handover.packet(&packet))?;
-    if let Some(coverage) = watch.beat(started, counters) {
-        handover.watched(coverage);
-    }
+    told(handover, watch.beat(started, &readings(), counters));
     Ok(())
+}
+
+fn told(handover: &mut Handover, beat: Beat) {
+    for loss in beat.losses {
+        handover.lost(loss);
+    }
+    if let Some(coverage) = beat.coverage {
+        handover.watched(coverage, beat.epoch);
+    }
 }
 
 /// The newest packet of each interface in one round of reading.
@@ -115,6 +121,17 @@ struct Watch {
     received: u64,
     unsaid_drops: u64,
     dropped: u64,
+    clocks: Clocks,
+    epoch: u32,
+}
+
+/// What a beat says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Beat {
+    /// None while its end is not later than its start (a backlog of packets), or the clock was stepped.
+    coverage: Option<Coverage>,
+    losses: Vec<LossRecord>,
+    epoch: u32,
 }
 
 impl Watch {
@@ -124,12 +141,34 @@ impl Watch {
             received: 0,
             unsaid_drops: 0,
             dropped: 0,
+            clocks: Clocks::default(),
+            epoch: 0,
         }
     }
 
-    /// The span from the last one to `until`; none while that is not later (a clock set back, a
-    /// backlog of packets): then what was counted goes into the next.
-    fn beat(&mut self, until: CaptureTime, counters: LiveCounters) -> Option<Coverage> {
+    /// The span from the last one to `until`; none while that is not later (a backlog of packets) or after
+    /// a step of the clock: then what was counted goes into the next. After a step coverage begins anew.
+    fn beat(&mut self, until: CaptureTime, readings: &Readings, counters: LiveCounters) -> Beat {
+        let step = self.clocks.step(readings);
+        let mut losses = Vec::new();
+        if let Some(step) = step {
+            losses.push(steps::loss(self.from, until, step));
+            self.epoch += 1;
+            self.from = until;
+        }
+        losses.extend(lost(
+            self.from,
+            until.plus(SETTLE.as_nanos() as i64),
+            counters,
+        ));
+        Beat {
+            coverage: self.span(until, counters).filter(|_| step.is_none()),
+            losses,
+            epoch: self.epoch,
+        }
+    }
+
+    fn span(&mut self, until: CaptureTime, counters: LiveCounters) -> Option<Coverage> {
         let dropped = counters.dropped + counters.if_dropped;
         self.received += counters.received;
         self.unsaid_drops += dropped;
@@ -145,6 +184,39 @@ impl Watch {
         };
         self.from = until.plus(1);
         Some(coverage)
+    }
+}
+
+/// What the kernel's counters tell of loss in a span.
+fn lost(from: CaptureTime, until: CaptureTime, counters: LiveCounters) -> Vec<LossRecord> {
+    let counted = [
+        (LossCause::Kernel, counters.dropped),
+        (LossCause::Interface, counters.if_dropped),
+    ];
+    counted
+        .into_iter()
+        .filter(|(_, count)| *count > 0)
+        .map(|(cause, count)| LossRecord {
+            strength: Strength::Certain,
+            cause,
+            of: LossOf::Packets,
+            from: from.min(until),
+            until: Some(until),
+            count: Some(count),
+            detail: None,
+        })
+        .collect()
+}
+
+/// Both clocks, and how long reading them took.
+fn readings() -> Readings {
+    let before = ticks();
+    let wall = now();
+    let after = ticks();
+    Readings {
+        wall,
+        ticks: before,
+        took: after.saturating_duration_since(before),
     }
 }
 
@@ -191,16 +263,70 @@ mod tests {
         });
     }
 
+    /// A beat of a clock that shows `until` when `ticks` nanoseconds of real time have passed.
+    fn beat(
+        watch: &mut Watch,
+        start: Instant,
+        ticks: i64,
+        until: i64,
+        count: LiveCounters,
+    ) -> Beat {
+        let readings = Readings {
+            wall: at(until),
+            ticks: start + Duration::from_nanos(ticks.cast_unsigned()),
+            took: Duration::ZERO,
+        };
+        watch.beat(at(until), &readings, count)
+    }
+
     #[test]
-    fn spans_leave_no_gap_and_a_clock_set_back_loses_no_count() {
-        let mut watch = Watch::since(at(10));
-        let first = watch.beat(at(19), counters(5, 0)).unwrap();
+    fn spans_leave_no_gap_and_a_backlog_loses_no_count() {
+        let (mut watch, start) = (Watch::since(at(10)), ticks());
+        let first = beat(&mut watch, start, 19, 19, counters(5, 0))
+            .coverage
+            .unwrap();
         assert_eq!((first.from, first.until), (at(10), at(19)));
-        assert_eq!(watch.beat(at(15), counters(2, 3)), None);
-        let next = watch.beat(at(29), counters(1, 0)).unwrap();
+        assert_eq!(
+            beat(&mut watch, start, 20, 15, counters(2, 3)).coverage,
+            None
+        );
+        let next = beat(&mut watch, start, 29, 29, counters(1, 0));
+        assert_eq!(next.losses.len(), 1, "the interface's");
+        let next = next.coverage.unwrap();
         assert_eq!((next.from, next.until), (at(20), at(29)));
         assert_eq!((next.received, next.dropped), (3, 5));
         assert_eq!(watch.dropped, 6);
+    }
+
+    #[test]
+    fn a_step_of_the_clock_is_told_and_coverage_goes_on_at_once() {
+        for (shown, ambiguous) in [
+            (-5 * SECOND, -5 * SECOND..=2 * SECOND),
+            (90 * SECOND, SECOND + 1..=90 * SECOND),
+        ] {
+            let none = LiveCounters::default();
+            let (mut watch, start) = (Watch::since(at(0)), ticks());
+            beat(&mut watch, start, SECOND, SECOND, none)
+                .coverage
+                .unwrap();
+            let stepped = beat(&mut watch, start, 2 * SECOND, shown, none);
+            assert_eq!((stepped.coverage, stepped.epoch), (None, 1));
+            let [loss] = stepped.losses.as_slice() else {
+                panic!("one loss expected: {stepped:?}");
+            };
+            assert_eq!(
+                (loss.cause, loss.strength),
+                (LossCause::ClockStep, Strength::Possible)
+            );
+            assert_eq!(loss.from.nanos()..=loss.until.unwrap().nanos(), ambiguous);
+            let next = beat(&mut watch, start, 3 * SECOND, shown + SECOND, none);
+            let coverage = next.coverage.unwrap();
+            assert_eq!(
+                (coverage.from, coverage.until),
+                (at(shown + 1), at(shown + SECOND))
+            );
+            assert_eq!(next.epoch, 1);
+        }
     }
 
     #[test]

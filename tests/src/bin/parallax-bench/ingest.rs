@@ -92,6 +92,8 @@ async fn loader(store: &Store, digests: &[Digest], batch: usize) -> Result<f64> 
             run,
             first_number,
             digests: digests.to_vec(),
+            losses: Vec::new(),
+            skipped_to: 0,
             beats: Vec::new(),
             finished: false,
         };
