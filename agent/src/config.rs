@@ -1,12 +1,12 @@
 //! Settings of a live run: flag over environment over file over default.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use clap::ValueEnum;
-use parallax_core::{Selection, Vantage, VantageKind};
-use serde::Deserialize;
+use parallax_core::{OneIn, Selection, Vantage, VantageKind};
+use serde::{Deserialize, Deserializer};
 use thiserror::Error;
 
 /// Where a collector listens unless somebody says otherwise.
@@ -69,22 +69,53 @@ pub fn vantage(name: &VantageName, addresses: &[IpAddr]) -> Vantage {
     }
 }
 
-/// Which segments are shipped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Segments {
-    /// SYN, FIN and RST always, the rest around a RST
-    Context,
-    /// Every segment
-    All,
+/// Which segments are shipped: `context`, `sampled:1/N` or `all`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Segments(pub Selection);
+
+/// Why a text names no selection of segments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("expected context, sampled:1/N (N from 1 to 4294967295) or all")]
+pub struct SegmentsError;
+
+impl FromStr for Segments {
+    type Err = SegmentsError;
+
+    fn from_str(text: &str) -> Result<Self, SegmentsError> {
+        match text {
+            "context" => Ok(Self(Selection::Context)),
+            "all" => Ok(Self(Selection::All)),
+            _ => text
+                .strip_prefix("sampled:1/")
+                .and_then(|count| OneIn::new(count.parse().ok()?))
+                .map(|one_in| Self(Selection::Sampled(one_in)))
+                .ok_or(SegmentsError),
+        }
+    }
+}
+
+impl TryFrom<String> for Segments {
+    type Error = SegmentsError;
+
+    fn try_from(text: String) -> Result<Self, SegmentsError> {
+        text.parse()
+    }
+}
+
+impl fmt::Display for Segments {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Selection::Context => f.write_str("context"),
+            Selection::All => f.write_str("all"),
+            Selection::Sampled(one_in) => write!(f, "sampled:{one_in}"),
+        }
+    }
 }
 
 impl From<Segments> for Selection {
     fn from(segments: Segments) -> Self {
-        match segments {
-            Segments::Context => Self::Context,
-            Segments::All => Self::All,
-        }
+        segments.0
     }
 }
 
@@ -95,7 +126,8 @@ pub struct ConfigFile {
     pub vantage: Option<VantageName>,
     pub host: Option<Vec<IpAddr>>,
     pub interface: Option<Vec<String>>,
-    pub collector: Option<String>,
+    #[serde(default, deserialize_with = "one_or_many")]
+    pub collector: Option<Vec<String>>,
     pub filter: Option<String>,
     #[serde(rename = "no-tunnels")]
     pub no_tunnels: Option<bool>,
@@ -104,6 +136,8 @@ pub struct ConfigFile {
     pub promiscuous: Option<bool>,
     pub segments: Option<Segments>,
     pub memory: Option<u32>,
+    #[serde(rename = "recall-memory")]
+    pub recall_memory: Option<u32>,
     pub outbox: Option<u32>,
     #[serde(rename = "state-dir")]
     pub state_dir: Option<PathBuf>,
@@ -113,6 +147,22 @@ pub struct ConfigFile {
     pub spool_disk: Option<u32>,
     pub grace: Option<f64>,
     pub write: Option<PathBuf>,
+}
+
+/// One text, or several in an array.
+fn one_or_many<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Vec<String>>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Texts {
+        One(String),
+        Many(Vec<String>),
+    }
+    Ok(Some(match Texts::deserialize(deserializer)? {
+        Texts::One(text) => vec![text],
+        Texts::Many(texts) => texts,
+    }))
 }
 
 /// Why a configuration file is of no use.
@@ -161,6 +211,32 @@ mod tests {
     }
 
     #[test]
+    fn segments_are_context_a_sample_or_all() {
+        for text in ["context", "all", "sampled:1/100"] {
+            let segments: Segments = text.parse().expect(text);
+            assert_eq!(segments.to_string(), text);
+        }
+        for text in [
+            "",
+            "some",
+            "sampled",
+            "sampled:100",
+            "sampled:1/0",
+            "sampled:1/x",
+        ] {
+            assert_eq!(text.parse::<Segments>(), Err(SegmentsError), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_file_names_one_collector_or_several() {
+        let one = parse("collector = 'http://192.0.2.1:7600'").unwrap();
+        assert_eq!(one.collector.unwrap().len(), 1);
+        let two = parse("collector = ['http://192.0.2.1:7600', 'http://192.0.2.2:7600']");
+        assert_eq!(two.unwrap().collector.unwrap().len(), 2);
+    }
+
+    #[test]
     fn a_file_says_what_the_flags_say() {
         let config = parse(
             "vantage = 'fw-in'\nhost = ['192.0.2.1', '2001:db8::1']\ninterface = ['eth0']\n\
@@ -169,7 +245,7 @@ mod tests {
         let config = config.unwrap();
         assert_eq!(config.vantage.unwrap().as_str(), "fw-in");
         assert_eq!(config.host.unwrap().len(), 2);
-        assert_eq!(config.segments, Some(Segments::All));
+        assert_eq!(config.segments, Some(Segments(Selection::All)));
         assert_eq!(config.grace, Some(1.5));
         assert_eq!(config.promiscuous, Some(true));
         assert_eq!(config.no_tunnels, Some(true));

@@ -4,14 +4,19 @@
 //! find room here is lost, resets last, and counted into the coverage of its span.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use parallax_core::decode::{RawPacket, UnreadCounts, decode};
-use parallax_core::{Coverage, Digest, LossCause, LossOf, LossRecord, Strength};
+use parallax_core::{
+    CaptureTime, Coverage, Digest, LossCause, LossOf, LossRecord, Selection, Strength,
+};
 use thiserror::Error;
 use tokio::sync::mpsc::{self, error::TrySendError};
 
 use crate::memory::{Evicted, Memory};
-use crate::outbox::{Join, Span};
+use crate::meter::Meter;
+use crate::outbox::{Change, Join, Span};
+use crate::recall::{Desk, Question};
 use crate::stream::{FEED_MAX, Feed};
 
 /// Digests that wait to be handed over at most.
@@ -46,6 +51,10 @@ pub struct Handover {
     unread: UnreadCounts,
     lost: u64,
     tally: Tally,
+    desk: Option<Desk>,
+    changes: VecDeque<Change>,
+    meter: Arc<Meter>,
+    observed: u64,
 }
 
 impl Handover {
@@ -59,7 +68,44 @@ impl Handover {
             unread: UnreadCounts::default(),
             lost: 0,
             tally: Tally::default(),
+            desk: None,
+            changes: VecDeque::new(),
+            meter: Arc::default(),
+            observed: 0,
         }
+    }
+
+    /// The same, with a memory of all segments that answers questions.
+    #[must_use]
+    pub fn with_desk(mut self, desk: Desk) -> Self {
+        self.desk = Some(desk);
+        self
+    }
+
+    /// The same, which adds the packets' octets to a meter.
+    #[must_use]
+    pub fn with_meter(mut self, meter: Arc<Meter>) -> Self {
+        self.meter = meter;
+        self
+    }
+
+    /// A question to the memory of all segments.
+    pub fn ask(&mut self, question: Question) {
+        if let Some(desk) = &mut self.desk {
+            desk.ask(question);
+        }
+    }
+
+    /// From now on, that is after every packet up to `now`, other segments travel.
+    pub fn select(&mut self, selection: Selection, now: CaptureTime) {
+        if selection == self.memory.selection() {
+            return;
+        }
+        self.memory.select(selection);
+        self.changes.push_back(Change {
+            from: now,
+            selection,
+        });
     }
 
     pub fn tally(&self) -> Tally {
@@ -74,6 +120,7 @@ impl Handover {
     /// Takes one packet.
     pub fn packet(&mut self, packet: &RawPacket<'_>) {
         self.tally.packets += 1;
+        self.observed += u64::from(packet.original_len);
         match decode(packet) {
             Ok(digest) => self.digest(&digest),
             Err(reason) => {
@@ -86,6 +133,9 @@ impl Handover {
     fn digest(&mut self, digest: &Digest) {
         let start = self.waiting.len();
         self.memory.observe(digest, &mut self.waiting);
+        if let Some(desk) = &mut self.desk {
+            desk.note(digest, &self.waiting[start..]);
+        }
         if self.waiting.len() > WAITING_MAX {
             self.lose(start.max(WAITING_MAX));
         }
@@ -122,6 +172,10 @@ impl Handover {
             });
         }
         coverage.dropped += lost;
+        self.meter.add_observed(std::mem::take(&mut self.observed));
+        if let Some(desk) = &mut self.desk {
+            desk.watched(&coverage);
+        }
         let unread = std::mem::take(&mut self.unread);
         self.losses
             .extend(LossRecord::unreadable(&coverage, &unread));
@@ -170,12 +224,27 @@ impl Handover {
             match self.feed.try_reserve() {
                 Err(TrySendError::Closed(())) => return Err(StreamEnded),
                 Err(TrySendError::Full(())) => return Ok(()),
-                Ok(permit) => match self.spans.pop_front() {
-                    Some(span) => permit.send(Feed::Watched(span)),
-                    None => return Ok(()),
-                },
+                Ok(permit) => {
+                    match Self::next_aside(&mut self.spans, &mut self.changes, self.desk.as_mut()) {
+                        Some(item) => permit.send(item),
+                        None => return Ok(()),
+                    }
+                }
             }
         }
+    }
+
+    /// What goes after the digests and losses.
+    fn next_aside(
+        spans: &mut VecDeque<Span>,
+        changes: &mut VecDeque<Change>,
+        desk: Option<&mut Desk>,
+    ) -> Option<Feed> {
+        spans
+            .pop_front()
+            .map(Feed::Watched)
+            .or_else(|| changes.pop_front().map(Feed::Changed))
+            .or_else(|| desk?.take_ready().map(Feed::Recalled))
     }
 
     /// Hands over all that waits, waiting for room: the capture is over.
@@ -279,6 +348,7 @@ mod tests {
                     }
                     Feed::Watched(span) => spans.push(span),
                     Feed::Lost(loss) => losses.push(loss),
+                    Feed::Recalled(_) | Feed::Changed(_) => unreachable!("nobody asked"),
                 }
             }
             (digests, spans, losses)
