@@ -5,17 +5,21 @@ use std::sync::Arc;
 
 use parallax_proto::v1::ingest_server::{Ingest, IngestServer};
 use parallax_proto::v1::{AgentMessage, CollectorMessage};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::codec::CompressionEncoding;
 use tonic::{Request, Response, Status, Streaming};
 
+use crate::exchange::Offset;
 use crate::judging::Court;
+use crate::recall::Questions;
 use crate::store::Store;
 
+mod aside;
 mod conversation;
 mod hello;
+mod inquiry;
 mod loader;
 mod loss;
 mod registry;
@@ -39,6 +43,9 @@ struct Shared {
     registry: Registry,
     loader: Loader,
     court: Court,
+    questions: Questions,
+    /// This machine's clock minus the database's.
+    reference: watch::Receiver<Option<Offset>>,
     stop: CancellationToken,
 }
 
@@ -49,6 +56,8 @@ impl IngestService {
         registry: Registry,
         loader: Loader,
         court: Court,
+        questions: Questions,
+        reference: watch::Receiver<Option<Offset>>,
         stop: CancellationToken,
     ) -> Self {
         Self {
@@ -57,6 +66,8 @@ impl IngestService {
                 registry,
                 loader,
                 court,
+                questions,
+                reference,
                 stop,
             }),
         }

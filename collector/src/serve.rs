@@ -10,16 +10,19 @@ use axum::Router;
 use axum::serve::ListenerExt;
 use thiserror::Error;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use crate::clock;
 use crate::http::{self, Api};
 use crate::ingest::{IngestService, Loader, Registry};
 use crate::judging::{Judge, watchers};
 use crate::lock::{self, DataDirLock, LockError};
 use crate::postgres::{self, DATABASE, Durability, PostgresError, Server};
+use crate::recall::Inquirer;
 use crate::store::{ConnectError, Store, Target};
 
 /// How long connections may take to end when the collector stops.
@@ -198,7 +201,11 @@ fn assemble(store: &Store, path: Vec<String>, stop: &CancellationToken) -> (Rout
     let registry = Registry::default();
     let watchers = watchers();
     let judge_stop = CancellationToken::new();
-    let (judge, court) = Judge::new(store.clone(), path.clone(), watchers.clone());
+    let (inquirer, inquiries, questions) = Inquirer::new(store.clone());
+    tokio::spawn(inquirer.run(stop.clone()));
+    let (compared, reference) = watch::channel(None);
+    tokio::spawn(clock::compare(store.clone(), compared, stop.clone()));
+    let (judge, court) = Judge::new(store.clone(), path.clone(), watchers.clone(), inquiries);
     let judge = tokio::spawn(judge.run(judge_stop.clone()));
     let (entrance, loader) = Loader::start(store.clone(), court.clone());
     let ingest = IngestService::new(
@@ -206,6 +213,8 @@ fn assemble(store: &Store, path: Vec<String>, stop: &CancellationToken) -> (Rout
         registry.clone(),
         entrance,
         court,
+        questions,
+        reference,
         stop.clone(),
     );
     let api = Api {

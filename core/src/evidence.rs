@@ -318,6 +318,22 @@ pub const NEIGHBOURS_WITHIN: i64 = 10 * crate::time::SECOND;
 /// A clock that goes back by this much was set; less is a capture that mixes its sources.
 const SET_BACK: i64 = crate::time::SECOND / 2;
 
+/// One run's digests in the order of capture: those that travelled as they came, in that order, and those that
+/// its memory gave later. Memory gives nothing from before the clock was set back last.
+pub fn with_recalled(mut captured: Vec<Digest>, recalled: Vec<Digest>) -> Vec<Digest> {
+    let mut start = 0;
+    let mut newest = CaptureTime::from_nanos(i64::MIN);
+    for (index, digest) in captured.iter().enumerate() {
+        if newest.since(digest.time) >= SET_BACK {
+            (start, newest) = (index, digest.time);
+        }
+        newest = newest.max(digest.time);
+    }
+    captured.extend(recalled);
+    captured[start..].sort_by_key(|digest| digest.time);
+    captured
+}
+
 /// One vantage's digests in the order of capture, from parts (files, runs) that are each in that order:
 /// by time, as far as the clock was not set back in between.
 pub fn in_order_of_capture(mut parts: Vec<Vec<Digest>>) -> Vec<Digest> {

@@ -14,6 +14,7 @@ use tracing::{error, warn};
 
 use super::docket::{Docket, Due, Urgency};
 use super::{Court, News};
+use crate::recall::{Inquiries, Wanted};
 use crate::store::{Ask, Gathered, Settling, Store, StoreError, Verdicts, Written};
 
 /// Flows judged with one gathering of evidence.
@@ -37,18 +38,25 @@ pub struct Judge {
     store: Store,
     path: Vec<String>,
     watchers: Watchers,
+    inquiries: Inquiries,
     news: mpsc::UnboundedReceiver<News>,
     docket: Docket,
 }
 
 impl Judge {
     /// A judge, and where to hand in news for it. `path` names the configured path.
-    pub fn new(store: Store, path: Vec<String>, watchers: Watchers) -> (Self, Court) {
+    pub fn new(
+        store: Store,
+        path: Vec<String>,
+        watchers: Watchers,
+        inquiries: Inquiries,
+    ) -> (Self, Court) {
         let (court, news) = Court::open();
         let judge = Self {
             store,
             path,
             watchers,
+            inquiries,
             news,
             docket: Docket::default(),
         };
@@ -121,7 +129,7 @@ impl Judge {
         if due.is_empty() {
             return;
         }
-        match judge_flows(&self.store, &self.path, &due).await {
+        match judge_flows(&self.store, &self.path, &self.inquiries, &due).await {
             Ok(written) => {
                 for due in due {
                     self.docket.judged(due.flow, gathered);
@@ -144,7 +152,12 @@ impl Judge {
 }
 
 /// Judges flows and writes the verdicts; returns what is new or changed.
-async fn judge_flows(store: &Store, path: &[String], due: &[Due]) -> Result<Written, StoreError> {
+async fn judge_flows(
+    store: &Store,
+    path: &[String],
+    inquiries: &Inquiries,
+    due: &[Due],
+) -> Result<Written, StoreError> {
     let settling: HashMap<i64, Settling> = due.iter().map(|due| (due.flow, due.settling)).collect();
     let asks: Vec<Ask> = due
         .iter()
@@ -154,6 +167,7 @@ async fn judge_flows(store: &Store, path: &[String], due: &[Due]) -> Result<Writ
         })
         .collect();
     let gathered = store.gather(&asks, path).await?;
+    inquiries.want(wanted(&gathered));
     let judged = tokio::task::spawn_blocking(move || {
         gathered
             .into_iter()
@@ -168,6 +182,14 @@ async fn judge_flows(store: &Store, path: &[String], due: &[Due]) -> Result<Writ
         }
     };
     store.write_verdicts(&verdicts).await
+}
+
+/// What agents may remember of flows with resets.
+fn wanted(gathered: &[Gathered]) -> Vec<Wanted> {
+    let read = gathered
+        .iter()
+        .filter_map(|gathered| gathered.evidence.as_ref().ok());
+    read.flatten().filter_map(Wanted::of).collect()
 }
 
 /// Judges one flow. A flow that cannot be read, or on which the judge panics, keeps the verdicts it
