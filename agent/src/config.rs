@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use parallax_core::{OneIn, Selection, Vantage, VantageKind};
+use parallax_core::sampling::SelectionError;
+use parallax_core::{Selection, Vantage, VantageKind};
 use serde::{Deserialize, Deserializer};
 use thiserror::Error;
 
@@ -74,42 +75,25 @@ pub fn vantage(name: &VantageName, addresses: &[IpAddr]) -> Vantage {
 #[serde(try_from = "String")]
 pub struct Segments(pub Selection);
 
-/// Why a text names no selection of segments.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("expected context, sampled:1/N (N from 1 to 4294967295) or all")]
-pub struct SegmentsError;
-
 impl FromStr for Segments {
-    type Err = SegmentsError;
+    type Err = SelectionError;
 
-    fn from_str(text: &str) -> Result<Self, SegmentsError> {
-        match text {
-            "context" => Ok(Self(Selection::Context)),
-            "all" => Ok(Self(Selection::All)),
-            _ => text
-                .strip_prefix("sampled:1/")
-                .and_then(|count| OneIn::new(count.parse().ok()?))
-                .map(|one_in| Self(Selection::Sampled(one_in)))
-                .ok_or(SegmentsError),
-        }
+    fn from_str(text: &str) -> Result<Self, SelectionError> {
+        text.parse().map(Self)
     }
 }
 
 impl TryFrom<String> for Segments {
-    type Error = SegmentsError;
+    type Error = SelectionError;
 
-    fn try_from(text: String) -> Result<Self, SegmentsError> {
+    fn try_from(text: String) -> Result<Self, SelectionError> {
         text.parse()
     }
 }
 
 impl fmt::Display for Segments {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Selection::Context => f.write_str("context"),
-            Selection::All => f.write_str("all"),
-            Selection::Sampled(one_in) => write!(f, "sampled:{one_in}"),
-        }
+        self.0.fmt(f)
     }
 }
 
@@ -208,24 +192,6 @@ mod tests {
 
     fn parse(text: &str) -> Result<ConfigFile, String> {
         ConfigFile::parse(Path::new("agent.toml"), text).map_err(|error| error.to_string())
-    }
-
-    #[test]
-    fn segments_are_context_a_sample_or_all() {
-        for text in ["context", "all", "sampled:1/100"] {
-            let segments: Segments = text.parse().expect(text);
-            assert_eq!(segments.to_string(), text);
-        }
-        for text in [
-            "",
-            "some",
-            "sampled",
-            "sampled:100",
-            "sampled:1/0",
-            "sampled:1/x",
-        ] {
-            assert_eq!(text.parse::<Segments>(), Err(SegmentsError), "{text}");
-        }
     }
 
     #[test]

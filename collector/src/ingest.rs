@@ -10,6 +10,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::codec::CompressionEncoding;
 use tonic::{Request, Response, Status, Streaming};
+use uuid::Uuid;
 
 use crate::exchange::Offset;
 use crate::judging::Court;
@@ -38,38 +39,37 @@ pub struct IngestService {
     shared: Arc<Shared>,
 }
 
-struct Shared {
-    store: Store,
-    registry: Registry,
-    loader: Loader,
-    court: Court,
-    questions: Questions,
+/// What conversations work with.
+pub struct Parts {
+    pub store: Store,
+    pub registry: Registry,
+    pub loader: Loader,
+    pub court: Court,
+    pub questions: Questions,
+    /// This collector, of those on one database.
+    pub collector: Uuid,
     /// This machine's clock minus the database's.
-    reference: watch::Receiver<Option<Offset>>,
+    pub reference: watch::Receiver<Option<Offset>>,
+}
+
+struct Shared {
+    parts: Parts,
     stop: CancellationToken,
+}
+
+impl std::ops::Deref for Shared {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.parts
+    }
 }
 
 impl IngestService {
     /// A service whose streams end when `stop` is cancelled.
-    pub fn new(
-        store: Store,
-        registry: Registry,
-        loader: Loader,
-        court: Court,
-        questions: Questions,
-        reference: watch::Receiver<Option<Offset>>,
-        stop: CancellationToken,
-    ) -> Self {
+    pub fn new(parts: Parts, stop: CancellationToken) -> Self {
         Self {
-            shared: Arc::new(Shared {
-                store,
-                registry,
-                loader,
-                court,
-                questions,
-                reference,
-                stop,
-            }),
+            shared: Arc::new(Shared { parts, stop }),
         }
     }
 

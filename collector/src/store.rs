@@ -7,6 +7,7 @@ use thiserror::Error;
 mod answers;
 mod asides;
 mod clocks;
+mod collectors;
 mod connect;
 mod copy;
 mod digest_row;
@@ -22,6 +23,7 @@ mod verdicts;
 
 pub use answers::{Filters, Place};
 pub use asides::{Answered, Asides, Change, Held, Octets};
+pub use collectors::Turn;
 pub use connect::{ConnectError, Target};
 pub use copy::{COPY_DIGESTS, encode_digests};
 pub use evidence::{Ask, Gathered, Kin, PortionOfFlow, SEGMENTS_MAX};

@@ -9,8 +9,10 @@
 
 use std::fmt;
 use std::num::NonZeroU32;
+use std::str::FromStr;
 
 use crate::digest::{Digest, TcpFlags};
+use crate::evidence::Selection;
 
 /// One segment in so many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,6 +40,45 @@ impl OneIn {
 impl fmt::Display for OneIn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "1/{}", self.0)
+    }
+}
+
+/// `context`, `sampled:1/N` or `all`.
+impl fmt::Display for Selection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Context => f.write_str("context"),
+            Self::All => f.write_str("all"),
+            Self::Sampled(one_in) => write!(f, "sampled:{one_in}"),
+        }
+    }
+}
+
+/// A text names no selection of segments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SelectionError;
+
+impl fmt::Display for SelectionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("expected context, sampled:1/N (N from 1 to 4294967295) or all")
+    }
+}
+
+impl std::error::Error for SelectionError {}
+
+impl FromStr for Selection {
+    type Err = SelectionError;
+
+    fn from_str(text: &str) -> Result<Self, SelectionError> {
+        match text {
+            "context" => Ok(Self::Context),
+            "all" => Ok(Self::All),
+            _ => text
+                .strip_prefix("sampled:1/")
+                .and_then(|count| OneIn::new(count.parse().ok()?))
+                .map(Self::Sampled)
+                .ok_or(SelectionError),
+        }
     }
 }
 
@@ -86,6 +127,24 @@ mod tests {
             },
             ip: crate::digest::IpFields::default(),
             link: crate::digest::LinkFields::default(),
+        }
+    }
+
+    #[test]
+    fn a_selection_is_context_a_sample_or_all() {
+        for text in ["context", "all", "sampled:1/100"] {
+            let selection: Selection = text.parse().expect(text);
+            assert_eq!(selection.to_string(), text);
+        }
+        for text in [
+            "",
+            "some",
+            "sampled",
+            "sampled:100",
+            "sampled:1/0",
+            "sampled:1/x",
+        ] {
+            assert_eq!(text.parse::<Selection>(), Err(SelectionError), "{text}");
         }
     }
 

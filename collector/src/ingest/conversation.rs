@@ -61,6 +61,12 @@ pub(super) async fn converse(
         .claim(&name, run.run_id, Instant::now())
         .map_err(|_| busy(&name))?;
     let registered = shared.store.register(&run).await.map_err(not_registered)?;
+    let opened = shared
+        .store
+        .open_stream(registered, run.run_id, shared.collector);
+    if !opened.await.map_err(|error| database_away(&error))? {
+        return Err(elsewhere(&name));
+    }
     info!(vantage = name, run = %run.run_id, committed = registered.committed, "agent connected");
     let (progress, committed) = watch::channel(Progress::Committed(registered.committed));
     let mut conversation = Conversation {
@@ -92,6 +98,14 @@ pub(super) async fn converse(
     if run.source == Source::File {
         conversation.announce_coverage().await;
     }
+    let closed = shared
+        .store
+        .close_stream(registered, run.run_id, shared.collector);
+    if !conversation.claim.replaced.is_cancelled()
+        && let Err(error) = closed.await
+    {
+        warn!("{error}");
+    }
     match outcome {
         Ok(End::Goodbye) => info!(vantage = name, "agent said goodbye"),
         Ok(End::Gone) => info!(vantage = name, "agent disconnected"),
@@ -120,6 +134,13 @@ async fn first(incoming: &mut Streaming<AgentMessage>) -> Result<Hello, Status> 
 fn busy(name: &str) -> Status {
     Status::failed_precondition(format!(
         "another agent is connected as vantage \"{name}\"; stop it, or give this one another name with --vantage"
+    ))
+}
+
+/// The other collector, or its agent, may be dead already: the agent tries again.
+fn elsewhere(name: &str) -> Status {
+    Status::unavailable(format!(
+        "another agent is connected as vantage \"{name}\" to another collector; if it lives, stop it, or give this one another name with --vantage"
     ))
 }
 

@@ -95,6 +95,7 @@ impl Collector {
             database: Database::Url(Box::new(database)),
             listen: vec!["127.0.0.1:0".parse().unwrap()],
             path: path.iter().map(ToString::to_string).collect(),
+            segments: None,
         };
         // A runtime of its own, as the program has.
         let thread = std::thread::spawn(move || {
