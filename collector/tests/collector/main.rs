@@ -7,5 +7,6 @@ mod evidence;
 mod ingest;
 mod load;
 mod process;
+mod recall;
 mod server;
 mod verdicts;
