@@ -18,6 +18,7 @@ pub mod loss;
 pub mod namespace;
 pub mod networks;
 pub mod programs;
+pub mod recall;
 pub mod recorder;
 pub mod replay;
 pub mod scenario;

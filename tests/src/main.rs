@@ -16,7 +16,7 @@ use parallax_tests::programs::Programs;
 use parallax_tests::recorder::Recording;
 use parallax_tests::scenario::{Act, acts};
 use parallax_tests::truth::compare;
-use parallax_tests::{demo, latency, live, loss, traffic};
+use parallax_tests::{demo, latency, live, loss, recall, traffic};
 
 /// A network of namespaces in which resets are made whose origin is known.
 #[derive(Parser)]
@@ -89,6 +89,12 @@ enum What {
         #[arg(long)]
         live: bool,
     },
+    /// Have agents asked what they remember: plainly, overloaded, stopped, and over two collectors of which one
+    /// dies; keep what was wrong in OUT.
+    Recall {
+        #[arg(long, default_value = "target/lab-runs/recall")]
+        out: PathBuf,
+    },
     /// Make traffic before live agents and show the verdicts on it.
     Demo,
     /// Measure the time from a reset on the wire to its verdict.
@@ -138,6 +144,7 @@ fn carry_out(what: &What) -> Result<ExitCode> {
         What::Record { .. }
         | What::Live { .. }
         | What::PlayNetwork { .. }
+        | What::Recall { .. }
         | What::Demo
         | What::Latency { .. } => {}
     }
@@ -156,6 +163,7 @@ fn carry_out(what: &What) -> Result<ExitCode> {
         What::Live { out, only } => {
             live::run(out, only)?;
         }
+        What::Recall { out } => recall::run(out)?,
         What::Demo => demo::run()?,
         What::Latency { count } => latency::run(*count)?,
     }

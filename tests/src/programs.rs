@@ -122,7 +122,8 @@ impl Running {
         bail!("{} did not stop: {}", self.name, self.said())
     }
 
-    fn signal(&self, signal: Signal) {
+    /// Sends the program a signal.
+    pub fn signal(&self, signal: Signal) {
         // It may have ended already.
         let _gone = kill(Pid::from_raw(self.child.id() as i32), signal);
     }

@@ -41,7 +41,7 @@ impl<'lab> Service<'lab> {
         };
         service.await_collector()?;
         for point in service.site.points.clone() {
-            let command = agent(&service.programs, &point, folder);
+            let command = agent(&service.programs, &point, folder, &grpc());
             let agent = Running::start(&format!("agent-{}", point.name), command, folder)?;
             service.agents.push(agent);
             // One after another: the order of registration is the order of the path.
@@ -139,7 +139,7 @@ impl<'lab> Service<'lab> {
     pub fn twin(&self, folder: &Path) -> Result<(String, Option<i32>)> {
         let folder = folder.join("twin");
         std::fs::create_dir_all(&folder).context("making the twin's folder")?;
-        let command = agent(&self.programs, &self.site.points[0], &folder);
+        let command = agent(&self.programs, &self.site.points[0], &folder, &grpc());
         let mut twin = Running::start("twin", command, &folder)?;
         let status = wait_for(START, || twin.ended())?;
         Ok((twin.said(), status.and_then(|status| status.code())))
@@ -161,7 +161,13 @@ pub fn url() -> String {
     format!("http://{COLLECTOR}:{HTTP_PORT}")
 }
 
-fn collector(management: &Namespace, programs: &Programs) -> Command {
+/// Where agents connect.
+fn grpc() -> String {
+    format!("http://{COLLECTOR}:7600")
+}
+
+/// A collector with a Postgres of its own.
+pub fn collector(management: &Namespace, programs: &Programs) -> Command {
     let mut command = match power() {
         Power::Root => management.command(programs.collector()),
         Power::UserNamespace => {
@@ -186,12 +192,13 @@ fn collector(management: &Namespace, programs: &Programs) -> Command {
     command
 }
 
-fn agent(programs: &Programs, point: &Point, folder: &Path) -> Command {
+/// An agent at a vantage, which keeps what it sees in `folder`.
+pub fn agent(programs: &Programs, point: &Point, folder: &Path, collectors: &str) -> Command {
     let mut command = point.namespace.command(programs.agent());
     command
         .args(["run", "--vantage", point.name])
         .args(["--interface", point.interface])
-        .args(["--collector", &format!("http://{COLLECTOR}:7600")])
+        .args(["--collector", collectors])
         .arg("--write")
         .arg(folder.join(format!("{}.pcap", point.name)));
     if let Some(addresses) = point.host() {
@@ -202,8 +209,13 @@ fn agent(programs: &Programs, point: &Point, folder: &Path) -> Command {
 
 /// Asks the collector's HTTP interface from the management network.
 fn get(management: &Namespace, query: &str) -> Result<String> {
+    ask(management, &url(), query)
+}
+
+/// Asks a collector's HTTP interface from the management network.
+pub fn ask(management: &Namespace, url: &str, query: &str) -> Result<String> {
     management.within(|| {
-        ureq::get(format!("{}{query}", url()))
+        ureq::get(format!("{url}{query}"))
             .call()
             .and_then(|mut answer| answer.body_mut().read_to_string())
             .map_err(io::Error::other)
