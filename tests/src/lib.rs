@@ -6,6 +6,7 @@
 
 pub mod agreement;
 pub mod analysis;
+pub mod bytes;
 pub mod captures;
 pub mod demo;
 pub mod enclosure;

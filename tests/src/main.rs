@@ -16,7 +16,7 @@ use parallax_tests::programs::Programs;
 use parallax_tests::recorder::Recording;
 use parallax_tests::scenario::{Act, acts};
 use parallax_tests::truth::compare;
-use parallax_tests::{demo, latency, live, loss, recall, traffic};
+use parallax_tests::{bytes, demo, latency, live, loss, recall, traffic};
 
 /// A network of namespaces in which resets are made whose origin is known.
 #[derive(Parser)]
@@ -95,6 +95,13 @@ enum What {
         #[arg(long, default_value = "target/lab-runs/recall")]
         out: PathBuf,
     },
+    /// Send connections past a live agent and measure what it sends of what it observes.
+    Bytes {
+        #[arg(long, default_value_t = 50_000)]
+        connections: u32,
+        #[arg(long, default_value = "target/lab-runs/bytes")]
+        out: PathBuf,
+    },
     /// Make traffic before live agents and show the verdicts on it.
     Demo,
     /// Measure the time from a reset on the wire to its verdict.
@@ -145,6 +152,7 @@ fn carry_out(what: &What) -> Result<ExitCode> {
         | What::Live { .. }
         | What::PlayNetwork { .. }
         | What::Recall { .. }
+        | What::Bytes { .. }
         | What::Demo
         | What::Latency { .. } => {}
     }
@@ -163,6 +171,7 @@ fn carry_out(what: &What) -> Result<ExitCode> {
         What::Live { out, only } => {
             live::run(out, only)?;
         }
+        What::Bytes { connections, out } => bytes::run(*connections, out)?,
         What::Recall { out } => recall::run(out)?,
         What::Demo => demo::run()?,
         What::Latency { count } => latency::run(*count)?,
