@@ -378,4 +378,77 @@ mod tests {
         drop(fed);
         assert_eq!(handover.turn(), Err(StreamEnded));
     }
+
+    /// Everything that was fed.
+    fn drain(fed: &mut mpsc::Receiver<Feed>) -> Vec<Feed> {
+        std::iter::from_fn(|| fed.try_recv().ok()).collect()
+    }
+
+    #[test]
+    fn what_did_not_travel_is_recalled_once_and_what_travelled_is_not() {
+        let (feed, mut fed) = mpsc::channel(16);
+        let memory = Memory::new(1 << 20, Selection::Context, Grace::default());
+        let since = CaptureTime::from_nanos(0);
+        let mut handover = Handover::new(memory, feed)
+            .with_desk(Desk::new(crate::recall::Ring::new(1 << 20), since));
+        for seq in 0..30 {
+            give(&mut handover, &packet(ACK, seq));
+        }
+        give(&mut handover, &packet(RST, 99));
+        handover.watched(coverage(0, 9, 0), 0);
+        handover.turn().unwrap();
+        let shipped = drain(&mut fed).into_iter().find_map(|item| match item {
+            Feed::Digests(digests) => Some(digests),
+            _ => None,
+        });
+        let shipped = shipped.expect("the reset and its context");
+        let question = Question {
+            id: 7,
+            sought: crate::recall::Sought {
+                flows: vec![shipped[0].tuple.flow()],
+                until: CaptureTime::from_nanos(9),
+                ..crate::recall::Sought::default()
+            },
+        };
+        for expected in [31 - shipped.len(), 0] {
+            handover.ask(question.clone());
+            handover.turn().unwrap();
+            let [Feed::Recalled(recalled)] = &drain(&mut fed)[..] else {
+                panic!("one answer");
+            };
+            assert_eq!(recalled.digests.len(), expected);
+            assert!(recalled.answer.complete && !recalled.answer.more);
+            assert!(
+                recalled
+                    .digests
+                    .iter()
+                    .all(|digest| !shipped.contains(digest))
+            );
+        }
+    }
+
+    #[test]
+    fn a_change_of_what_travels_holds_for_the_next_packet_and_is_said_once() {
+        let (feed, mut fed) = mpsc::channel(16);
+        let memory = Memory::new(1 << 20, Selection::Context, Grace::default());
+        let mut handover = Handover::new(memory, feed);
+        let now = CaptureTime::from_nanos(5);
+        give(&mut handover, &packet(ACK, 0));
+        give(&mut handover, &packet(ACK, 1));
+        handover.select(Selection::All, now);
+        handover.select(Selection::All, now);
+        give(&mut handover, &packet(ACK, 2));
+        handover.turn().unwrap();
+        let fed = drain(&mut fed);
+        let [Feed::Digests(digests), Feed::Changed(change)] = &fed[..] else {
+            panic!("digests and a change: {fed:?}");
+        };
+        let numbers: Vec<u32> = digests.iter().map(|digest| digest.seq.0).collect();
+        assert_eq!(numbers, [0, 2], "the first of its way, and all from now on");
+        let expected = Change {
+            from: now,
+            selection: Selection::All,
+        };
+        assert_eq!(*change, expected);
+    }
 }

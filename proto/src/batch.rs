@@ -9,6 +9,7 @@ use crate::v1::{DigestBatch, FlowTuple};
 
 mod decode;
 mod encode;
+mod expected;
 mod refusal;
 
 pub use refusal::{BatchError, Column};

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
+use parallax_tests::bytes::{BYTES_FILE, Measured};
 use parallax_tests::recall::{Outcome, RECALL_FILE};
 
 #[test]
@@ -36,6 +37,29 @@ fn memory_attests_absence_and_its_gaps_widen_the_verdict_over_one_collector_and_
         .collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert_eq!(outcome.phases.len(), 5);
+}
+
+#[test]
+fn an_agent_at_a_hop_sends_less_than_half_a_percent_of_what_it_observes() {
+    let lab = Path::new(env!("CARGO_BIN_EXE_parallax-lab"));
+    let bin = lab.parent().expect("a program lies in a folder");
+    build(bin);
+    let folder = bin.with_file_name("lab-runs").join("bytes");
+    let output = Command::new(lab)
+        .args(["bytes", "--connections", "50000", "--out"])
+        .arg(&folder)
+        .output()
+        .expect("starting the lab");
+    assert!(
+        output.status.success(),
+        "the lab failed: {}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let text = std::fs::read(folder.join(BYTES_FILE)).expect("the run's file");
+    let measured: Measured = serde_json::from_slice(&text).expect("the result");
+    assert!(measured.observed_octets > 1_000_000_000, "{measured:?}");
+    assert!(measured.percent() < 0.5, "{measured:?}");
 }
 
 /// Builds the programs that the lab starts; a test of one package alone would not.
