@@ -184,7 +184,7 @@ fn memory(run: &NewRun) -> Memory {
     }
 }
 
-fn nonsense(error: AsideError) -> Status {
+fn nonsense(error: &AsideError) -> Status {
     Status::invalid_argument(error.to_string())
 }
 
@@ -372,7 +372,7 @@ impl Conversation<'_> {
     }
 
     async fn take_answer(&mut self, said: &RecallAnswer) -> Result<(), Status> {
-        let answer = aside::answer(said).map_err(nonsense)?;
+        let answer = aside::answer(said).map_err(|error| nonsense(&error))?;
         if self.answers.len() >= ANSWERS_WAITING_MAX {
             return Err(Status::invalid_argument(
                 "too many answers wait for digests that do not come",
@@ -400,7 +400,7 @@ impl Conversation<'_> {
     }
 
     async fn take_change(&mut self, said: &SelectionChange) -> Result<(), Status> {
-        let change = aside::change(said).map_err(nonsense)?;
+        let change = aside::change(said).map_err(|error| nonsense(&error))?;
         self.inquiry.ships(change.selection);
         let mut gain = Gain::default();
         gain.asides.changes.push(change);

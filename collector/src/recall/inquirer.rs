@@ -17,7 +17,7 @@ use crate::clock;
 use crate::store::{Policies, Question, Store};
 
 /// How long agents that connect are asked too: flows settle earlier, but an agent may be away for a moment.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Resets that are older, by the collector's clock, are not asked about: no memory reaches so far.
 const OLDEST: i64 = 900 * SECOND;
 /// Questions that are open at a time; the oldest give way.
