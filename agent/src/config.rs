@@ -1,12 +1,13 @@
 //! Settings of a live run: flag over environment over file over default.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use clap::ValueEnum;
+use parallax_core::sampling::SelectionError;
 use parallax_core::{Selection, Vantage, VantageKind};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use thiserror::Error;
 
 /// Where a collector listens unless somebody says otherwise.
@@ -69,22 +70,36 @@ pub fn vantage(name: &VantageName, addresses: &[IpAddr]) -> Vantage {
     }
 }
 
-/// Which segments are shipped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Segments {
-    /// SYN, FIN and RST always, the rest around a RST
-    Context,
-    /// Every segment
-    All,
+/// Which segments are shipped: `context`, `sampled:1/N` or `all`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Segments(pub Selection);
+
+impl FromStr for Segments {
+    type Err = SelectionError;
+
+    fn from_str(text: &str) -> Result<Self, SelectionError> {
+        text.parse().map(Self)
+    }
+}
+
+impl TryFrom<String> for Segments {
+    type Error = SelectionError;
+
+    fn try_from(text: String) -> Result<Self, SelectionError> {
+        text.parse()
+    }
+}
+
+impl fmt::Display for Segments {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
 }
 
 impl From<Segments> for Selection {
     fn from(segments: Segments) -> Self {
-        match segments {
-            Segments::Context => Self::Context,
-            Segments::All => Self::All,
-        }
+        segments.0
     }
 }
 
@@ -95,7 +110,8 @@ pub struct ConfigFile {
     pub vantage: Option<VantageName>,
     pub host: Option<Vec<IpAddr>>,
     pub interface: Option<Vec<String>>,
-    pub collector: Option<String>,
+    #[serde(default, deserialize_with = "one_or_many")]
+    pub collector: Option<Vec<String>>,
     pub filter: Option<String>,
     #[serde(rename = "no-tunnels")]
     pub no_tunnels: Option<bool>,
@@ -104,6 +120,8 @@ pub struct ConfigFile {
     pub promiscuous: Option<bool>,
     pub segments: Option<Segments>,
     pub memory: Option<u32>,
+    #[serde(rename = "recall-memory")]
+    pub recall_memory: Option<u32>,
     pub outbox: Option<u32>,
     #[serde(rename = "state-dir")]
     pub state_dir: Option<PathBuf>,
@@ -113,6 +131,22 @@ pub struct ConfigFile {
     pub spool_disk: Option<u32>,
     pub grace: Option<f64>,
     pub write: Option<PathBuf>,
+}
+
+/// One text, or several in an array.
+fn one_or_many<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Vec<String>>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Texts {
+        One(String),
+        Many(Vec<String>),
+    }
+    Ok(Some(match Texts::deserialize(deserializer)? {
+        Texts::One(text) => vec![text],
+        Texts::Many(texts) => texts,
+    }))
 }
 
 /// Why a configuration file is of no use.
@@ -161,6 +195,14 @@ mod tests {
     }
 
     #[test]
+    fn a_file_names_one_collector_or_several() {
+        let one = parse("collector = 'http://192.0.2.1:7600'").unwrap();
+        assert_eq!(one.collector.unwrap().len(), 1);
+        let two = parse("collector = ['http://192.0.2.1:7600', 'http://192.0.2.2:7600']");
+        assert_eq!(two.unwrap().collector.unwrap().len(), 2);
+    }
+
+    #[test]
     fn a_file_says_what_the_flags_say() {
         let config = parse(
             "vantage = 'fw-in'\nhost = ['192.0.2.1', '2001:db8::1']\ninterface = ['eth0']\n\
@@ -169,7 +211,7 @@ mod tests {
         let config = config.unwrap();
         assert_eq!(config.vantage.unwrap().as_str(), "fw-in");
         assert_eq!(config.host.unwrap().len(), 2);
-        assert_eq!(config.segments, Some(Segments::All));
+        assert_eq!(config.segments, Some(Segments(Selection::All)));
         assert_eq!(config.grace, Some(1.5));
         assert_eq!(config.promiscuous, Some(true));
         assert_eq!(config.no_tunnels, Some(true));

@@ -4,9 +4,12 @@
 //! find room here is lost, resets last, and counted into the coverage of its span.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use parallax_core::decode::{RawPacket, UnreadCounts, decode};
-use parallax_core::{Coverage, Digest, LossCause, LossOf, LossRecord, Strength};
+use parallax_core::{
+    CaptureTime, Coverage, Digest, LossCause, LossOf, LossRecord, Selection, Strength,
+};
 use thiserror::Error;
 use tokio::sync::mpsc::{self, error::TrySendError};
 
@@ -15,7 +18,9 @@ mod ways;
 use ways::Ways;
 
 use crate::memory::{Evicted, Memory};
-use crate::outbox::{Join, Span};
+use crate::meter::Meter;
+use crate::outbox::{Change, Join, Span};
+use crate::recall::{Desk, Question};
 use crate::stream::{FEED_MAX, Feed};
 
 /// Digests that wait to be handed over at most.
@@ -51,6 +56,10 @@ pub struct Handover {
     unread: UnreadCounts,
     lost: u64,
     tally: Tally,
+    desk: Option<Desk>,
+    changes: VecDeque<Change>,
+    meter: Arc<Meter>,
+    observed: u64,
 }
 
 impl Handover {
@@ -65,7 +74,44 @@ impl Handover {
             unread: UnreadCounts::default(),
             lost: 0,
             tally: Tally::default(),
+            desk: None,
+            changes: VecDeque::new(),
+            meter: Arc::default(),
+            observed: 0,
         }
+    }
+
+    /// The same, with a memory of all segments that answers questions.
+    #[must_use]
+    pub fn with_desk(mut self, desk: Desk) -> Self {
+        self.desk = Some(desk);
+        self
+    }
+
+    /// The same, which adds the packets' octets to a meter.
+    #[must_use]
+    pub fn with_meter(mut self, meter: Arc<Meter>) -> Self {
+        self.meter = meter;
+        self
+    }
+
+    /// A question to the memory of all segments.
+    pub fn ask(&mut self, question: Question) {
+        if let Some(desk) = &mut self.desk {
+            desk.ask(question);
+        }
+    }
+
+    /// From now on, that is after every packet up to `now`, other segments travel.
+    pub fn select(&mut self, selection: Selection, now: CaptureTime) {
+        if selection == self.memory.selection() {
+            return;
+        }
+        self.memory.select(selection);
+        self.changes.push_back(Change {
+            from: now,
+            selection,
+        });
     }
 
     pub fn tally(&self) -> Tally {
@@ -80,6 +126,7 @@ impl Handover {
     /// Takes one packet.
     pub fn packet(&mut self, packet: &RawPacket<'_>) {
         self.tally.packets += 1;
+        self.observed += u64::from(packet.original_len);
         match decode(packet) {
             Ok(digest) => self.digest(&digest),
             Err(reason) => {
@@ -94,6 +141,9 @@ impl Handover {
         self.memory.observe(digest, &mut self.waiting);
         for shipped in &self.waiting[start..] {
             self.ways.note(shipped);
+        }
+        if let Some(desk) = &mut self.desk {
+            desk.note(digest, &self.waiting[start..]);
         }
         if self.waiting.len() > WAITING_MAX {
             self.lose(start.max(WAITING_MAX));
@@ -134,6 +184,10 @@ impl Handover {
             self.lost(loss);
         }
         coverage.dropped += lost;
+        self.meter.add_observed(std::mem::take(&mut self.observed));
+        if let Some(desk) = &mut self.desk {
+            desk.watched(&coverage);
+        }
         let unread = std::mem::take(&mut self.unread);
         self.losses
             .extend(LossRecord::unreadable(&coverage, &unread));
@@ -182,12 +236,27 @@ impl Handover {
             match self.feed.try_reserve() {
                 Err(TrySendError::Closed(())) => return Err(StreamEnded),
                 Err(TrySendError::Full(())) => return Ok(()),
-                Ok(permit) => match self.spans.pop_front() {
-                    Some(span) => permit.send(Feed::Watched(span)),
-                    None => return Ok(()),
-                },
+                Ok(permit) => {
+                    match Self::next_aside(&mut self.spans, &mut self.changes, self.desk.as_mut()) {
+                        Some(item) => permit.send(item),
+                        None => return Ok(()),
+                    }
+                }
             }
         }
+    }
+
+    /// What goes after the digests and losses.
+    fn next_aside(
+        spans: &mut VecDeque<Span>,
+        changes: &mut VecDeque<Change>,
+        desk: Option<&mut Desk>,
+    ) -> Option<Feed> {
+        spans
+            .pop_front()
+            .map(Feed::Watched)
+            .or_else(|| changes.pop_front().map(Feed::Changed))
+            .or_else(|| desk?.take_ready().map(Feed::Recalled))
     }
 
     /// Hands over all that waits, waiting for room: the capture is over.
@@ -291,6 +360,7 @@ mod tests {
                     }
                     Feed::Watched(span) => spans.push(span),
                     Feed::Lost(loss) => losses.push(loss),
+                    Feed::Recalled(_) | Feed::Changed(_) => unreachable!("nobody asked"),
                 }
             }
             (digests, spans, losses)
@@ -319,5 +389,78 @@ mod tests {
         handover.turn().unwrap();
         drop(fed);
         assert_eq!(handover.turn(), Err(StreamEnded));
+    }
+
+    /// Everything that was fed.
+    fn drain(fed: &mut mpsc::Receiver<Feed>) -> Vec<Feed> {
+        std::iter::from_fn(|| fed.try_recv().ok()).collect()
+    }
+
+    #[test]
+    fn what_did_not_travel_is_recalled_once_and_what_travelled_is_not() {
+        let (feed, mut fed) = mpsc::channel(16);
+        let memory = Memory::new(1 << 20, Selection::Context, Grace::default());
+        let since = CaptureTime::from_nanos(0);
+        let mut handover = Handover::new(memory, feed)
+            .with_desk(Desk::new(crate::recall::Ring::new(1 << 20), since));
+        for seq in 0..30 {
+            give(&mut handover, &packet(ACK, seq));
+        }
+        give(&mut handover, &packet(RST, 99));
+        handover.watched(coverage(0, 9, 0), 0);
+        handover.turn().unwrap();
+        let shipped = drain(&mut fed).into_iter().find_map(|item| match item {
+            Feed::Digests(digests) => Some(digests),
+            _ => None,
+        });
+        let shipped = shipped.expect("the reset and its context");
+        let question = Question {
+            id: 7,
+            sought: crate::recall::Sought {
+                flows: vec![shipped[0].tuple.flow()],
+                until: CaptureTime::from_nanos(9),
+                ..crate::recall::Sought::default()
+            },
+        };
+        for expected in [31 - shipped.len(), 0] {
+            handover.ask(question.clone());
+            handover.turn().unwrap();
+            let [Feed::Recalled(recalled)] = &drain(&mut fed)[..] else {
+                panic!("one answer");
+            };
+            assert_eq!(recalled.digests.len(), expected);
+            assert!(recalled.answer.complete && !recalled.answer.more);
+            assert!(
+                recalled
+                    .digests
+                    .iter()
+                    .all(|digest| !shipped.contains(digest))
+            );
+        }
+    }
+
+    #[test]
+    fn a_change_of_what_travels_holds_for_the_next_packet_and_is_said_once() {
+        let (feed, mut fed) = mpsc::channel(16);
+        let memory = Memory::new(1 << 20, Selection::Context, Grace::default());
+        let mut handover = Handover::new(memory, feed);
+        let now = CaptureTime::from_nanos(5);
+        give(&mut handover, &packet(ACK, 0));
+        give(&mut handover, &packet(ACK, 1));
+        handover.select(Selection::All, now);
+        handover.select(Selection::All, now);
+        give(&mut handover, &packet(ACK, 2));
+        handover.turn().unwrap();
+        let fed = drain(&mut fed);
+        let [Feed::Digests(digests), Feed::Changed(change)] = &fed[..] else {
+            panic!("digests and a change: {fed:?}");
+        };
+        let numbers: Vec<u32> = digests.iter().map(|digest| digest.seq.0).collect();
+        assert_eq!(numbers, [0, 2], "the first of its way, and all from now on");
+        let expected = Change {
+            from: now,
+            selection: Selection::All,
+        };
+        assert_eq!(*change, expected);
     }
 }

@@ -1,14 +1,17 @@
 //! Captures at vantages and streams digests to a collector.
 //!
 //! The way of the data: [`capture`] → `parallax_core::decode` → [`memory`] → [`handover`] →
-//! [`outbox`], on disk in [`spool`] → [`stream`].
+//! [`outbox`], on disk in [`spool`] → [`stream`]. Beside it [`recall`] remembers every segment.
 
 pub mod capture;
+mod clock;
 pub mod commands;
 pub mod config;
 pub mod handover;
 mod loss_message;
 pub mod memory;
+pub mod meter;
 pub mod outbox;
+pub mod recall;
 pub mod spool;
 pub mod stream;

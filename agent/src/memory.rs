@@ -6,6 +6,8 @@
 //! and what follows in the flow within the [grace](Grace) leaves at once too. No digest leaves
 //! twice.
 //!
+//! [`Selection::Sampled`] adds a [consistent sample](parallax_core::sampling) of the rest.
+//!
 //! All of it is allocated once and bounded. Under pressure the longest idle flow among a bounded
 //! number of candidates gives way, and is counted. The memory has no clock: time is the packets'.
 
@@ -56,6 +58,8 @@ pub struct Evicted {
 /// Decides for each segment whether it leaves the vantage, and remembers those that don't.
 #[derive(Debug)]
 pub struct Memory {
+    /// Octets that it may take.
+    wanted: usize,
     selection: Selection,
     grace: Grace,
     flows: Flows,
@@ -67,18 +71,35 @@ impl Memory {
     /// A memory of at most `octets` (no less than [`LEAST_OCTETS`] are used). Pages are touched as
     /// they are needed; with [`Selection::All`] none are.
     pub fn new(octets: usize, selection: Selection, grace: Grace) -> Self {
+        let wanted = octets;
         let octets = match selection {
-            Selection::Context => octets.max(LEAST_OCTETS),
+            Selection::Context | Selection::Sampled(_) => octets.max(LEAST_OCTETS),
             Selection::All => LEAST_OCTETS,
         };
         let for_flows = octets / 4;
         Self {
+            wanted,
             selection,
             grace,
             flows: Flows::within(for_flows),
             segments: Segments::within(octets - for_flows),
             evicted: Evicted::default(),
         }
+    }
+
+    /// From now on other segments travel. What is remembered of flows stays, unless nothing was.
+    pub fn select(&mut self, selection: Selection) {
+        if self.selection == Selection::All && selection != Selection::All {
+            let evicted = self.evicted;
+            *self = Self::new(self.wanted, selection, self.grace);
+            self.evicted = evicted;
+        }
+        self.selection = selection;
+    }
+
+    /// What travels.
+    pub fn selection(&self) -> Selection {
+        self.selection
     }
 
     pub fn evicted(&self) -> Evicted {
@@ -124,7 +145,11 @@ impl Memory {
             return true;
         }
         let in_grace = flow.spend_grace(digest.time, self.grace);
-        digest.is_syn_ack() || digest.is_fin() || first_of_its_way || in_grace
+        let in_sample = match self.selection {
+            Selection::Sampled(one_in) => one_in.picks(digest),
+            Selection::All | Selection::Context => false,
+        };
+        digest.is_syn_ack() || digest.is_fin() || first_of_its_way || in_grace || in_sample
     }
 
     /// The flow's place, after making one if need be.

@@ -13,6 +13,7 @@
 use parallax_core::{Digest, LossRecord};
 use thiserror::Error;
 
+mod asides;
 mod disk;
 mod lane;
 mod notes;
@@ -20,7 +21,10 @@ mod span;
 #[cfg(test)]
 mod tests;
 
+use crate::recall::Recalled;
 use crate::spool::Journal;
+use asides::Asides;
+pub use asides::{Aside, Change, KeptAnswer, KeptChange};
 use lane::Lane;
 pub(crate) use lane::{Tally, worth};
 use notes::Notes;
@@ -73,6 +77,7 @@ pub struct Outbox {
     resets_unsent: usize,
     beats: Notes<Span>,
     losses: Notes<LossRecord>,
+    asides: Asides,
     /// A span with loss, held back until the one after it is known: see [`Outbox::watched`].
     lossy: Option<Span>,
     lost: u64,
@@ -94,6 +99,7 @@ impl Outbox {
             resets_unsent: 0,
             beats: Notes::default(),
             losses: Notes::default(),
+            asides: Asides::default(),
             lossy: None,
             lost: 0,
             journal: None,
@@ -155,6 +161,31 @@ impl Outbox {
                 self.keep_in_memory(part);
             }
         }
+    }
+
+    /// Keeps what memory said to a question, after the digests that come with it.
+    pub fn recalled(&mut self, recalled: Recalled) {
+        let (first_number, lost_before) = (self.next, self.lost);
+        self.offer_all(&recalled.digests);
+        let kept = KeptAnswer {
+            answer: recalled.answer,
+            first_number,
+            next_number: self.next,
+        };
+        self.asides.answer(kept, lost_before);
+    }
+
+    /// From here on other segments travel.
+    pub fn changed(&mut self, change: Change) {
+        self.asides.change(KeptChange {
+            change,
+            next_number: self.next,
+        });
+    }
+
+    /// What goes next beside the digests, if it may go now.
+    pub fn take_aside(&mut self) -> Option<Aside> {
+        self.asides.take(self.cursor, self.lost)
     }
 
     fn keep_in_memory(&mut self, digests: &[Digest]) {
@@ -254,6 +285,7 @@ impl Outbox {
         self.resets_unsent = self.lane.resets();
         self.beats.send_again();
         self.losses.send_again();
+        self.asides.send_again();
         Ok(())
     }
 
@@ -322,14 +354,17 @@ impl Outbox {
         self.next.saturating_sub(self.cursor) as usize
     }
 
-    /// Whether something waits that should not: a reset, a beat, or a full batch.
+    /// Whether something waits that should not: a reset, a beat, an answer, or a full batch.
     pub fn is_urgent(&self) -> bool {
-        self.resets_unsent > 0 || self.next_note().is_some() || self.unsent() >= BATCH
+        self.resets_unsent > 0
+            || !self.asides.is_empty()
+            || self.next_note().is_some()
+            || self.unsent() >= BATCH
     }
 
     /// Whether everything was sent over this connection.
     pub fn is_all_sent(&self) -> bool {
-        self.unsent() == 0 && self.next_note().is_none() && !self.behind
+        self.unsent() == 0 && self.next_note().is_none() && self.asides.is_empty() && !self.behind
     }
 
     /// Whether every digest is committed.

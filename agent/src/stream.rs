@@ -5,6 +5,8 @@
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
 use parallax_core::{Digest, LossRecord};
@@ -15,11 +17,16 @@ use tonic::Streaming;
 use tonic::transport::Endpoint;
 use tracing::{debug, info, warn};
 
-use crate::outbox::{BATCH, Outbox, Span};
+use crate::clock;
+use crate::meter::Meter;
+use crate::outbox::{BATCH, Change, Outbox, Span};
+use crate::recall::Recalled;
 use crate::spool::Spool;
 
+mod aside;
 pub mod backoff;
 mod connection;
+mod counted;
 mod failure;
 mod identity;
 mod left;
@@ -27,6 +34,8 @@ mod wire;
 
 pub(crate) use wire::message;
 
+pub use aside::Order;
+use aside::Probe;
 use backoff::Backoff;
 use connection::Connection;
 pub use failure::StreamError;
@@ -53,6 +62,10 @@ pub enum Feed {
     Watched(Span),
     /// What was lost, or may have been.
     Lost(LossRecord),
+    /// What memory said to a question.
+    Recalled(Recalled),
+    /// Other segments travel from now on.
+    Changed(Change),
 }
 
 /// The most digests of one [`Feed::Digests`].
@@ -71,13 +84,17 @@ pub enum Pressure {
 /// To whom, as whom, and how.
 #[derive(Debug)]
 pub struct Delivery {
-    pub url: String,
+    /// Any of them will do; where one is lost the next is tried.
+    pub collectors: Vec<String>,
     pub hello: Hello,
     pub pressure: Pressure,
     /// Digests that the outbox holds in memory at most.
     pub outbox: usize,
     /// What it keeps on disk, and what earlier runs left there: that is delivered first.
     pub spool: Spool,
+    /// Where the collector's orders go; `None`: nobody takes them.
+    pub orders: Option<SyncSender<Order>>,
+    pub meter: Arc<Meter>,
 }
 
 /// How far delivery has come.
@@ -106,9 +123,13 @@ impl Delivery {
             Pressure::Lose { .. } => Duration::MAX,
             Pressure::Block { give_up } => give_up,
         };
-        let endpoint = connection::endpoint(&self.url, patience)?;
-        let mut courier = Courier::new(self, feed, progress);
-        let result = courier.run(&endpoint).await;
+        let endpoints = self
+            .collectors
+            .iter()
+            .map(|url| connection::endpoint(url, patience))
+            .collect::<Result<Vec<Endpoint>, StreamError>>()?;
+        let mut courier = Courier::new(self, endpoints, feed, progress);
+        let result = courier.run().await;
         courier.tell();
         result.map(|()| courier.progress())
     }
@@ -130,6 +151,11 @@ enum After {
 
 struct Courier {
     delivery: Delivery,
+    /// Of the collectors, in their order.
+    endpoints: Vec<Endpoint>,
+    /// Which of them is tried next, or connected.
+    turn: usize,
+    probes: VecDeque<Probe>,
     parties: Parties,
     /// What earlier runs left, oldest first: it goes first.
     left: VecDeque<(Hello, Outbox)>,
@@ -147,14 +173,18 @@ struct Courier {
 impl Courier {
     fn new(
         mut delivery: Delivery,
+        endpoints: Vec<Endpoint>,
         feed: mpsc::Receiver<Feed>,
         progress: watch::Sender<Progress>,
     ) -> Self {
         Self {
             parties: Parties {
                 vantage: delivery.hello.vantage.clone(),
-                url: delivery.url.clone(),
+                url: delivery.collectors.first().cloned().unwrap_or_default(),
             },
+            endpoints,
+            turn: 0,
+            probes: VecDeque::new(),
             left: delivery
                 .spool
                 .left
@@ -184,9 +214,9 @@ impl Courier {
         self.progress.send_replace(self.progress());
     }
 
-    async fn run(&mut self, endpoint: &Endpoint) -> Result<(), StreamError> {
+    async fn run(&mut self) -> Result<(), StreamError> {
         loop {
-            let talked = self.talk(endpoint).await;
+            let talked = self.talk().await;
             match talked {
                 Ok(After::GoOn) => {}
                 Ok(After::End) => return Ok(()),
@@ -196,8 +226,8 @@ impl Courier {
     }
 
     /// Connects, and talks until it is over or the connection breaks.
-    async fn talk(&mut self, endpoint: &Endpoint) -> Result<After, StreamError> {
-        let Some(connection) = self.connect(endpoint).await? else {
+    async fn talk(&mut self) -> Result<After, StreamError> {
+        let Some(connection) = self.connect().await? else {
             return Ok(After::End);
         };
         let (since, before) = (Instant::now(), connection.committed);
@@ -220,6 +250,7 @@ impl Courier {
                 self.parties.url
             ),
         }
+        self.next_collector();
         let committed = self.current().committed_below().saturating_sub(before);
         let pause = self.backoff.broke(since.elapsed(), committed, jitter());
         match self.meanwhile(tokio::time::sleep(pause)).await {
@@ -228,18 +259,44 @@ impl Courier {
         }
     }
 
+    /// The next attempt goes to the next collector.
+    fn next_collector(&mut self) {
+        self.turn = (self.turn + 1) % self.endpoints.len().max(1);
+        if let Some(url) = self.delivery.collectors.get(self.turn) {
+            self.parties.url.clone_from(url);
+        }
+    }
+
+    /// Whether another collector may take what this one refuses: it may not know yet that the other stream
+    /// of this vantage is gone.
+    fn may_try_others(&self, error: &StreamError) -> bool {
+        let others = self.endpoints.len() > 1;
+        others && matches!(error, StreamError::NotACollector { .. })
+    }
+
     /// Tries until there is a connection; none when the time for that is over.
-    async fn connect(&mut self, endpoint: &Endpoint) -> Result<Option<Connection>, StreamError> {
+    async fn connect(&mut self) -> Result<Option<Connection>, StreamError> {
         let since = Instant::now();
         for attempt in 0.. {
-            let opening = connection::open(endpoint.clone(), self.hello(), self.parties.clone());
+            let opening = connection::open(
+                self.endpoints[self.turn].clone(),
+                self.hello(),
+                self.parties.clone(),
+                Arc::clone(&self.delivery.meter),
+            );
             let reason = match self.meanwhile(opening).await {
                 None => return Ok(None),
                 Some(Ok(connection)) => return self.welcome(connection).map(Some),
+                Some(Err(Broken::Fatal(error))) if self.may_try_others(&error) => error.to_string(),
                 Some(Err(Broken::Fatal(error))) => return Err(error),
                 Some(Err(Broken::Lost(reason))) => reason,
             };
             let left = self.bear(since, attempt, reason)?;
+            self.next_collector();
+            // A pause only after each of them was tried.
+            if self.turn != 0 {
+                continue;
+            }
             let pause = tokio::time::sleep(self.backoff.failed(jitter()).min(left));
             if self.meanwhile(pause).await.is_none() {
                 return Ok(None);
@@ -308,6 +365,8 @@ impl Courier {
             }
             Some(Feed::Watched(span)) => self.outbox.watched(span),
             Some(Feed::Lost(loss)) => self.outbox.lose(loss),
+            Some(Feed::Recalled(recalled)) => self.outbox.recalled(recalled),
+            Some(Feed::Changed(change)) => self.outbox.changed(change),
             None => {
                 self.feed_ended = true;
                 self.outbox.end();
@@ -325,10 +384,12 @@ impl Courier {
     async fn converse(&mut self, mut connection: Connection) -> Result<Parted, StreamError> {
         let mut said_goodbye = false;
         self.flush_at = Some(Instant::now());
+        self.probes.clear();
         loop {
             let all_sent = self.current().is_all_sent();
             let all_said = self.is_complete() && all_sent;
-            let speaks = (all_said && !said_goodbye) || self.is_due();
+            let answers = !said_goodbye && !self.probes.is_empty();
+            let speaks = (all_said && !said_goodbye) || answers || self.is_due();
             let waits = self.current().can_send() && !self.is_due();
             tokio::select! {
                 message = connection.incoming.message() => match message {
@@ -338,6 +399,11 @@ impl Courier {
                     Err(status) => return self.parties.judge(&status).lost().map(Parted::Lost),
                 },
                 permit = connection.outgoing.reserve(), if speaks => match permit {
+                    Ok(permit) if answers => {
+                        if let Some(probe) = self.probes.pop_front() {
+                            permit.send(aside::stamps(probe, clock::wall()));
+                        }
+                    }
                     Ok(permit) if all_said => {
                         permit.send(wire::goodbye());
                         said_goodbye = true;
@@ -380,18 +446,52 @@ impl Courier {
     }
 
     fn next_message(&mut self) -> Option<parallax_proto::v1::AgentMessage> {
-        let outgoing = self.current().take_next()?;
+        let message = match self.current().take_aside() {
+            Some(aside) => aside::message(aside),
+            None => wire::message(&self.current().take_next()?),
+        };
         if self.current().is_all_sent() {
             self.flush_at = None;
         }
         self.tell();
-        Some(wire::message(&outgoing))
+        Some(wire::metered(message, &self.delivery.meter))
+    }
+
+    fn probe(&mut self, probe_sent: i64) {
+        // One at a time is enough: an older one has waited too long to tell anything.
+        self.probes.clear();
+        self.probes.push_back(Probe {
+            probe_sent,
+            received: clock::wall(),
+        });
+    }
+
+    /// Takes an order. An agent that cannot keep up is asked again.
+    fn order(&self, order: Order) {
+        if let Some(orders) = &self.delivery.orders
+            && self.left.is_empty()
+            && orders.try_send(order).is_err()
+        {
+            debug!("an order of the collector was not taken: too many wait");
+        }
     }
 
     fn hear(&mut self, message: CollectorMessage, said_goodbye: bool) -> Result<(), StreamError> {
         let committed = match message.message {
             Some(collector_message::Message::Committed(message)) => message.committed,
             Some(collector_message::Message::Welcome(message)) => message.committed,
+            Some(collector_message::Message::Recall(recall)) => {
+                self.order(Order::Ask(aside::question(&recall)));
+                return Ok(());
+            }
+            Some(collector_message::Message::Policy(policy)) => {
+                self.order(Order::Select(aside::policy(policy)));
+                return Ok(());
+            }
+            Some(collector_message::Message::ClockProbe(probe)) => {
+                self.probe(probe.sent);
+                return Ok(());
+            }
             None => return Ok(()),
         };
         let stored = self.current().commit(committed);

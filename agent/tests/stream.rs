@@ -84,7 +84,9 @@ fn start(url: &str, pressure: Pressure, outbox: usize) -> Sending {
         snaplen: 192,
     };
     let delivery = Delivery {
-        url: url.to_owned(),
+        collectors: vec![url.to_owned()],
+        orders: None,
+        meter: std::sync::Arc::default(),
         hello: identity.hello(),
         pressure,
         outbox,

@@ -92,14 +92,21 @@ pub fn table(vantages: &[VantageSummary]) -> Table {
         ("CLOCK OFFSET", Align::Right),
         ("UNREADABLE", Align::Left),
     ]);
+    // What the agent sent, of what it observed.
+    let measured = vantages
+        .iter()
+        .any(|vantage| vantage.observed_octets.is_some());
+    if measured {
+        columns.push(("SENT", Align::Right));
+    }
     let mut table = Table::new(&columns);
     for vantage in vantages {
-        table.push(row(vantage, live));
+        table.push(row(vantage, live, measured));
     }
     table
 }
 
-fn row(vantage: &VantageSummary, live: bool) -> Vec<Cell> {
+fn row(vantage: &VantageSummary, live: bool, measured: bool) -> Vec<Cell> {
     let addresses: Vec<String> = vantage.addresses.iter().map(ToString::to_string).collect();
     let mut row = vec![
         Cell::new(&vantage.name),
@@ -129,6 +136,9 @@ fn row(vantage: &VantageSummary, live: bool) -> Vec<Cell> {
         Cell::new(vantage.clock_offset_ns.map_or_else(dash, offset)),
         Cell::new(or_dash(unreadable(vantage))),
     ]);
+    if measured {
+        row.push(Cell::new(share(vantage).unwrap_or_else(dash)));
+    }
     row
 }
 
@@ -139,6 +149,13 @@ fn unreadable(vantage: &VantageSummary) -> String {
         .map(|unread| format!("{} {}", unread.count, unread.what))
         .collect();
     counts.join(", ")
+}
+
+/// Octets sent in percent of the octets observed.
+fn share(vantage: &VantageSummary) -> Option<String> {
+    let observed = vantage.observed_octets.filter(|octets| *octets > 0)?;
+    let sent = vantage.sent_octets.unwrap_or(0);
+    Some(format!("{:.2} %", sent as f64 * 100.0 / observed as f64))
 }
 
 /// Milliseconds against the path's first vantage.

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
+use parallax_core::Selection;
 
 /// Receives digests from agents, joins them in Postgres, and judges where resets came from.
 #[derive(Debug, Parser)]
@@ -80,6 +81,10 @@ pub struct ServeArgs {
         value_delimiter = ','
     )]
     pub path: Vec<String>,
+    /// What agents ship: context, sampled:1/N or all; without it what was set before, or what each agent was
+    /// started with. PUT /v1/policy changes it while they run
+    #[arg(long, value_name = "WHICH", env = "PARALLAX_SEGMENTS")]
+    pub segments: Option<Selection>,
 }
 
 #[derive(Debug, Args)]

@@ -16,9 +16,10 @@ use uuid::Uuid;
 
 use crate::ingest::Registry;
 use crate::judging::Watchers;
-use crate::store::{Store, StoreError};
+use crate::store::{Filters, Store, StoreError};
 
 mod filters;
+mod policy;
 mod watch;
 
 use filters::{LossQuestion, Question};
@@ -43,6 +44,7 @@ pub fn routes(api: Api) -> Router {
         .route("/v1/vantages", get(vantages))
         .route("/v1/losses", get(losses))
         .route("/v1/watch", get(watch::watch))
+        .route("/v1/policy", get(policy::show).put(policy::set))
         .route("/healthz", get(health))
         .fallback(nothing_here)
         .with_state(api)
@@ -103,18 +105,20 @@ async fn resets(
     let filters = question
         .filters()
         .map_err(|error| Refusal::new(StatusCode::BAD_REQUEST, error.to_string()))?;
-    let connected = |name: &str| api.registry.is_connected(name);
-    let document = api
-        .store
-        .document(Some(&filters), &api.path, connected)
-        .await?;
+    let document = answer(&api, Some(&filters)).await?;
     Ok(Json(document))
 }
 
 async fn vantages(State(api): State<Api>) -> Result<Json<Document>, Refusal> {
-    let connected = |name: &str| api.registry.is_connected(name);
-    let document = api.store.document(None, &api.path, connected).await?;
-    Ok(Json(document))
+    Ok(Json(answer(&api, None).await?))
+}
+
+/// The document of these filters. An agent may be connected to another collector.
+async fn answer(api: &Api, filters: Option<&Filters>) -> Result<Document, StoreError> {
+    let anywhere = api.store.connected().await?;
+    let connected =
+        |name: &str| api.registry.is_connected(name) || anywhere.iter().any(|there| there == name);
+    api.store.document(filters, &api.path, connected).await
 }
 
 async fn losses(
@@ -182,6 +186,6 @@ async fn health(State(api): State<Api>) -> Result<&'static str, Refusal> {
 async fn nothing_here() -> Refusal {
     Refusal::new(
         StatusCode::NOT_FOUND,
-        "nothing here; there are /v1/resets, /v1/resets/{id}, /v1/vantages, /v1/watch and /healthz",
+        "nothing here; there are /v1/resets, /v1/resets/{id}, /v1/vantages, /v1/watch, /v1/policy and /healthz",
     )
 }

@@ -5,18 +5,23 @@ use std::sync::Arc;
 
 use parallax_proto::v1::ingest_server::{Ingest, IngestServer};
 use parallax_proto::v1::{AgentMessage, CollectorMessage};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::codec::CompressionEncoding;
 use tonic::{Request, Response, Status, Streaming};
+use uuid::Uuid;
 
+use crate::exchange::Offset;
 use crate::judging::Court;
+use crate::recall::Questions;
 use crate::store::Store;
 
+mod aside;
 mod beat;
 mod conversation;
 mod hello;
+mod inquiry;
 mod loader;
 mod loss;
 mod registry;
@@ -35,31 +40,37 @@ pub struct IngestService {
     shared: Arc<Shared>,
 }
 
+/// What conversations work with.
+pub struct Parts {
+    pub store: Store,
+    pub registry: Registry,
+    pub loader: Loader,
+    pub court: Court,
+    pub questions: Questions,
+    /// This collector, of those on one database.
+    pub collector: Uuid,
+    /// This machine's clock minus the database's.
+    pub reference: watch::Receiver<Option<Offset>>,
+}
+
 struct Shared {
-    store: Store,
-    registry: Registry,
-    loader: Loader,
-    court: Court,
+    parts: Parts,
     stop: CancellationToken,
+}
+
+impl std::ops::Deref for Shared {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.parts
+    }
 }
 
 impl IngestService {
     /// A service whose streams end when `stop` is cancelled.
-    pub fn new(
-        store: Store,
-        registry: Registry,
-        loader: Loader,
-        court: Court,
-        stop: CancellationToken,
-    ) -> Self {
+    pub fn new(parts: Parts, stop: CancellationToken) -> Self {
         Self {
-            shared: Arc::new(Shared {
-                store,
-                registry,
-                loader,
-                court,
-                stop,
-            }),
+            shared: Arc::new(Shared { parts, stop }),
         }
     }
 

@@ -1,10 +1,12 @@
 //! Joins digests in Postgres and judges resets: ingest, store, judge loop, HTTP API.
 
 pub mod clock;
+pub mod exchange;
 pub mod http;
 pub mod ingest;
 pub mod judging;
 pub mod lock;
 pub mod postgres;
+pub mod recall;
 pub mod serve;
 pub mod store;

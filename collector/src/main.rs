@@ -73,6 +73,7 @@ async fn run_server(args: ServeArgs) -> anyhow::Result<()> {
         database: database(args.database)?,
         listen,
         path: args.path,
+        segments: args.segments,
     };
     let (grpc, http) = (args.grpc.0, args.http.0);
     let ready = move |bound: &[SocketAddr]| announce(bound, grpc, http);

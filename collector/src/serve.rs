@@ -8,22 +8,29 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::serve::ListenerExt;
+use parallax_core::Selection;
 use thiserror::Error;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
+use uuid::Uuid;
 
+use crate::clock;
 use crate::http::{self, Api};
-use crate::ingest::{IngestService, Loader, Registry};
+use crate::ingest::{IngestService, Loader, Parts, Registry};
 use crate::judging::{Judge, watchers};
 use crate::lock::{self, DataDirLock, LockError};
 use crate::postgres::{self, DATABASE, Durability, PostgresError, Server};
-use crate::store::{ConnectError, Store, Target};
+use crate::recall::Inquirer;
+use crate::store::{ConnectError, Store, StoreError, Target};
 
 /// How long connections may take to end when the collector stops.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
+/// How often other collectors are told that this one lives.
+const LIVES_EACH: Duration = Duration::from_secs(2);
 /// How often the private Postgres is looked after.
 const SUPERVISION: Duration = Duration::from_millis(500);
 
@@ -44,6 +51,8 @@ pub struct Settings {
     pub listen: Vec<SocketAddr>,
     /// The configured path, client side first.
     pub path: Vec<String>,
+    /// What agents are told to ship; `None`: what was set before, or what they were started with.
+    pub segments: Option<Selection>,
 }
 
 /// Why the collector does not run.
@@ -67,6 +76,8 @@ pub enum ServeError {
         address: SocketAddr,
         source: std::io::Error,
     },
+    #[error(transparent)]
+    Store(#[from] StoreError),
     #[error("starting PostgreSQL ended unexpectedly: {0}")]
     Task(#[from] JoinError),
 }
@@ -167,6 +178,9 @@ pub async fn serve(
     let bound: Vec<SocketAddr> = listeners.iter().map(|(_, bound)| *bound).collect();
     let opened = open(&settings.database).await?;
     let Opened { store, private } = opened;
+    if let Some(segments) = settings.segments {
+        store.set_policy("", Some(segments)).await?;
+    }
     let stop_all = CancellationToken::new();
     let supervisor = private.map(|private| tokio::spawn(supervise(private, stop_all.clone())));
     let streams = CancellationToken::new();
@@ -198,16 +212,36 @@ fn assemble(store: &Store, path: Vec<String>, stop: &CancellationToken) -> (Rout
     let registry = Registry::default();
     let watchers = watchers();
     let judge_stop = CancellationToken::new();
-    let (judge, court) = Judge::new(store.clone(), path.clone(), watchers.clone());
-    let judge = tokio::spawn(judge.run(judge_stop.clone()));
-    let (entrance, loader) = Loader::start(store.clone(), court.clone());
-    let ingest = IngestService::new(
+    let (inquirer, inquiries, questions) = Inquirer::new(store.clone());
+    tokio::spawn(inquirer.run(stop.clone()));
+    let (compared, reference) = watch::channel(None);
+    tokio::spawn(clock::compare(store.clone(), compared, stop.clone()));
+    let collector = Uuid::now_v7();
+    tokio::spawn(keep_streams(
         store.clone(),
         registry.clone(),
-        entrance,
-        court,
+        collector,
         stop.clone(),
+    ));
+    let (judge, court) = Judge::new(
+        store.clone(),
+        path.clone(),
+        watchers.clone(),
+        inquiries,
+        collector,
     );
+    let judge = tokio::spawn(judge.run(judge_stop.clone()));
+    let (entrance, loader) = Loader::start(store.clone(), court.clone());
+    let parts = Parts {
+        store: store.clone(),
+        registry: registry.clone(),
+        loader: entrance,
+        court,
+        questions,
+        collector,
+        reference,
+    };
+    let ingest = IngestService::new(parts, stop.clone());
     let api = Api {
         store: store.clone(),
         registry,
@@ -223,6 +257,20 @@ fn assemble(store: &Store, path: Vec<String>, stop: &CancellationToken) -> (Rout
         judge_stop,
     };
     (router, workers)
+}
+
+/// Says every now and then that this collector lives, and whose agents it holds.
+async fn keep_streams(store: Store, registry: Registry, collector: Uuid, stop: CancellationToken) {
+    let mut turns = tokio::time::interval(LIVES_EACH);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = turns.tick() => {}
+        }
+        if let Err(error) = store.keep_streams(collector, &registry.names()).await {
+            warn!("other collectors may take this one for dead: {error}");
+        }
+    }
 }
 
 /// The loader stores what it was given, then the judge stops; its docket is in the database.

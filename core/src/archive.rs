@@ -297,6 +297,8 @@ impl Archive {
                 .map(|((frame, segments), nearby)| VantageEvidence {
                     vantage: frame.vantage.clone(),
                     selection: frame.selection,
+                    complete: Vec::new(),
+                    clock: None,
                     coverage: frame.coverage.clone(),
                     losses: frame.losses.clone(),
                     segments,

@@ -58,6 +58,8 @@ pub(crate) struct Attestation {
     pub(crate) on_path: OnPath,
     /// Probability that this vantage would have missed the packet.
     pub(crate) miss_rate: f64,
+    /// Its memory was asked: every segment of the connection that it recorded around the moment is known.
+    pub(crate) remembered: bool,
     /// What it lost or may have lost around then.
     pub(crate) doubt: Option<LossCause>,
 }
@@ -361,7 +363,7 @@ impl Passing<'_, '_> {
     /// What passes it first cannot have passed later than here, by clocks set by packets that went this way.
     fn moments(&self, scene: &Scene<'_>, vantage: usize) -> [CaptureTime; 3] {
         let (moment, error) = scene.path.own_time(vantage, self.at, self.seen.at);
-        let own = scene.path.clocks[vantage].is_known();
+        let own = scene.path.clocks[vantage].is_told_by_packets();
         match (own, self.upstream) {
             (true, true) => [moment.plus(error.saturating_neg()), moment, moment],
             (true, false) => [moment, moment, moment.plus(error)],
@@ -420,8 +422,9 @@ fn silence<'a>(
     };
     Sight::Absent(Attestation {
         on_path,
-        miss_rate: 1.0 - (1.0 - missed) * (1.0 - elsewhere),
+        remembered: evidence.is_complete(earliest, latest),
         doubt: lost.cause,
+        miss_rate: 1.0 - (1.0 - missed) * (1.0 - elsewhere),
     })
 }
 

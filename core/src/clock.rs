@@ -4,6 +4,7 @@
 //! b's clock from above, each that comes back from below. Offsets are found anew all along the recording, so
 //! that clocks may drift and may be set while it lasts.
 
+use crate::evidence::ExchangedClock;
 use crate::report::Side;
 use crate::time::{MILLISECOND, SECOND};
 
@@ -54,6 +55,8 @@ pub(crate) enum Clock {
     Reference,
     /// In the order of capture.
     Against(Vec<Knot>),
+    /// Nothing but an exchange of stamps tells.
+    Exchanged([Knot; 1]),
 }
 
 /// An offset that is known within an error, nanoseconds.
@@ -115,6 +118,26 @@ impl Clock {
         }
     }
 
+    /// A clock that only exchanges of stamps tell of: its own and the reference's with a third.
+    pub(crate) fn exchanged(own: ExchangedClock, reference: ExchangedClock) -> Self {
+        let offset = own.offset.saturating_sub(reference.offset);
+        Self::Exchanged([Knot {
+            order: 0,
+            own: own.at.nanos(),
+            reference: own.at.nanos().saturating_sub(offset),
+            offset: Offset {
+                nanos: offset,
+                error: own.error.saturating_add(reference.error).max(0),
+                jitter: 0,
+            },
+        }])
+    }
+
+    /// Packets err to one side: a delay makes them late, never early.
+    pub(crate) fn is_told_by_packets(&self) -> bool {
+        matches!(self, Self::Reference | Self::Against(_))
+    }
+
     pub(crate) fn is_known(&self) -> bool {
         !matches!(self, Self::Unknown)
     }
@@ -122,6 +145,7 @@ impl Clock {
     fn knots(&self) -> &[Knot] {
         match self {
             Self::Against(knots) => knots,
+            Self::Exchanged(knots) => knots,
             Self::Unknown | Self::Reference => &[],
         }
     }

@@ -12,6 +12,7 @@ use crate::coverage::Coverage;
 use crate::digest::{Digest, TcpFlags};
 use crate::flow::Flow;
 use crate::loss_record::LossRecord;
+use crate::sampling::OneIn;
 use crate::time::CaptureTime;
 use crate::vantage::Vantage;
 
@@ -44,6 +45,12 @@ pub struct VantageEvidence {
     pub vantage: Vantage,
     /// What this vantage ships. It decides what a missing segment means.
     pub selection: Selection,
+    /// Spans, by this vantage's clock and both ends included, of which every segment of the flow that it
+    /// recorded is here although it ships a part only: an agent answered from its memory, or shipped
+    /// everything then.
+    pub complete: Vec<(CaptureTime, CaptureTime)>,
+    /// Its clock as told by exchanges of stamps around the reset; `None`: there were none.
+    pub clock: Option<ExchangedClock>,
     /// In order of time, by this vantage's clock.
     pub coverage: Vec<Coverage>,
     /// What it lost or may have lost, by this vantage's clock.
@@ -53,6 +60,34 @@ pub struct VantageEvidence {
     pub segments: Vec<Digest>,
     /// Segments of other flows around the flow's end.
     pub nearby: Nearby,
+}
+
+impl VantageEvidence {
+    /// Whether a segment of the flow would be here if this vantage had recorded it at `time`, which is known
+    /// within `error` nanoseconds.
+    pub(crate) fn ships(&self, digest: &Digest, time: CaptureTime, error: i64) -> bool {
+        let (first, last) = (time.plus(error.saturating_neg()), time.plus(error));
+        self.selection.ships(digest) || self.is_complete(first, last)
+    }
+
+    /// Whether every segment of the flow that was recorded between these moments is here, as its memory says.
+    pub(crate) fn is_complete(&self, first: CaptureTime, last: CaptureTime) -> bool {
+        self.complete
+            .iter()
+            .any(|(from, until)| *from <= first && last <= *until)
+    }
+}
+
+/// A vantage's clock against one that all vantages were compared with (the database's host), by the exchange
+/// of stamps on the stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExchangedClock {
+    /// When it was found, by the vantage's clock.
+    pub at: CaptureTime,
+    /// Vantage's clock minus the common one, nanoseconds.
+    pub offset: i64,
+    /// It is off by no more than this, nanoseconds.
+    pub error: i64,
 }
 
 /// Segments of *other* flows at one vantage, those nearest in time to a moment. They tell the path, that a
@@ -251,6 +286,21 @@ pub enum Selection {
     /// SYN, SYN+ACK, FIN and RST always, the rest only as the context of a RST: another segment
     /// that is not there may well have been seen.
     Context,
+    /// As `Context`, and of the rest a sample that is the same everywhere.
+    Sampled(OneIn),
+}
+
+impl Selection {
+    /// Whether such a segment always travels.
+    pub(crate) fn ships(self, digest: &Digest) -> bool {
+        let opens_or_ends =
+            digest.flags.has(TcpFlags::SYN) || digest.flags.has(TcpFlags::FIN) || digest.is_rst();
+        match self {
+            Self::All => true,
+            Self::Context => opens_or_ends,
+            Self::Sampled(one_in) => opens_or_ends || one_in.picks(digest),
+        }
+    }
 }
 
 /// How many handshake segments of other flows are enough for one vantage of a case.
@@ -267,6 +317,22 @@ pub const NEIGHBOURS_WITHIN: i64 = 10 * crate::time::SECOND;
 
 /// A clock that goes back by this much was set; less is a capture that mixes its sources.
 const SET_BACK: i64 = crate::time::SECOND / 2;
+
+/// One run's digests in the order of capture: those that travelled as they came, in that order, and those that
+/// its memory gave later. Memory gives nothing from before the clock was set back last.
+pub fn with_recalled(mut captured: Vec<Digest>, recalled: Vec<Digest>) -> Vec<Digest> {
+    let mut start = 0;
+    let mut newest = CaptureTime::from_nanos(i64::MIN);
+    for (index, digest) in captured.iter().enumerate() {
+        if newest.since(digest.time) >= SET_BACK {
+            (start, newest) = (index, digest.time);
+        }
+        newest = newest.max(digest.time);
+    }
+    captured.extend(recalled);
+    captured[start..].sort_by_key(|digest| digest.time);
+    captured
+}
 
 /// One vantage's digests in the order of capture, from parts (files, runs) that are each in that order:
 /// by time, as far as the clock was not set back in between.

@@ -66,7 +66,7 @@ impl Losses {
     /// Only live agents ship context alone.
     pub(crate) fn of(selection: Selection) -> Self {
         match selection {
-            Selection::Context => Self::Counted,
+            Selection::Context | Selection::Sampled(_) => Self::Counted,
             Selection::All => Self::Uncounted,
         }
     }
@@ -273,7 +273,7 @@ fn count_way(
                     && !digest.is_rst()
                     && ((unbroken && ranges.encloses(digest))
                         || watched(scene, vantage, other, segment.at))
-                    && ships(scene, vantage, digest)
+                    && ships(scene, vantage, other, segment)
                     && (other_place > place
                         || (digest.seq_len() > 0
                             && acked.is_some_and(|ack| !ack.before(digest.seq_end()))))
@@ -395,7 +395,7 @@ fn count_neighbours(scene: &Scene<'_>, travel: &[usize], sender: Side, passed: &
                 let comparable = here.can_tell(digest)
                     && would_hold(scene, vantage, other, digest)
                     && ((unbroken && here.encloses(digest)) || watched(scene, vantage, other, at))
-                    && ships(scene, vantage, digest);
+                    && scene.evidence.vantages[vantage].selection.ships(digest);
                 if comparable && counted.insert((ack_key(digest), digest.seq_len())) {
                     passed[vantage].add(here.holds(digest), at);
                 }
@@ -455,12 +455,11 @@ fn would_hold(scene: &Scene<'_>, vantage: usize, further: usize, digest: &Digest
             .would_hold(digest, own, error.saturating_add(EDGE))
 }
 
-/// Whether the vantage would have shipped this segment, had it seen it.
-fn ships(scene: &Scene<'_>, vantage: usize, digest: &Digest) -> bool {
-    match scene.evidence.vantages[vantage].selection {
-        Selection::All => true,
-        Selection::Context => digest.flags.has(TcpFlags::SYN) || digest.flags.has(TcpFlags::FIN),
-    }
+/// Whether the vantage would have shipped this segment of the flow, had it seen it at that moment of the
+/// corrected clock.
+fn ships(scene: &Scene<'_>, vantage: usize, seen_at: usize, segment: &Seen<'_>) -> bool {
+    let (own, error) = scene.path.own_time(vantage, seen_at, segment.at);
+    scene.evidence.vantages[vantage].ships(segment.digest, own, error.saturating_add(EDGE))
 }
 
 /// At a span's edge a packet may have been outside, by the error of the clock offset and this much.

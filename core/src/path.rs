@@ -46,8 +46,25 @@ pub(crate) fn find(joined: &Joined<'_>, ends: &Ends) -> Path {
         Some(configured) => pairs.merge(configured, &inferred, ends),
         None => inferred,
     };
-    let clocks = pairs.clocks(&order, joined);
+    let mut clocks = pairs.clocks(&order, joined);
+    ask_exchanges(joined, &mut clocks);
     Path { order, clocks }
+}
+
+/// Where packets tell nothing of a clock, exchanges of stamps with the collector may.
+fn ask_exchanges(joined: &Joined<'_>, clocks: &mut [Clock]) {
+    let exchanged = |vantage: usize| joined.evidence.vantages[vantage].clock;
+    let reference = clocks
+        .iter()
+        .position(|clock| matches!(clock, Clock::Reference));
+    let Some(reference) = reference.and_then(exchanged) else {
+        return;
+    };
+    for (vantage, clock) in clocks.iter_mut().enumerate() {
+        if let (false, Some(own)) = (clock.is_known(), exchanged(vantage)) {
+            *clock = Clock::exchanged(own, reference);
+        }
+    }
 }
 
 /// Vantages that the flow's packets pass as far as anything tells.

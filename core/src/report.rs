@@ -59,6 +59,12 @@ pub struct VantageSummary {
     /// What it lost or may have lost, by cause: what its silence is worth.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub losses: Vec<LossTotal>,
+    /// Octets that its agents sent to collectors (live documents only).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent_octets: Option<u64>,
+    /// Octets of the packets that they captured, as long as on the wire.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_octets: Option<u64>,
 }
 
 /// A named count.

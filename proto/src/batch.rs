@@ -3,12 +3,13 @@
 //! A batch is refused whole when anything in it is nonsense, and the refusal names what and where.
 //! The layout is documented in `ingest.proto`, at `DigestBatch`.
 
-use parallax_core::Digest;
+use parallax_core::{Digest, Flow};
 
-use crate::v1::DigestBatch;
+use crate::v1::{DigestBatch, FlowTuple};
 
 mod decode;
 mod encode;
+mod expected;
 mod refusal;
 
 pub use refusal::{BatchError, Column};
@@ -38,6 +39,20 @@ pub fn encode(first_number: u64, digests: &[Digest]) -> DigestBatch {
 )]
 pub fn decode(batch: DigestBatch) -> Result<Vec<(u64, Digest)>, BatchError> {
     decode::decode(&batch)
+}
+
+/// A flow as messages carry it.
+pub fn flow_tuple(flow: Flow) -> FlowTuple {
+    encode::flow_tuple(flow)
+}
+
+/// A flow from a message; `index` names it in a refusal.
+///
+/// # Errors
+///
+/// Addresses or ports that make no flow.
+pub fn flow(index: usize, tuple: &FlowTuple) -> Result<Flow, BatchError> {
+    decode::flow(index, tuple)
 }
 
 #[cfg(test)]

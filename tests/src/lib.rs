@@ -6,6 +6,7 @@
 
 pub mod agreement;
 pub mod analysis;
+pub mod bytes;
 pub mod captures;
 pub mod chaos;
 pub mod demo;
@@ -19,6 +20,7 @@ pub mod loss;
 pub mod namespace;
 pub mod networks;
 pub mod programs;
+pub mod recall;
 pub mod recorder;
 pub mod replay;
 pub mod scenario;

@@ -18,7 +18,7 @@ use parallax_tests::programs::Programs;
 use parallax_tests::recorder::Recording;
 use parallax_tests::scenario::{Act, acts};
 use parallax_tests::truth::compare;
-use parallax_tests::{demo, latency, live, loss, traffic};
+use parallax_tests::{bytes, demo, latency, live, loss, recall, traffic};
 
 /// A network of namespaces in which resets are made whose origin is known.
 #[derive(Parser)]
@@ -91,6 +91,19 @@ enum What {
         #[arg(long)]
         live: bool,
     },
+    /// Have agents asked what they remember: plainly, overloaded, stopped, and over two collectors of which one
+    /// dies; keep what was wrong in OUT.
+    Recall {
+        #[arg(long, default_value = "target/lab-runs/recall")]
+        out: PathBuf,
+    },
+    /// Send connections past a live agent and measure what it sends of what it observes.
+    Bytes {
+        #[arg(long, default_value_t = 50_000)]
+        connections: u32,
+        #[arg(long, default_value = "target/lab-runs/bytes")]
+        out: PathBuf,
+    },
     /// Make traffic before live agents and show the verdicts on it.
     Demo,
     /// Kill, stop and cut at random under load; then hold every RST against the verdicts and losses.
@@ -156,6 +169,8 @@ fn carry_out(what: &What) -> Result<ExitCode> {
         What::Record { .. }
         | What::Live { .. }
         | What::PlayNetwork { .. }
+        | What::Recall { .. }
+        | What::Bytes { .. }
         | What::Demo
         | What::Chaos { .. }
         | What::Latency { .. } => {}
@@ -175,6 +190,8 @@ fn carry_out(what: &What) -> Result<ExitCode> {
         What::Live { out, only } => {
             live::run(out, only)?;
         }
+        What::Bytes { connections, out } => bytes::run(*connections, out)?,
+        What::Recall { out } => recall::run(out)?,
         What::Demo => demo::run()?,
         What::Chaos {
             out,

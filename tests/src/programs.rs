@@ -130,7 +130,8 @@ impl Running {
             .with_context(|| format!("killing {}", self.name))
     }
 
-    fn signal(&self, signal: Signal) {
+    /// Sends the program a signal.
+    pub fn signal(&self, signal: Signal) {
         // It may have ended already.
         let _gone = kill(Pid::from_raw(self.child.id() as i32), signal);
     }

@@ -2,7 +2,7 @@
 
 mod endpoint;
 mod forged;
-mod rejected;
+pub mod rejected;
 
 use crate::scenario::Scenario;
 

@@ -31,6 +31,20 @@ impl<'lab> Service<'lab> {
     /// Starts the collector and an agent per vantage, and waits until all are connected. Agents
     /// keep what they see as `VANTAGE.pcap` in `folder`, where everyone's logs go too.
     pub fn start(site: Site<'lab>, programs: Programs, folder: &Path) -> Result<Self> {
+        Self::start_all(site, programs, folder, Some(folder))
+    }
+
+    /// The same, whose agents keep no packets.
+    pub fn start_unrecorded(site: Site<'lab>, programs: Programs, folder: &Path) -> Result<Self> {
+        Self::start_all(site, programs, folder, None)
+    }
+
+    fn start_all(
+        site: Site<'lab>,
+        programs: Programs,
+        folder: &Path,
+        captures: Option<&Path>,
+    ) -> Result<Self> {
         let collector = collector(site.management, &programs);
         let collector = Running::start("collector", collector, folder)?;
         let mut service = Self {
@@ -41,7 +55,7 @@ impl<'lab> Service<'lab> {
         };
         service.await_collector()?;
         for point in service.site.points.clone() {
-            let command = agent(&service.programs, &point, folder);
+            let command = agent(&service.programs, &point, captures, &grpc());
             let agent = Running::start(&format!("agent-{}", point.name), command, folder)?;
             service.agents.push(agent);
             // One after another: the order of registration is the order of the path.
@@ -139,7 +153,7 @@ impl<'lab> Service<'lab> {
     pub fn twin(&self, folder: &Path) -> Result<(String, Option<i32>)> {
         let folder = folder.join("twin");
         std::fs::create_dir_all(&folder).context("making the twin's folder")?;
-        let command = agent(&self.programs, &self.site.points[0], &folder);
+        let command = agent(&self.programs, &self.site.points[0], Some(&folder), &grpc());
         let mut twin = Running::start("twin", command, &folder)?;
         let status = wait_for(START, || twin.ended())?;
         Ok((twin.said(), status.and_then(|status| status.code())))
@@ -161,7 +175,13 @@ pub fn url() -> String {
     format!("http://{COLLECTOR}:{HTTP_PORT}")
 }
 
-pub(crate) fn collector(management: &Namespace, programs: &Programs) -> Command {
+/// Where agents connect.
+fn grpc() -> String {
+    format!("http://{COLLECTOR}:7600")
+}
+
+/// A collector with a Postgres of its own.
+pub fn collector(management: &Namespace, programs: &Programs) -> Command {
     let mut command = match power() {
         Power::Root => management.command(programs.collector()),
         Power::UserNamespace => {
@@ -186,14 +206,23 @@ pub(crate) fn collector(management: &Namespace, programs: &Programs) -> Command 
     command
 }
 
-fn agent(programs: &Programs, point: &Point, folder: &Path) -> Command {
+/// An agent at a vantage, which keeps what it sees in a folder.
+pub fn agent(
+    programs: &Programs,
+    point: &Point,
+    captures: Option<&Path>,
+    collectors: &str,
+) -> Command {
     let mut command = point.namespace.command(programs.agent());
     command
         .args(["run", "--vantage", point.name])
         .args(["--interface", point.interface])
-        .args(["--collector", &format!("http://{COLLECTOR}:7600")])
-        .arg("--write")
-        .arg(folder.join(format!("{}.pcap", point.name)));
+        .args(["--collector", collectors]);
+    if let Some(folder) = captures {
+        command
+            .arg("--write")
+            .arg(folder.join(format!("{}.pcap", point.name)));
+    }
     if let Some(addresses) = point.host() {
         command.args(["--host", &addresses]);
     }
@@ -202,8 +231,13 @@ fn agent(programs: &Programs, point: &Point, folder: &Path) -> Command {
 
 /// Asks the collector's HTTP interface from the management network.
 pub(crate) fn get(management: &Namespace, query: &str) -> Result<String> {
+    ask(management, &url(), query)
+}
+
+/// Asks a collector's HTTP interface from the management network.
+pub fn ask(management: &Namespace, url: &str, query: &str) -> Result<String> {
     management.within(|| {
-        ureq::get(format!("{}{query}", url()))
+        ureq::get(format!("{url}{query}"))
             .call()
             .and_then(|mut answer| answer.body_mut().read_to_string())
             .map_err(io::Error::other)

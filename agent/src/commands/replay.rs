@@ -2,12 +2,13 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use parallax_core::{Digest, LossRecord};
+use parallax_core::{Digest, LossRecord, Selection};
 use parallax_proto::v1::CaptureSource;
 use tokio::sync::{mpsc, watch};
 
@@ -42,8 +43,8 @@ pub struct ReplayArgs {
     /// The collector
     #[arg(long, env = "PARALLAX_COLLECTOR", value_name = "URL", default_value = DEFAULT_COLLECTOR)]
     collector: String,
-    /// Which segments to ship
-    #[arg(long, env = "PARALLAX_SEGMENTS", value_enum, default_value_t = Segments::All)]
+    /// Which segments to ship: context, sampled:1/N or all
+    #[arg(long, env = "PARALLAX_SEGMENTS", value_name = "WHICH", default_value_t = Segments(Selection::All))]
     segments: Segments,
     /// Flow memory in MiB, with --segments context
     #[arg(long, env = "PARALLAX_MEMORY", value_name = "MIB", default_value_t = 128,
@@ -94,7 +95,9 @@ fn delivery(args: &ReplayArgs, file: &str) -> Delivery {
         snaplen: 0,
     };
     Delivery {
-        url: args.collector.clone(),
+        collectors: vec![args.collector.clone()],
+        orders: None,
+        meter: Arc::default(),
         hello: identity.hello(),
         pressure: Pressure::Block {
             give_up: Duration::from_secs(args.connect_timeout),

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
@@ -9,7 +11,7 @@ use clap::Args;
 use clap::error::ErrorKind;
 use parallax_core::decode::LinkType;
 use parallax_core::time::SECOND;
-use parallax_core::{CaptureTime, Digest};
+use parallax_core::{CaptureTime, Digest, Selection};
 use parallax_proto::v1::{CaptureSource, Hello};
 use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
@@ -19,25 +21,31 @@ use tracing::{info, warn};
 
 use super::refuse_usage;
 use crate::capture::live::{LiveCapture, LiveOptions, Promiscuous, Stop, Tunnels};
+use crate::clock;
 use crate::config::{self, ConfigError, ConfigFile, DEFAULT_COLLECTOR, Segments, VantageName};
 use crate::handover::Handover;
 use crate::memory::{Grace, Memory};
+use crate::recall::{Desk, Ring};
 use crate::spool::{Spool, StateDir, StateError};
-use crate::stream::{Delivery, Feed, Identity, Pressure, Progress};
+use crate::stream::{Delivery, Feed, Identity, Order, Pressure, Progress};
 
 mod standing;
 mod steps;
 mod watch;
 
-use watch::Captured;
+use watch::{Captured, Orders};
 
 /// Chunks between the capture thread and the stream.
 const CHUNKS: usize = 64;
 
+/// Orders of the collector that wait for the capture thread.
+const ORDERS: usize = 256;
+
 /// How long the last digests have to arrive after the end of the capture.
 const DRAIN: Duration = Duration::from_secs(5);
 
-const COLLECTOR_HELP: &str = "The collector [default: http://127.0.0.1:7600]";
+const COLLECTOR_HELP: &str = "The collector; several on one database may be given: where one is lost, the next takes over \
+    [default: http://127.0.0.1:7600]";
 
 const NO_TUNNELS_HELP: &str = "Capture no tunnels; otherwise packets of VXLAN, GENEVE, GRE, IP in IP, GTP-U, MPLS and PPPoE \
     are captured and looked through to the TCP inside";
@@ -74,8 +82,8 @@ pub struct RunArgs {
     )]
     interface: Option<Vec<String>>,
     /// The collector's address
-    #[arg(long, help = COLLECTOR_HELP, env = "PARALLAX_COLLECTOR", value_name = "URL")]
-    collector: Option<String>,
+    #[arg(long, help = COLLECTOR_HELP, env = "PARALLAX_COLLECTOR", value_name = "URL", value_delimiter = ',')]
+    collector: Option<Vec<String>>,
     /// File with these options, as TOML
     #[arg(long, env = "PARALLAX_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
@@ -96,12 +104,16 @@ pub struct RunArgs {
     #[arg(long, env = "PARALLAX_PROMISCUOUS", value_name = "BOOL", num_args = 0..=1,
           default_missing_value = "true", require_equals = true)]
     promiscuous: Option<bool>,
-    /// Which segments to ship [default: context]
-    #[arg(long, env = "PARALLAX_SEGMENTS", value_enum)]
+    /// Which segments to ship: context (SYN, FIN and RST always, the rest around a RST), sampled:1/N (and a
+    /// sample of the rest, the same at every vantage) or all; the collector may order another [default: context]
+    #[arg(long, env = "PARALLAX_SEGMENTS", value_name = "WHICH")]
     segments: Option<Segments>,
     /// Flow memory in MiB [default: 128]
     #[arg(long, env = "PARALLAX_MEMORY", value_name = "MIB")]
     memory: Option<u32>,
+    /// Memory of all segments for the collector's questions, in MiB [default: 64]
+    #[arg(long, env = "PARALLAX_RECALL_MEMORY", value_name = "MIB")]
+    recall_memory: Option<u32>,
     /// Digests kept while the collector is away [default: 262144]
     #[arg(long, env = "PARALLAX_OUTBOX", value_name = "DIGESTS")]
     outbox: Option<u32>,
@@ -130,7 +142,7 @@ struct Settings {
     vantage: VantageName,
     host: Vec<IpAddr>,
     interfaces: Vec<String>,
-    collector: String,
+    collectors: Vec<String>,
     filter: Option<String>,
     no_tunnels: bool,
     snaplen: u32,
@@ -138,6 +150,7 @@ struct Settings {
     promiscuous: bool,
     segments: Segments,
     memory: u32,
+    recall_memory: u32,
     outbox: u32,
     state_dir: Option<PathBuf>,
     spool_memory: Option<u32>,
@@ -184,17 +197,22 @@ impl Settings {
             vantage: vantage.ok_or(Unfit::Missing("--vantage <NAME>"))?,
             host: args.host.or(file.host).unwrap_or_default(),
             interfaces,
-            collector: args
+            collectors: args
                 .collector
                 .or(file.collector)
-                .unwrap_or_else(|| DEFAULT_COLLECTOR.to_owned()),
+                .filter(|collectors| !collectors.is_empty())
+                .unwrap_or_else(|| vec![DEFAULT_COLLECTOR.to_owned()]),
             filter: args.filter.or(file.filter),
             no_tunnels: args.no_tunnels.or(file.no_tunnels).unwrap_or(false),
             snaplen: args.snaplen.or(file.snaplen).unwrap_or(192),
             buffer: args.buffer.or(file.buffer).unwrap_or(16),
             promiscuous: args.promiscuous.or(file.promiscuous).unwrap_or(false),
-            segments: args.segments.or(file.segments).unwrap_or(Segments::Context),
+            segments: args
+                .segments
+                .or(file.segments)
+                .unwrap_or(Segments(Selection::Context)),
             memory: args.memory.or(file.memory).unwrap_or(128),
+            recall_memory: args.recall_memory.or(file.recall_memory).unwrap_or(64),
             outbox: args.outbox.or(file.outbox).unwrap_or(1 << 18),
             state_dir: args.state_dir.or(file.state_dir),
             spool_memory: args.spool_memory.or(file.spool_memory),
@@ -234,7 +252,16 @@ impl Settings {
         Memory::new((self.memory as usize) << 20, self.segments.into(), grace)
     }
 
-    fn delivery(&self, filter: &str, since: CaptureTime) -> Result<Delivery, StateError> {
+    fn desk(&self, since: CaptureTime) -> Desk {
+        Desk::new(Ring::new((self.recall_memory as usize) << 20), since)
+    }
+
+    fn delivery(
+        &self,
+        filter: &str,
+        since: CaptureTime,
+        orders: SyncSender<Order>,
+    ) -> Result<Delivery, StateError> {
         let identity = Identity {
             vantage: config::vantage(&self.vantage, &self.host),
             source: CaptureSource::Live,
@@ -245,7 +272,9 @@ impl Settings {
         };
         let hello = identity.hello();
         Ok(Delivery {
-            url: self.collector.clone(),
+            collectors: self.collectors.clone(),
+            orders: Some(orders),
+            meter: Arc::default(),
             spool: self.spool(&hello, since)?,
             hello,
             pressure: Pressure::Lose { drain: DRAIN },
@@ -276,6 +305,7 @@ impl Settings {
         within("--snaplen", self.snaplen.into(), 64, 262_144)?;
         within("--buffer", self.buffer.into(), 1, 1024)?;
         within("--memory", self.memory.into(), 1, 65_536)?;
+        within("--recall-memory", self.recall_memory.into(), 1, 16_384)?;
         within("--outbox", self.outbox.into(), 1024, 1 << 28)?;
         within(
             "--spool-memory",
@@ -292,21 +322,28 @@ impl Settings {
 pub fn run(args: RunArgs) -> anyhow::Result<()> {
     let settings = settings(args)?;
     let (live, stop) = LiveCapture::open(&settings.live_options())?;
-    let since = watch::now();
-    let delivery = settings.delivery(live.filter(), since)?;
+    let since = clock::wall();
     eprintln!(
         "capturing on {} as vantage {:?}",
         links(&live),
         settings.vantage.as_str()
     );
+    let (orders, given) = sync_channel(ORDERS);
+    let delivery = settings.delivery(live.filter(), since, orders)?;
     let (feed, receiver) = mpsc::channel(CHUNKS);
-    let mut handover = Handover::new(settings.flow_memory(), feed);
+    let mut handover = Handover::new(settings.flow_memory(), feed)
+        .with_desk(settings.desk(since))
+        .with_meter(Arc::clone(&delivery.meter));
     for loss in standing::losses(&settings, since) {
         handover.lost(loss);
     }
+    let orders = Orders {
+        given,
+        own: settings.segments.into(),
+    };
     let capturing = std::thread::Builder::new()
         .name("capture".to_owned())
-        .spawn(move || watch::capture(live, since, handover))
+        .spawn(move || watch::capture(live, since, handover, &orders))
         .context("cannot start the capture thread")?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -264,3 +264,25 @@ proptest! {
         prop_assert_eq!(memory.reserved(), reserved, "nothing was allocated on the way");
     }
 }
+
+#[test]
+fn a_sample_of_the_rest_travels_the_same_whatever_else_does() {
+    let one_in = parallax_core::OneIn::new(4).expect("not zero");
+    let mut memory = Memory::new(1 << 20, Selection::Sampled(one_in), Grace::default());
+    let segments: Vec<Digest> = (0..400)
+        .map(|seq| {
+            let mut data = segment(1, Client, ACK, seq, i64::from(seq));
+            data.payload_hash = Some(u64::from(seq) << 32 | 1);
+            data
+        })
+        .collect();
+    let left = shipped(&mut memory, &segments);
+    let picked = segments.iter().filter(|digest| one_in.picks(digest));
+    let mut expected: Vec<u32> = picked.map(|digest| digest.seq.0).collect();
+    // The first of its way always does.
+    if expected.first() != Some(&0) {
+        expected.insert(0, 0);
+    }
+    assert_eq!(left, expected);
+    assert!((60..140).contains(&left.len()), "{}", left.len());
+}

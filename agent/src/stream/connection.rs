@@ -1,5 +1,6 @@
 //! One connection: from the address to the collector's `Welcome`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use parallax_proto::v1::ingest_client::IngestClient;
@@ -9,6 +10,9 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 use tonic::codec::CompressionEncoding;
 use tonic::transport::Endpoint;
+
+use super::counted;
+use crate::meter::Meter;
 
 use super::failure::{Broken, Parties, StreamError, innermost};
 
@@ -55,8 +59,9 @@ pub(super) async fn open(
     endpoint: Endpoint,
     hello: Hello,
     parties: Parties,
+    meter: Arc<Meter>,
 ) -> Result<Connection, Broken> {
-    let greeting = greet(endpoint, hello, &parties);
+    let greeting = greet(endpoint, hello, &parties, meter);
     match tokio::time::timeout(2 * PATIENCE, greeting).await {
         Ok(result) => result,
         Err(_) => Err(Broken::Lost(format!(
@@ -66,9 +71,16 @@ pub(super) async fn open(
     }
 }
 
-async fn greet(endpoint: Endpoint, hello: Hello, parties: &Parties) -> Result<Connection, Broken> {
+async fn greet(
+    endpoint: Endpoint,
+    hello: Hello,
+    parties: &Parties,
+    meter: Arc<Meter>,
+) -> Result<Connection, Broken> {
     let channel = endpoint
-        .connect()
+        .connect_with_connector(tower::service_fn(move |uri| {
+            counted::connect(uri, Arc::clone(&meter))
+        }))
         .await
         .map_err(|error| Broken::Lost(innermost(&error)))?;
     let mut client = IngestClient::new(channel)
@@ -96,12 +108,10 @@ async fn greet(endpoint: Endpoint, hello: Hello, parties: &Parties) -> Result<Co
             committed: welcome.committed,
             collector_version: welcome.collector_version,
         }),
-        Some(collector_message::Message::Committed(_)) => {
-            Err(Broken::Fatal(StreamError::NotACollector {
-                url: parties.url.clone(),
-                reason: "it does not answer `Hello` with `Welcome`".to_owned(),
-            }))
-        }
+        Some(_) => Err(Broken::Fatal(StreamError::NotACollector {
+            url: parties.url.clone(),
+            reason: "it does not answer `Hello` with `Welcome`".to_owned(),
+        })),
         None => Err(Broken::Lost("it closed the stream at once".to_owned())),
     }
 }

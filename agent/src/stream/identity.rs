@@ -36,11 +36,18 @@ impl Identity {
             interfaces: self.interfaces,
             filter: self.filter,
             snaplen: self.snaplen,
-            selection: match self.selection {
-                Selection::All => SegmentSelection::All.into(),
-                Selection::Context => SegmentSelection::Context.into(),
-            },
+            selection: spoken(self.selection).0.into(),
+            sample_one_in: spoken(self.selection).1,
         }
+    }
+}
+
+/// A selection as messages carry it: the kind, and one in how many.
+pub(super) fn spoken(selection: Selection) -> (SegmentSelection, u32) {
+    match selection {
+        Selection::All => (SegmentSelection::All, 0),
+        Selection::Context => (SegmentSelection::Context, 0),
+        Selection::Sampled(one_in) => (SegmentSelection::Sampled, one_in.get()),
     }
 }
 

@@ -4,6 +4,7 @@ use parallax_proto::batch;
 use parallax_proto::v1::{AgentMessage, Beat, Goodbye, Skip, UnreadCount, agent_message::Message};
 
 use crate::loss_message;
+use crate::meter::Meter;
 use crate::outbox::{KeptBeat, Outgoing};
 
 /// The message that says it.
@@ -20,6 +21,15 @@ pub(crate) fn message(outgoing: &Outgoing) -> AgentMessage {
     AgentMessage {
         message: Some(message),
     }
+}
+
+/// The message with what the meter shows, if it is a beat.
+pub(super) fn metered(mut message: AgentMessage, meter: &Meter) -> AgentMessage {
+    if let Some(Message::Beat(beat)) = &mut message.message {
+        beat.sent_octets = meter.sent();
+        beat.observed_octets = meter.observed();
+    }
+    message
 }
 
 pub(super) fn goodbye() -> AgentMessage {
@@ -44,5 +54,7 @@ fn beat(kept: &KeptBeat) -> Beat {
             .collect(),
         next_number: kept.next_number,
         clock_epoch: kept.note.epoch,
+        sent_octets: 0,
+        observed_octets: 0,
     }
 }

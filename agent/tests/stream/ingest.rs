@@ -199,6 +199,9 @@ impl Conversation {
             agent_message::Message::Beat(beat) => self.beat(&beat),
             agent_message::Message::Loss(loss) => self.shelf.lock().unwrap().losses.push(loss),
             agent_message::Message::Skip(skip) => self.skip(&skip),
+            agent_message::Message::RecallAnswer(_)
+            | agent_message::Message::ClockAnswer(_)
+            | agent_message::Message::SelectionChange(_) => panic!("nobody asked"),
             agent_message::Message::Goodbye(_) => {
                 self.shelf.lock().unwrap().sessions[self.index].said_goodbye = true;
                 self.commit().await;

@@ -99,6 +99,8 @@ fn summary(vantage: &Vantage, coverage: &[Coverage], summaries: &[&FileSummary])
         unreadable: unreadable.collect(),
         connected: None,
         losses: losses(summaries).map(LossTotal::from).collect(),
+        sent_octets: None,
+        observed_octets: None,
     }
 }
 

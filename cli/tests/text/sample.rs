@@ -41,6 +41,8 @@ pub fn vantage(name: &str) -> VantageSummary {
         unreadable: Vec::new(),
         losses: Vec::new(),
         connected: None,
+        sent_octets: None,
+        observed_octets: None,
     }
 }
 

@@ -3,23 +3,28 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use parallax_core::{Digest, LossRecord};
+use parallax_core::{Digest, LossRecord, Selection};
 use parallax_proto::batch;
 use parallax_proto::v1::agent_message::Message as Said;
 use parallax_proto::v1::collector_message::Message as Answer;
 use parallax_proto::v1::{
-    AgentMessage, Beat as BeatMessage, CollectorMessage, Committed, DigestBatch, Hello, Loss, Skip,
-    Welcome,
+    AgentMessage, Beat as BeatMessage, ClockAnswer, CollectorMessage, Committed, DigestBatch,
+    Hello, Loss, RecallAnswer, SelectionChange, Skip, Welcome,
 };
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 use tonic::{Status, Streaming};
 use tracing::{info, warn};
 
+use super::aside::{self, AsideError};
+use super::inquiry::{Inquiry, Memory};
 use super::loader::{Item, Progress};
 use super::registry::Claim;
 use super::{Shared, beat, hello, loss};
-use crate::store::{Beat, NewRun, Portion, RegisterError, Registered, Source, StoreError};
+use crate::clock;
+use crate::store::{
+    Answered, Asides, Beat, NewRun, Octets, Portion, RegisterError, Registered, Source, StoreError,
+};
 
 /// How long an agent may take to say who it is.
 const HELLO_PATIENCE: Duration = Duration::from_secs(10);
@@ -27,6 +32,8 @@ const HELLO_PATIENCE: Duration = Duration::from_secs(10);
 const LIVE_PATIENCE: Duration = Duration::from_secs(30);
 /// Beats that may wait for their digests.
 const BEATS_WAITING_MAX: usize = 4096;
+/// Answers that may wait for their digests.
+const ANSWERS_WAITING_MAX: usize = 4096;
 
 type Answers = mpsc::Sender<Result<CollectorMessage, Status>>;
 
@@ -51,6 +58,12 @@ pub(super) async fn converse(
         .claim(&name, run.run_id, Instant::now())
         .map_err(|_| busy(&name))?;
     let registered = shared.store.register(&run).await.map_err(not_registered)?;
+    let opened = shared
+        .store
+        .open_stream(registered, run.run_id, shared.collector);
+    if !opened.await.map_err(|error| database_away(&error))? {
+        return Err(elsewhere(&name));
+    }
     info!(vantage = name, run = %run.run_id, committed = registered.committed, "agent connected");
     let (progress, committed) = watch::channel(Progress::Committed(registered.committed));
     let mut conversation = Conversation {
@@ -63,6 +76,13 @@ pub(super) async fn converse(
         progress,
         committed,
         told: registered.committed,
+        answers: VecDeque::new(),
+        inquiry: Inquiry::new(
+            &name,
+            memory(&run),
+            &shared.questions,
+            shared.reference.clone(),
+        ),
     };
     let welcome = Answer::Welcome(Welcome {
         committed: registered.committed,
@@ -74,6 +94,14 @@ pub(super) async fn converse(
     };
     if run.source == Source::File {
         conversation.announce_coverage().await;
+    }
+    let closed = shared
+        .store
+        .close_stream(registered, run.run_id, shared.collector);
+    if !conversation.claim.replaced.is_cancelled()
+        && let Err(error) = closed.await
+    {
+        warn!("{error}");
     }
     match outcome {
         Ok(End::Goodbye) => info!(vantage = name, "agent said goodbye"),
@@ -106,6 +134,13 @@ fn busy(name: &str) -> Status {
     ))
 }
 
+/// The other collector, or its agent, may be dead already: the agent tries again.
+fn elsewhere(name: &str) -> Status {
+    Status::unavailable(format!(
+        "another agent is connected as vantage \"{name}\" to another collector; if it lives, stop it, or give this one another name with --vantage"
+    ))
+}
+
 fn not_registered(error: RegisterError) -> Status {
     match error {
         RegisterError::OtherVantage { .. } => Status::invalid_argument(error.to_string()),
@@ -134,7 +169,20 @@ struct Gain {
     beats: Vec<Beat>,
     losses: Vec<LossRecord>,
     skipped_to: u64,
+    asides: Asides,
     finished: bool,
+}
+
+/// Who ships everything has nothing to recall; a file's reader has no memory.
+fn memory(run: &NewRun) -> Memory {
+    match (run.source, run.selection) {
+        (Source::Live, Selection::Context | Selection::Sampled(_)) => Memory::Asked,
+        (Source::Live, Selection::All) | (Source::File, _) => Memory::LeftAlone,
+    }
+}
+
+fn nonsense(error: &AsideError) -> Status {
+    Status::invalid_argument(error.to_string())
 }
 
 /// The agent no longer listens.
@@ -160,6 +208,9 @@ struct Conversation<'a> {
     committed: watch::Receiver<Progress>,
     /// The watermark that the agent was told last.
     told: u64,
+    /// Answers from the agent's memory whose digests have not all come yet.
+    answers: VecDeque<(u64, Answered)>,
+    inquiry: Inquiry,
 }
 
 impl Conversation<'_> {
@@ -168,8 +219,9 @@ impl Conversation<'_> {
         incoming: &mut Streaming<AgentMessage>,
         answers: &Answers,
     ) -> Result<End, Status> {
+        let mut heard_at = Instant::now();
         loop {
-            self.claim.waits(Some(Instant::now()));
+            self.claim.waits(Some(heard_at));
             let said = tokio::select! {
                 biased;
                 () = self.shared.stop.cancelled() => {
@@ -184,7 +236,13 @@ impl Conversation<'_> {
                     }
                     continue;
                 }
-                said = next(incoming, self.source) => said?,
+                unasked = self.inquiry.next(), if self.source == Source::Live => {
+                    if send(answers, unasked).await.is_err() {
+                        return Ok(End::Gone);
+                    }
+                    continue;
+                }
+                said = next(incoming, self.source, heard_at) => said?,
             };
             self.claim.waits(None);
             let Some(said) = said else {
@@ -195,6 +253,9 @@ impl Conversation<'_> {
                 Some(Said::Beat(beat)) => self.take_beat(beat).await?,
                 Some(Said::Loss(loss)) => self.take_loss(loss).await?,
                 Some(Said::Skip(skip)) => self.take_skip(&skip).await?,
+                Some(Said::RecallAnswer(answer)) => self.take_answer(&answer).await?,
+                Some(Said::SelectionChange(change)) => self.take_change(&change).await?,
+                Some(Said::ClockAnswer(stamps)) => self.take_stamps(&stamps),
                 Some(Said::Goodbye(_)) => return self.say_goodbye(answers).await,
                 Some(Said::Hello(_)) => {
                     return Err(Status::invalid_argument("a second Hello on one stream"));
@@ -205,6 +266,7 @@ impl Conversation<'_> {
                     ));
                 }
             }
+            heard_at = Instant::now();
         }
     }
 
@@ -241,13 +303,17 @@ impl Conversation<'_> {
         let gain = Gain {
             digests,
             beats,
-            ..Gain::default()
+            ..self.due_asides()
         };
         self.hand_over(first_number, gain).await
     }
 
     async fn take_beat(&mut self, beat: BeatMessage) -> Result<(), Status> {
         beat::check(&beat)?;
+        let octets = (beat.observed_octets > 0).then_some(Octets {
+            sent: beat.sent_octets,
+            observed: beat.observed_octets,
+        });
         if self.beats.len() >= BEATS_WAITING_MAX {
             return Err(Status::invalid_argument(
                 "too many beats wait for digests that do not come",
@@ -258,10 +324,11 @@ impl Conversation<'_> {
         if beats.is_empty() {
             return Ok(());
         }
-        let gain = Gain {
+        let mut gain = Gain {
             beats,
             ..Gain::default()
         };
+        gain.asides.octets = octets;
         self.hand_over(self.received, gain).await
     }
 
@@ -296,9 +363,57 @@ impl Conversation<'_> {
         let gain = Gain {
             beats,
             skipped_to: next,
-            ..Gain::default()
+            ..self.due_asides()
         };
         self.hand_over(first, gain).await
+    }
+
+    async fn take_answer(&mut self, said: &RecallAnswer) -> Result<(), Status> {
+        let answer = aside::answer(said).map_err(|error| nonsense(&error))?;
+        if self.answers.len() >= ANSWERS_WAITING_MAX {
+            return Err(Status::invalid_argument(
+                "too many answers wait for digests that do not come",
+            ));
+        }
+        self.answers.push_back((said.next_number, answer));
+        let gain = self.due_asides();
+        if gain.asides.answers.is_empty() {
+            return Ok(());
+        }
+        self.hand_over(self.received, gain).await
+    }
+
+    /// Answers whose digests have all come.
+    fn due_asides(&mut self) -> Gain {
+        let mut gain = Gain::default();
+        while let Some((next_number, _)) = self.answers.front()
+            && *next_number <= self.received
+        {
+            gain.asides
+                .answers
+                .extend(self.answers.pop_front().map(|(_, answer)| answer));
+        }
+        gain
+    }
+
+    async fn take_change(&mut self, said: &SelectionChange) -> Result<(), Status> {
+        let change = aside::change(said).map_err(|error| nonsense(&error))?;
+        self.inquiry.ships(change.selection);
+        let mut gain = Gain::default();
+        gain.asides.changes.push(change);
+        self.hand_over(self.received, gain).await
+    }
+
+    fn take_stamps(&mut self, said: &ClockAnswer) {
+        let Some(clock) = self.inquiry.heard(said, clock::wall()) else {
+            return;
+        };
+        let (store, run) = (self.shared.store.clone(), self.registered);
+        tokio::spawn(async move {
+            if let Err(error) = store.note_clock(run, clock).await {
+                warn!("{error}");
+            }
+        });
     }
 
     /// The beats whose digests have all come.
@@ -322,6 +437,7 @@ impl Conversation<'_> {
                 beats: gain.beats,
                 losses: gain.losses,
                 skipped_to: gain.skipped_to,
+                asides: gain.asides,
                 finished: gain.finished,
             },
             source: self.source,
@@ -374,12 +490,13 @@ impl Conversation<'_> {
 async fn next(
     incoming: &mut Streaming<AgentMessage>,
     source: Source,
+    heard_at: Instant,
 ) -> Result<Option<AgentMessage>, Status> {
     let message = incoming.message();
     let said = match source {
         // A file's reader may wait for its input.
         Source::File => message.await,
-        Source::Live => timeout(LIVE_PATIENCE, message)
+        Source::Live => timeout_at(heard_at + LIVE_PATIENCE, message)
             .await
             .map_err(|_| Status::unavailable("nothing was heard for 30 seconds"))?,
     };

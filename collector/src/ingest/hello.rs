@@ -2,11 +2,12 @@
 
 use std::net::IpAddr;
 
-use parallax_core::{Selection, Vantage, VantageKind};
-use parallax_proto::v1::{CaptureSource, Hello, SegmentSelection};
+use parallax_core::{Vantage, VantageKind};
+use parallax_proto::v1::{CaptureSource, Hello};
 use thiserror::Error;
 use uuid::Uuid;
 
+use super::aside;
 use crate::store::{NewRun, Source};
 
 /// The longest name of a vantage, in characters.
@@ -51,11 +52,8 @@ pub(super) fn check(hello: Hello) -> Result<NewRun, HelloError> {
         CaptureSource::File => Source::File,
         CaptureSource::Unspecified => return Err(HelloError::Source),
     };
-    let selection = match hello.selection() {
-        SegmentSelection::All => Selection::All,
-        SegmentSelection::Context => Selection::Context,
-        SegmentSelection::Unspecified => return Err(HelloError::Selection),
-    };
+    let selection =
+        aside::selection(hello.selection(), hello.sample_one_in).ok_or(HelloError::Selection)?;
     if hello.interfaces.len() > INTERFACES_MAX {
         return Err(HelloError::ManyInterfaces(hello.interfaces.len()));
     }
@@ -131,6 +129,8 @@ fn check_text(what: &'static str, text: &str) -> Result<(), HelloError> {
 
 #[cfg(test)]
 mod tests {
+    use parallax_proto::v1::SegmentSelection;
+
     use super::*;
 
     fn hello() -> Hello {

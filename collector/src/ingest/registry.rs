@@ -73,6 +73,11 @@ impl Registry {
         self.lock().contains_key(vantage)
     }
 
+    /// The vantages whose agents are connected.
+    pub fn names(&self) -> Vec<String> {
+        self.lock().keys().cloned().collect()
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Stream>> {
         // Every change is one insert or remove: a panic leaves nothing half done.
         self.streams.lock().unwrap_or_else(PoisonError::into_inner)

@@ -138,6 +138,14 @@ impl Docket {
         }
     }
 
+    /// Another collector judges it now: again soon.
+    pub fn defer(&mut self, flow: i64, now: Instant) {
+        if let Some(mut entry) = self.entries.get(&flow).copied() {
+            entry.due = now + PAUSE;
+            self.put(flow, entry);
+        }
+    }
+
     /// A flow is done with.
     pub fn strike(&mut self, flow: i64) {
         if let Some(entry) = self.entries.remove(&flow) {

@@ -8,18 +8,23 @@ use std::time::Duration;
 use parallax_core::judge::{Judged, judge_flow};
 use parallax_core::report::ResetReport;
 use tokio::sync::{broadcast, mpsc};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
+use uuid::Uuid;
 
 use super::docket::{Docket, Due, Urgency};
 use super::{Court, News};
-use crate::store::{Ask, Gathered, Settling, Store, StoreError, Verdicts, Written};
+use crate::recall::{Inquiries, Wanted};
+use crate::store::{Ask, Gathered, Settling, Store, StoreError, Turn, Verdicts, Written};
 
 /// Flows judged with one gathering of evidence.
 const FLOWS_MAX: usize = 64;
 /// Verdicts that a slow watcher may lag behind.
 const WATCHERS_LAG: usize = 4096;
+
+/// How often work is looked for that other collectors left.
+const LOOK_AROUND: Duration = Duration::from_secs(2);
 
 /// Between two attempts to read the docket at start.
 const TAKE_UP_PAUSE: Duration = Duration::from_secs(1);
@@ -37,18 +42,29 @@ pub struct Judge {
     store: Store,
     path: Vec<String>,
     watchers: Watchers,
+    inquiries: Inquiries,
+    /// This collector, of those on one database.
+    collector: Uuid,
     news: mpsc::UnboundedReceiver<News>,
     docket: Docket,
 }
 
 impl Judge {
     /// A judge, and where to hand in news for it. `path` names the configured path.
-    pub fn new(store: Store, path: Vec<String>, watchers: Watchers) -> (Self, Court) {
+    pub fn new(
+        store: Store,
+        path: Vec<String>,
+        watchers: Watchers,
+        inquiries: Inquiries,
+        collector: Uuid,
+    ) -> (Self, Court) {
         let (court, news) = Court::open();
         let judge = Self {
             store,
             path,
             watchers,
+            inquiries,
+            collector,
             news,
             docket: Docket::default(),
         };
@@ -58,6 +74,7 @@ impl Judge {
     /// Judges until `stop`. What was in the docket before the start is taken up.
     pub async fn run(mut self, stop: CancellationToken) {
         let mut taken_up = false;
+        let mut look_around = interval(LOOK_AROUND);
         loop {
             if !taken_up {
                 taken_up = self.take_up().await;
@@ -74,6 +91,7 @@ impl Judge {
                     Some(news) => self.hear(news).await,
                     None => return,
                 },
+                _ = look_around.tick() => self.take_over().await,
                 () = sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => {
                     self.judge_due().await;
                 }
@@ -95,6 +113,14 @@ impl Judge {
                 warn!("what was left to judge is taken up later: {error}");
                 false
             }
+        }
+    }
+
+    /// Work that another collector does not do.
+    async fn take_over(&mut self) {
+        match self.store.left_behind().await {
+            Ok(flows) => self.enter(&flows, Urgency::Late),
+            Err(error) => warn!("what others left is taken over later: {error}"),
         }
     }
 
@@ -121,7 +147,14 @@ impl Judge {
         if due.is_empty() {
             return;
         }
-        match judge_flows(&self.store, &self.path, &due).await {
+        let due = match self.claim(due).await {
+            Ok(due) => due,
+            Err(error) => return self.later(&error),
+        };
+        if due.is_empty() {
+            return;
+        }
+        match self.judge_flows(&due).await {
             Ok(written) => {
                 for due in due {
                     self.docket.judged(due.flow, gathered);
@@ -132,42 +165,78 @@ impl Judge {
                     let _ = self.watchers.send(Arc::new(report));
                 }
             }
-            Err(error) => {
-                warn!(flows = due.len(), "flows are judged later: {error}");
-                let now = Instant::now();
-                for due in due {
-                    self.docket.retry(due.flow, now);
-                }
-            }
+            Err(error) => self.later(&error),
         }
+    }
+
+    /// The database failed.
+    fn later(&mut self, error: &StoreError) {
+        let now = Instant::now();
+        let due = self.docket.due(now, FLOWS_MAX);
+        warn!(flows = due.len(), "flows are judged later: {error}");
+        for due in due {
+            self.docket.retry(due.flow, now);
+        }
+    }
+
+    /// Those of the flows that are this collector's to judge: one judges a flow at a time.
+    async fn claim(&mut self, due: Vec<Due>) -> Result<Vec<Due>, StoreError> {
+        let flows: Vec<i64> = due.iter().map(|due| due.flow).collect();
+        let turns = self.store.claim_flows(&flows, self.collector).await?;
+        let now = Instant::now();
+        Ok(due
+            .into_iter()
+            .filter(|due| match turns.get(&due.flow) {
+                Some(Turn::Taken) => true,
+                Some(Turn::Elsewhere) => {
+                    self.docket.defer(due.flow, now);
+                    false
+                }
+                // Another collector settled it.
+                None => {
+                    self.docket.strike(due.flow);
+                    false
+                }
+            })
+            .collect())
+    }
+
+    /// Judges flows and writes the verdicts; returns what is new or changed.
+    async fn judge_flows(&self, due: &[Due]) -> Result<Written, StoreError> {
+        let settling: HashMap<i64, Settling> =
+            due.iter().map(|due| (due.flow, due.settling)).collect();
+        let asks: Vec<Ask> = due
+            .iter()
+            .map(|due| Ask {
+                flow: due.flow,
+                moment: None,
+            })
+            .collect();
+        let gathered = self.store.gather(&asks, &self.path).await?;
+        self.inquiries.want(wanted(&gathered));
+        let judged = tokio::task::spawn_blocking(move || {
+            gathered
+                .into_iter()
+                .filter_map(|gathered| verdicts(gathered, &settling))
+                .collect::<Vec<Verdicts>>()
+        });
+        let verdicts = match judged.await {
+            Ok(verdicts) => verdicts,
+            Err(error) => {
+                error!("the judge ended unexpectedly: {error}");
+                return Ok(Written::default());
+            }
+        };
+        self.store.write_verdicts(&verdicts).await
     }
 }
 
-/// Judges flows and writes the verdicts; returns what is new or changed.
-async fn judge_flows(store: &Store, path: &[String], due: &[Due]) -> Result<Written, StoreError> {
-    let settling: HashMap<i64, Settling> = due.iter().map(|due| (due.flow, due.settling)).collect();
-    let asks: Vec<Ask> = due
+/// What agents may remember of flows with resets.
+fn wanted(gathered: &[Gathered]) -> Vec<Wanted> {
+    let read = gathered
         .iter()
-        .map(|due| Ask {
-            flow: due.flow,
-            moment: None,
-        })
-        .collect();
-    let gathered = store.gather(&asks, path).await?;
-    let judged = tokio::task::spawn_blocking(move || {
-        gathered
-            .into_iter()
-            .filter_map(|gathered| verdicts(gathered, &settling))
-            .collect::<Vec<Verdicts>>()
-    });
-    let verdicts = match judged.await {
-        Ok(verdicts) => verdicts,
-        Err(error) => {
-            error!("the judge ended unexpectedly: {error}");
-            return Ok(Written::default());
-        }
-    };
-    store.write_verdicts(&verdicts).await
+        .filter_map(|gathered| gathered.evidence.as_ref().ok());
+    read.flatten().filter_map(Wanted::of).collect()
 }
 
 /// Judges one flow. A flow that cannot be read, or on which the judge panics, keeps the verdicts it

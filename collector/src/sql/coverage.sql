@@ -1,7 +1,7 @@
 -- What each asked vantage watched, around a moment. $1 vantages, $2 moments (two columns of one table).
 -- Spans without loss are few and long, so the limits bite only on a vantage that loses all the time.
 -- Uses coverage_by_vantage.
-SELECT asked.n AS asked, span.run_id, span.from_ns, span.until_ns, span.received, span.dropped, run.selection
+SELECT asked.n AS asked, span.run_id, span.from_ns, span.until_ns, span.received, span.dropped, run.selection, run.sample_one_in
 FROM unnest($1::integer[], $2::bigint[]) WITH ORDINALITY AS asked (vantage_id, moment, n)
 CROSS JOIN LATERAL (
     (SELECT run_id, from_ns, until_ns, received, dropped

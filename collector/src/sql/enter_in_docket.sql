@@ -14,5 +14,5 @@ FROM (
 ) AS touched
 -- In one order everywhere, so that two transactions never wait for each other in a circle.
 ORDER BY flow
-ON CONFLICT (flow) DO UPDATE SET evidence = docket.evidence + 1
+ON CONFLICT (flow) DO UPDATE SET evidence = docket.evidence + 1, touched_at = now()
 RETURNING flow

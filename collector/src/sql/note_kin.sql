@@ -10,5 +10,5 @@ INSERT INTO docket (flow)
 SELECT DISTINCT fresh.kin FROM fresh
 WHERE EXISTS (SELECT FROM digest WHERE digest.flow = fresh.kin AND (flags & 4) <> 0)
 ORDER BY fresh.kin
-ON CONFLICT (flow) DO UPDATE SET evidence = docket.evidence + 1
+ON CONFLICT (flow) DO UPDATE SET evidence = docket.evidence + 1, touched_at = now()
 RETURNING flow

@@ -50,6 +50,13 @@ struct SummaryRow {
     dropped: i64,
     first_ns: Option<i64>,
     last_ns: Option<i64>,
+    sent_octets: i64,
+    observed_octets: i64,
+}
+
+/// Zero is what nobody measured.
+fn known(octets: u64) -> Option<u64> {
+    (octets > 0).then_some(octets)
 }
 
 impl Store {
@@ -213,6 +220,8 @@ fn summary(row: SummaryRow, unreadable: Vec<Count>) -> Result<VantageSummary, St
         unreadable,
         connected: None,
         losses: Vec::new(),
+        sent_octets: known(name.narrow("sent_octets", row.sent_octets)?),
+        observed_octets: known(name.narrow("observed_octets", row.observed_octets)?),
         name: row.name,
     })
 }

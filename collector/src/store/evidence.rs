@@ -1,24 +1,27 @@
 //! Gathering everything known about flows, in a constant number of questions for many of them.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 
-use parallax_core::evidence::{Surroundings, in_order_of_capture, numbers, surroundings};
+use parallax_core::evidence::{Surroundings, numbers, surroundings};
 use parallax_core::time::SECOND;
 use parallax_core::{
-    CaptureTime, Coverage, Digest, Flow, FlowEvidence, KnownId, LossRecord, Selection, Vantage,
-    VantageEvidence, VantageKind,
+    CaptureTime, Coverage, Digest, ExchangedClock, Flow, FlowEvidence, KnownId, LossRecord,
+    Selection, Vantage, VantageEvidence, VantageKind,
 };
 
 use super::digest_row::DigestRow;
 use super::rows::{RowError, RowName};
+use super::runs::selection_of;
 use super::{Store, StoreError, losses};
 
 mod kin;
+mod memory;
 mod nearby;
 mod questions;
 mod sightings;
 
+use memory::Memory;
 use sightings::Sightings;
 
 /// The most segments of one flow that are gathered at one vantage: those nearest to the reset, more
@@ -110,6 +113,7 @@ struct CoverageRow {
     received: i64,
     dropped: i64,
     selection: String,
+    sample_one_in: i64,
 }
 
 /// A flow at a vantage, and the moment around which it is gathered there.
@@ -144,7 +148,9 @@ impl Store {
         let vantage_ids = questions::column(&posts, |post| post.vantage_id);
         let moments = questions::column(&posts, |post| post.moment);
         let losses = losses::around(&mut tx, vantage_ids, moments).await?;
-        let digests = digests_of(&posts, &segments, &relatives);
+        let memory = memory::load(&mut tx, asks, &posts, &kin).await?;
+        let clocks = memory::clocks(&mut tx, &posts).await?;
+        let digests = digests_of(&posts, &segments, &relatives, &memory);
         let around = around(&posts, &digests);
         let nearby = nearby::load(&mut tx, &posts, &around, |index| {
             selection(index, &posts[index], &segments, &coverage)
@@ -155,6 +161,8 @@ impl Store {
             digests,
             coverage,
             losses,
+            memory,
+            clocks,
         };
         tx.commit()
             .await
@@ -236,6 +244,8 @@ struct Found {
     nearby: Vec<nearby::Around>,
     coverage: HashMap<usize, Vec<CoverageRow>>,
     losses: HashMap<usize, Vec<losses::LossRow>>,
+    memory: Memory,
+    clocks: HashMap<usize, ExchangedClock>,
 }
 
 impl Found {
@@ -282,13 +292,15 @@ impl Found {
         Ok(VantageEvidence {
             vantage: Vantage::try_from(vantage)?,
             selection: selection(index, post, &self.segments, &self.coverage),
+            complete: self.memory.complete(index),
+            clock: self.clocks.get(&index).copied(),
             coverage: spans.iter().map(span).collect::<Result<_, _>>()?,
             losses: lost
                 .iter()
                 .map(LossRecord::try_from)
                 .collect::<Result<_, _>>()?,
             segments: std::mem::replace(&mut self.digests[index], Ok(Vec::new()))?,
-            nearby: self.nearby[index].evidence()?,
+            nearby: self.nearby[index].evidence(&self.memory)?,
         })
     }
 }
@@ -298,6 +310,7 @@ fn digests_of(
     posts: &[Post],
     segments: &HashMap<usize, Vec<DigestRow>>,
     relatives: &HashMap<usize, Vec<DigestRow>>,
+    memory: &Memory,
 ) -> Vec<Result<Vec<Digest>, RowError>> {
     posts
         .iter()
@@ -310,27 +323,11 @@ fn digests_of(
                 let flow = digest.tuple.flow();
                 flow != post.flow && flow.hash() == post.flow.hash()
             };
-            let mut all = as_captured(own.chain(others))?;
+            let mut all = memory.as_captured(own.chain(others))?;
             all.retain(|digest| !is_other(digest));
             Ok(all)
         })
         .collect()
-}
-
-/// Digests of rows, each row once, in the order of capture.
-fn as_captured<'a>(rows: impl Iterator<Item = &'a DigestRow>) -> Result<Vec<Digest>, RowError> {
-    let mut by_run: BTreeMap<i32, BTreeMap<i64, &DigestRow>> = BTreeMap::new();
-    for row in rows {
-        by_run
-            .entry(row.run_id)
-            .or_default()
-            .insert(row.number, row);
-    }
-    let parts: Result<Vec<Vec<Digest>>, RowError> = by_run
-        .into_values()
-        .map(|run| run.into_values().map(Digest::try_from).collect())
-        .collect();
-    Ok(in_order_of_capture(parts?))
 }
 
 fn span(row: &CoverageRow) -> Result<Coverage, RowError> {
@@ -346,7 +343,7 @@ fn span(row: &CoverageRow) -> Result<Coverage, RowError> {
     })
 }
 
-/// Context if any run that recorded the flow, or watched while it lived, ships context only.
+/// The least that any run ships that recorded the flow, or watched while it lived.
 fn selection(
     index: usize,
     post: &Post,
@@ -359,14 +356,23 @@ fn selection(
     let from = times().min().unwrap_or(post.moment).saturating_sub(AROUND);
     let until = times().max().unwrap_or(post.moment).saturating_add(AROUND);
     let runs: BTreeSet<i32> = segments.iter().map(|row| row.run_id).collect();
-    let context = spans.iter().any(|span| {
-        span.selection == "context"
-            && (runs.contains(&span.run_id) || (span.from_ns <= until && from <= span.until_ns))
+    let matters = |span: &&CoverageRow| {
+        runs.contains(&span.run_id) || (span.from_ns <= until && from <= span.until_ns)
+    };
+    let shipped = spans.iter().filter(matters).map(|span| {
+        selection_of(&span.selection, span.sample_one_in).unwrap_or(Selection::Context)
     });
-    if context {
-        Selection::Context
-    } else {
-        Selection::All
+    shipped.fold(Selection::All, least)
+}
+
+/// The one by which less travels.
+fn least(one: Selection, other: Selection) -> Selection {
+    match (one, other) {
+        (Selection::Context, _) | (_, Selection::Context) => Selection::Context,
+        (Selection::Sampled(one), Selection::Sampled(other)) => Selection::Sampled(one.max(other)),
+        (Selection::Sampled(one_in), Selection::All)
+        | (Selection::All, Selection::Sampled(one_in)) => Selection::Sampled(one_in),
+        (Selection::All, Selection::All) => Selection::All,
     }
 }
 

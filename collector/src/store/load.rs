@@ -6,6 +6,7 @@ use parallax_core::evidence::numbers;
 use parallax_core::{CaptureTime, Coverage, Digest, LossRecord};
 use sqlx::postgres::PgConnection;
 
+use super::asides::{self, Asides};
 use super::copy::{COPY_DIGESTS, CopyBuffer, MESSAGE};
 use super::rows::RowName;
 use super::runs::Registered;
@@ -23,6 +24,7 @@ pub struct Portion {
     pub losses: Vec<LossRecord>,
     /// Digests from the end of `digests` up to this number were given up; 0: none.
     pub skipped_to: u64,
+    pub asides: Asides,
     /// The agent said goodbye.
     pub finished: bool,
 }
@@ -90,11 +92,22 @@ impl Store {
         write_unread(&mut tx, &states).await?;
         losses::write(&mut tx, &lost(&states, portions)).await?;
         write_runs(&mut tx, &states).await?;
+        let recalled = asides::write(&mut tx, &go_on(&states, portions)).await?;
+        if !recalled.is_empty() {
+            let touched = enter(&mut tx, &[], &recalled, &BTreeSet::new()).await?;
+            loaded.docketed.extend(touched);
+        }
         tx.commit()
             .await
             .map_err(StoreError::database("commit digests"))?;
         Ok(loaded)
     }
+}
+
+/// The portions of runs that go on.
+fn go_on<'a>(states: &BTreeMap<i32, Gain>, portions: &[&'a Portion]) -> Vec<&'a Portion> {
+    let goes_on = |portion: &&&Portion| states.contains_key(&portion.run.id);
+    portions.iter().filter(goes_on).copied().collect()
 }
 
 /// What the runs that go on have lost.
@@ -245,12 +258,24 @@ async fn enter_in_docket(
             .or_default() |= digest.is_rst();
     }
     let (with, without): (Vec<_>, Vec<_>) = flows.into_iter().partition(|(_, reset)| *reset);
-    let hashes =
-        |flows: Vec<(i64, bool)>| -> Vec<i64> { flows.into_iter().map(|(flow, _)| flow).collect() };
+    let hashes = |flows: Vec<(i64, bool)>| -> BTreeSet<i64> {
+        flows.into_iter().map(|(flow, _)| flow).collect()
+    };
+    let with: Vec<i64> = hashes(with).into_iter().collect();
+    enter(tx, &with, &hashes(without), &begun).await
+}
+
+/// Enters flows with a RST, and those with resets that the others or these initial numbers matter to.
+async fn enter(
+    tx: &mut PgConnection,
+    with: &[i64],
+    without: &BTreeSet<i64>,
+    begun: &BTreeSet<i64>,
+) -> Result<Vec<i64>, StoreError> {
     let entered: Vec<(i64,)> = sqlx::query_as(include_str!("../sql/enter_in_docket.sql"))
-        .bind(hashes(with))
-        .bind(hashes(without))
-        .bind(begun.into_iter().collect::<Vec<i64>>())
+        .bind(with)
+        .bind(without.iter().copied().collect::<Vec<i64>>())
+        .bind(begun.iter().copied().collect::<Vec<i64>>())
         .fetch_all(tx)
         .await
         .map_err(StoreError::database("enter flows in the docket"))?;

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use parallax_core::{CaptureTime, Selection, Vantage, VantageKind};
+use parallax_core::{CaptureTime, OneIn, Selection, Vantage, VantageKind};
 use thiserror::Error;
 use uuid::Uuid;
 
@@ -63,10 +63,22 @@ pub enum RegisterError {
     Store(#[from] StoreError),
 }
 
-pub(super) const fn selection_word(selection: Selection) -> &'static str {
+/// A selection as columns carry it: a word, and one in how many.
+pub(super) fn selection_columns(selection: Selection) -> (&'static str, i64) {
     match selection {
-        Selection::All => "all",
-        Selection::Context => "context",
+        Selection::All => ("all", 0),
+        Selection::Context => ("context", 0),
+        Selection::Sampled(one_in) => ("sampled", i64::from(one_in.get())),
+    }
+}
+
+/// A selection from columns; `None` where they make no sense.
+pub(super) fn selection_of(word: &str, sample_one_in: i64) -> Option<Selection> {
+    match word {
+        "all" => Some(Selection::All),
+        "context" => Some(Selection::Context),
+        "sampled" => OneIn::new(u32::try_from(sample_one_in).ok()?).map(Selection::Sampled),
+        _ => None,
     }
 }
 
@@ -75,16 +87,18 @@ impl Store {
     /// addresses counts.
     pub async fn register(&self, run: &NewRun) -> Result<Registered, RegisterError> {
         let vantage_id = self.register_vantage(&run.vantage).await?;
+        let (selection, sample_one_in) = selection_columns(run.selection);
         let (id, owner, committed, name): (i32, i32, i64, String) =
             sqlx::query_as(include_str!("../sql/register_run.sql"))
                 .bind(run.run_id)
                 .bind(vantage_id)
                 .bind(run.source.as_str())
-                .bind(selection_word(run.selection))
+                .bind(selection)
                 .bind(&run.agent_version)
                 .bind(&run.interfaces)
                 .bind(&run.filter)
                 .bind(i64::from(run.snaplen))
+                .bind(sample_one_in)
                 .fetch_one(&self.pool)
                 .await
                 .map_err(StoreError::database("register a run"))?;

@@ -169,6 +169,13 @@ async fn settle(tx: &mut PgConnection, verdicts: &[Verdicts]) -> Result<(), Stor
     let (settled, open): (Vec<&Verdicts>, Vec<&Verdicts>) = verdicts
         .iter()
         .partition(|verdict| verdict.settling == Settling::Settle);
+    // Whoever judged them is done.
+    let all: Vec<i64> = verdicts.iter().map(|verdict| verdict.flow).collect();
+    sqlx::query("UPDATE docket SET judge = NULL, until = NULL WHERE flow = ANY ($1)")
+        .bind(all)
+        .execute(&mut *tx)
+        .await
+        .map_err(StoreError::database("free judged flows"))?;
     sqlx::query(include_str!("../sql/settle.sql"))
         .bind(column(&settled, |verdict| verdict.flow))
         .bind(column(&settled, |verdict| verdict.docket))

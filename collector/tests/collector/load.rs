@@ -1,6 +1,8 @@
 //! Storing and reading back.
 
-use parallax_collector::store::{Ask, Beat, NewRun, Outcome, Portion, Registered, Source, Store};
+use parallax_collector::store::{
+    Asides, Ask, Beat, NewRun, Outcome, Portion, Registered, Source, Store,
+};
 use parallax_core::{Coverage, Digest, Endpoint, FourTuple, Selection, Vantage, VantageKind};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
@@ -32,6 +34,7 @@ pub fn portion(run: Registered, first_number: u64, digests: Vec<Digest>) -> Port
         digests,
         losses: Vec::new(),
         skipped_to: 0,
+        asides: Asides::default(),
         beats: Vec::new(),
         finished: false,
     }

@@ -8,5 +8,6 @@ mod ingest;
 mod load;
 mod losses;
 mod process;
+mod recall;
 mod server;
 mod verdicts;

@@ -95,6 +95,7 @@ impl Collector {
             database: Database::Url(Box::new(database)),
             listen: vec!["127.0.0.1:0".parse().unwrap()],
             path: path.iter().map(ToString::to_string).collect(),
+            segments: None,
         };
         // A runtime of its own, as the program has.
         let thread = std::thread::spawn(move || {
@@ -129,6 +130,22 @@ impl Collector {
         format!("http://{}", self.address)
     }
 
+    /// Status and body of a PUT of JSON.
+    pub async fn put(&self, path: &str, body: &'static str) -> (u16, String) {
+        let url = format!("{}{path}", self.url());
+        tokio::task::spawn_blocking(move || {
+            let mut answer = asking()
+                .put(&url)
+                .content_type("application/json")
+                .send(body)
+                .unwrap();
+            let said = answer.body_mut().read_to_string().unwrap();
+            (answer.status().as_u16(), said)
+        })
+        .await
+        .unwrap()
+    }
+
     /// Status and body of a GET.
     pub async fn get(&self, path: &str) -> (u16, String) {
         let url = format!("{}{path}", self.url());
@@ -138,12 +155,16 @@ impl Collector {
     }
 }
 
-pub fn get(url: &str) -> (u16, String) {
+fn asking() -> ureq::Agent {
     let config = ureq::Agent::config_builder()
         .http_status_as_error(false)
         .proxy(None)
         .build();
-    let mut answer = config.new_agent().get(url).call().unwrap();
+    config.new_agent()
+}
+
+pub fn get(url: &str) -> (u16, String) {
+    let mut answer = asking().get(url).call().unwrap();
     let body = answer.body_mut().read_to_string().unwrap();
     (answer.status().as_u16(), body)
 }

@@ -3,7 +3,6 @@
 use super::chain::Placed;
 use crate::case::{Case, Sight};
 use crate::digest::{Digest, TcpFlags};
-use crate::evidence::Selection;
 use crate::report::{Ladder, LadderColumn, LadderGap, LadderRow, Mark, Side};
 use crate::scene::{Scene, Seen};
 use crate::seq::TcpSeq;
@@ -183,10 +182,8 @@ fn unseen(scene: &Scene<'_>, case: Option<&Case<'_>>, vantage: usize, packet: &P
         return if attested { Mark::Absent } else { Mark::Blind };
     }
     let at = &scene.evidence.vantages[vantage];
-    let ships = at.selection == Selection::All
-        || packet.digest.flags.has(TcpFlags::SYN)
-        || packet.digest.is_fin();
-    let (own, _) = scene.path.own_time(vantage, vantage, packet.at);
+    let (own, error) = scene.path.own_time(vantage, vantage, packet.at);
+    let ships = at.ships(packet.digest, own, error);
     let watching = at
         .coverage
         .iter()

@@ -138,6 +138,11 @@ fn absence_evidence(
         ),
         OnPath::Configured => "the configured path passes it".to_owned(),
     };
+    let memory = if attestation.remembered {
+        "; asked for all that it remembers of the connection around that moment, it had no RST"
+    } else {
+        ""
+    };
     let doubt = attestation.doubt.map_or_else(String::new, |cause| {
         format!(
             "; but {} around then, so its silence weighs less",
@@ -148,7 +153,7 @@ fn absence_evidence(
         kind: "attested_absence".to_owned(),
         vantage: Some(name(scene, vantage)),
         text: format!(
-            "{} did not see the RST and would have: it was capturing at that moment{}, and {path}{doubt}",
+            "{} did not see the RST and would have: it was capturing at that moment{}, and {path}{memory}{doubt}",
             quoted(scene, vantage),
             if attestation.doubt.is_none() {
                 " without loss"

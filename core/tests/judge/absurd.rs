@@ -3,8 +3,8 @@
 use parallax_core::digest::{Digest, IpFields, LinkFields, TcpFlags, TcpOptions};
 use parallax_core::judge;
 use parallax_core::{
-    CaptureTime, Coverage, Endpoint, FlowEvidence, FourTuple, Nearby, Selection, TcpSeq, Vantage,
-    VantageEvidence, VantageKind,
+    CaptureTime, Coverage, Endpoint, ExchangedClock, FlowEvidence, FourTuple, Nearby, Selection,
+    TcpSeq, Vantage, VantageEvidence, VantageKind,
 };
 use proptest::prelude::*;
 
@@ -59,6 +59,8 @@ prop_compose! {
                 kind: if host { VantageKind::Host { addresses } } else { VantageKind::Hop },
             },
             selection: if all { Selection::All } else { Selection::Context },
+            complete: vec![(CaptureTime::from_nanos(from), CaptureTime::from_nanos(until))],
+            clock: Some(ExchangedClock { at: CaptureTime::from_nanos(until), offset: from, error: until }),
             coverage: vec![Coverage {
                 from: CaptureTime::from_nanos(from),
                 until: CaptureTime::from_nanos(until),

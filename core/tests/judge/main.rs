@@ -9,6 +9,7 @@ mod injectors;
 mod looks;
 mod names;
 mod place;
+mod recalled;
 mod simulate;
 mod triggers;
 mod wire;

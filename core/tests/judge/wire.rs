@@ -416,6 +416,8 @@ impl Wire {
                 VantageEvidence {
                     vantage: point.vantage.clone(),
                     selection: point.selection,
+                    complete: Vec::new(),
+                    clock: None,
                     coverage: vec![Coverage {
                         from: CaptureTime::from_nanos(from + point.clock),
                         until: CaptureTime::from_nanos(until + point.clock),

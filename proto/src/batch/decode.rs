@@ -9,6 +9,7 @@ use parallax_core::digest::{
 use parallax_core::tunnel::Tunnel;
 use parallax_core::{CaptureTime, Digest, Endpoint, Flow, FourTuple, TcpSeq, Way};
 
+use super::expected::{Expected, Values};
 use super::{BATCH_MAX, BatchError, Column, NUMBER_MAX};
 use crate::v1::{DigestBatch, FlowTuple, Shape};
 
@@ -24,13 +25,18 @@ pub(super) fn decode(batch: &DigestBatch) -> Result<Vec<(u64, Digest)>, BatchErr
         stamps: batch.timestamps.chunks_exact(2),
         sack: batch.sack.chunks_exact(2),
     };
+    let mut expected = Expected::default();
+    let mut met = 0;
     let mut time = 0_i64;
     let mut digests = Vec::with_capacity(count);
     for entry in 0..count {
         time = time.wrapping_add(batch.time_delta[entry]);
-        let tuple = tuple_at(batch, entry, &flows)?;
+        let flow = flow_at(batch, entry, &mut met, flows.len())?;
+        let tuple = tuple_of(flow, &flows);
         let shape = shape_at(batch, entry, &shapes)?;
-        let digest = digest_at(batch, entry, time, tuple, shape, &mut pairs)?;
+        let values = expected.values(flow);
+        let digest = digest_at(batch, entry, (time, tuple, values), shape, &mut pairs)?;
+        expected.note(flow, &digest);
         digests.push((batch.first_number + entry as u64, digest));
     }
     check_timestamps(batch, &shapes)?;
@@ -97,7 +103,7 @@ fn flows(table: &[FlowTuple]) -> Result<Vec<Flow>, BatchError> {
         .collect()
 }
 
-fn flow(index: usize, row: &FlowTuple) -> Result<Flow, BatchError> {
+pub(super) fn flow(index: usize, row: &FlowTuple) -> Result<Flow, BatchError> {
     let low = endpoint(index, &row.low_addr, row.low_port)?;
     let high = endpoint(index, &row.high_addr, row.high_port)?;
     if low.addr.is_ipv4() != high.addr.is_ipv4() {
@@ -192,22 +198,34 @@ fn link_source(index: usize, octets: Option<&[u8]>) -> Result<Option<[u8; 6]>, B
         .transpose()
 }
 
-fn tuple_at(batch: &DigestBatch, entry: usize, flows: &[Flow]) -> Result<FourTuple, BatchError> {
+/// Place of an entry's flow in the table, times two, plus its direction. `met`: flows that occurred before.
+fn flow_at(
+    batch: &DigestBatch,
+    entry: usize,
+    met: &mut u32,
+    len: usize,
+) -> Result<u32, BatchError> {
     let found = batch.flow[entry];
-    let flow = flows
-        .get(found as usize / 2)
+    let index = met
+        .checked_sub(found / 2)
+        .filter(|index| (*index as usize) < len)
         .ok_or(BatchError::IndexOutOfRange {
             column: Column::Flow,
             entry,
             found,
-            len: flows.len() * 2,
+            len: len * 2,
         })?;
-    let way = if found.is_multiple_of(2) {
+    *met = (*met).max(index + 1);
+    Ok(index * 2 + found % 2)
+}
+
+fn tuple_of(flow: u32, flows: &[Flow]) -> FourTuple {
+    let way = if flow.is_multiple_of(2) {
         Way::LowToHigh
     } else {
         Way::HighToLow
     };
-    Ok(flow.tuple(way))
+    flows[flow as usize / 2].tuple(way)
 }
 
 fn shape_at<'a>(
@@ -235,8 +253,7 @@ struct Pairs<'a> {
 fn digest_at(
     batch: &DigestBatch,
     entry: usize,
-    time: i64,
-    tuple: FourTuple,
+    (time, tuple, expected): (i64, FourTuple, Values),
     shape: &Shaped,
     pairs: &mut Pairs<'_>,
 ) -> Result<Digest, BatchError> {
@@ -257,8 +274,8 @@ fn digest_at(
     let id = at_most(Column::IpId, batch.ip_id[entry], 1 << 16)?;
     let timestamps = if shape.has_timestamps {
         pairs.stamps.next().map(|pair| Timestamps {
-            value: pair[0],
-            echo: pair[1],
+            value: pair[0].wrapping_add(expected.stamp),
+            echo: pair[1].wrapping_add(expected.echo),
         })
     } else {
         None
@@ -266,8 +283,8 @@ fn digest_at(
     Ok(Digest {
         time: CaptureTime::from_nanos(time),
         tuple,
-        seq: TcpSeq(batch.seq[entry]),
-        ack: TcpSeq(batch.ack[entry]),
+        seq: TcpSeq(batch.seq[entry].wrapping_add(expected.seq)),
+        ack: TcpSeq(batch.ack[entry].wrapping_add(expected.ack)),
         flags: TcpFlags(at_most(Column::Flags, batch.flags[entry], 0x1ff)? as u16),
         window: at_most(Column::Window, batch.window[entry], u32::from(u16::MAX))? as u16,
         payload_len: batch.payload_len[entry],

@@ -7,6 +7,7 @@ use parallax_core::digest::{Digest, Direction, LinkFields, TcpOptions};
 use parallax_core::tunnel::Tunnel;
 use parallax_core::{Flow, Way};
 
+use super::expected::{Expected, Values};
 use crate::v1::{self, DigestBatch, FlowTuple, Shape};
 
 /// The nine flag bits that a TCP header has.
@@ -17,18 +18,20 @@ pub(super) fn encode(first_number: u64, digests: &[Digest]) -> DigestBatch {
     batch.first_number = first_number;
     let mut flows = HashMap::new();
     let mut shapes = HashMap::new();
+    let mut expected = Expected::default();
     let mut before = 0_i64;
     for digest in digests {
-        batch
-            .flow
-            .push(flow_index(&mut batch.flows, &mut flows, digest));
+        let met = batch.flows.len() as u32;
+        let flow = flow_index(&mut batch.flows, &mut flows, digest);
+        batch.flow.push((met - flow / 2) * 2 + flow % 2);
         batch
             .shape
             .push(shape_index(&mut batch.shapes, &mut shapes, digest));
         let time = digest.time.nanos();
         batch.time_delta.push(time.wrapping_sub(before));
         before = time;
-        push_fields(&mut batch, digest);
+        push_fields(&mut batch, digest, expected.values(flow));
+        expected.note(flow, digest);
     }
     batch
 }
@@ -54,9 +57,9 @@ fn with_room(count: usize) -> DigestBatch {
     }
 }
 
-fn push_fields(batch: &mut DigestBatch, digest: &Digest) {
-    batch.seq.push(digest.seq.0);
-    batch.ack.push(digest.ack.0);
+fn push_fields(batch: &mut DigestBatch, digest: &Digest, expected: Values) {
+    batch.seq.push(digest.seq.0.wrapping_sub(expected.seq));
+    batch.ack.push(digest.ack.0.wrapping_sub(expected.ack));
     batch.flags.push(u32::from(digest.flags.0 & FLAG_BITS));
     batch.window.push(u32::from(digest.window));
     batch.payload_len.push(digest.payload_len);
@@ -69,7 +72,10 @@ fn push_fields(batch: &mut DigestBatch, digest: &Digest) {
     batch.marks.push(marks(digest));
     batch.interface.push(digest.link.interface);
     if let Some(stamps) = digest.options.timestamps {
-        batch.timestamps.extend([stamps.value, stamps.echo]);
+        batch.timestamps.extend([
+            stamps.value.wrapping_sub(expected.stamp),
+            stamps.echo.wrapping_sub(expected.echo),
+        ]);
     }
     if let Some(block) = digest.options.sack {
         batch.sack.extend([block.left.0, block.right.0]);
@@ -95,15 +101,19 @@ fn marks(digest: &Digest) -> u8 {
 fn flow_index(table: &mut Vec<FlowTuple>, known: &mut HashMap<Flow, u32>, digest: &Digest) -> u32 {
     let flow = digest.tuple.flow();
     let index = *known.entry(flow).or_insert_with(|| {
-        table.push(FlowTuple {
-            low_addr: octets(flow.low().addr),
-            low_port: u32::from(flow.low().port),
-            high_addr: octets(flow.high().addr),
-            high_port: u32::from(flow.high().port),
-        });
+        table.push(flow_tuple(flow));
         table.len() as u32 - 1
     });
     index * 2 + u32::from(digest.tuple.way() == Way::HighToLow)
+}
+
+pub(super) fn flow_tuple(flow: Flow) -> FlowTuple {
+    FlowTuple {
+        low_addr: octets(flow.low().addr),
+        low_port: u32::from(flow.low().port),
+        high_addr: octets(flow.high().addr),
+        high_port: u32::from(flow.high().port),
+    }
 }
 
 fn octets(addr: IpAddr) -> Vec<u8> {

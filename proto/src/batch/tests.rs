@@ -159,7 +159,8 @@ fn columns_that_disagree_in_length_are_refused() {
 #[test]
 fn an_index_past_its_table_is_refused() {
     for (column, error) in [
-        (Column::Flow, refusal(|batch| batch.flow[1] = 2)),
+        (Column::Flow, refusal(|batch| batch.flow[1] = 0)),
+        (Column::Flow, refusal(|batch| batch.flow[1] = 4)),
         (Column::Shape, refusal(|batch| batch.shape[1] = 1)),
     ] {
         assert!(matches!(

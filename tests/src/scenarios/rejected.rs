@@ -101,6 +101,12 @@ fn reject_syn(stage: &Stage) -> Result<()> {
 /// Opens a connection and has a request on it rejected by the firewall.
 fn request_forbidden(stage: &Stage) -> Result<Connection> {
     let mut connection = Connection::established(stage)?;
+    forbid(stage, &mut connection)?;
+    Ok(connection)
+}
+
+/// Has a request on an open connection rejected by the firewall.
+pub fn forbid(stage: &Stage, connection: &mut Connection) -> Result<()> {
     let rule = stage.filter(PortOf::Destination, REJECT_FORBIDDEN)?;
     connection.shout(
         Side::Client,
@@ -108,7 +114,7 @@ fn request_forbidden(stage: &Stage) -> Result<Connection> {
     )?;
     pause(100);
     drop(rule);
-    Ok(connection)
+    Ok(())
 }
 
 fn reject_content_server_talks(stage: &Stage) -> Result<()> {

@@ -1,6 +1,6 @@
 //! What a run leaves out all along, by how it captures.
 
-use parallax_core::{CaptureTime, LossCause, LossOf, LossRecord, Strength};
+use parallax_core::{CaptureTime, LossCause, LossOf, LossRecord, Selection, Strength};
 
 use super::Settings;
 use crate::config::Segments;
@@ -25,7 +25,7 @@ pub(super) fn losses(settings: &Settings, since: CaptureTime) -> Vec<LossRecord>
             .collect();
         standing(LossCause::Filter, LossOf::Packets, Some(shown))
     });
-    let sampling = (settings.segments == Segments::Context)
+    let sampling = (settings.segments != Segments(Selection::All))
         .then(|| standing(LossCause::Sampling, LossOf::Segments, None));
     // A packet socket taps between the interface and netfilter, whichever way a packet goes.
     let firewall = (!settings.host.is_empty())

@@ -1,17 +1,54 @@
 //! The capture thread: packets in, coverage a few times a second, no waiting for the network.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant};
 
 use parallax_core::decode::RawPacket;
-use parallax_core::{CaptureTime, Coverage, LossCause, LossOf, LossRecord, Strength};
+use parallax_core::{CaptureTime, Coverage, LossCause, LossOf, LossRecord, Selection, Strength};
 use tracing::debug;
 
 use super::steps::{self, Clocks, Readings};
 use crate::capture::live::{LiveCapture, LiveCounters, LiveError, Polled, SETTLE};
+use crate::clock::wall as now;
 use crate::handover::{Handover, StreamEnded, Tally};
+use crate::stream::Order;
 
 /// How often coverage is told.
 const BEAT: Duration = Duration::from_millis(200);
+
+/// How long an order of the collector may lie there while nothing passes.
+const HEAR: Duration = Duration::from_millis(20);
+
+/// Orders that are carried out between two rounds of reading.
+const ORDERS_AT_ONCE: usize = 16;
+
+/// What the collector orders.
+pub(super) struct Orders {
+    pub given: Receiver<Order>,
+    /// What the agent was started to ship.
+    pub own: Selection,
+}
+
+impl Orders {
+    /// Carries out what came, between two packets.
+    fn carry_out(&self, handover: &mut Handover, watch: &Watch) {
+        for order in self.given.try_iter().take(ORDERS_AT_ONCE) {
+            match order {
+                Order::Ask(question) => handover.ask(question),
+                Order::Select(wanted) => {
+                    let selection = wanted.unwrap_or(self.own);
+                    // Packets that the kernel still holds are shipped by the new rule: more travels from
+                    // the present on, less already from where reading had come to.
+                    let from = match selection {
+                        Selection::All => now(),
+                        Selection::Context | Selection::Sampled(_) => watch.from,
+                    };
+                    handover.select(selection, from);
+                }
+            }
+        }
+    }
+}
 
 /// How a capture ended.
 pub(super) struct Captured {
@@ -25,9 +62,10 @@ pub(super) fn capture(
     mut live: LiveCapture,
     since: CaptureTime,
     mut handover: Handover,
+    orders: &Orders,
 ) -> Captured {
     let mut watch = Watch::since(since);
-    let error = go_on(&mut live, &mut handover, &mut watch).err();
+    let error = go_on(&mut live, &mut handover, &mut watch, orders).err();
     let error = error.or_else(|| take_last(live, &mut handover, &mut watch).err());
     debug!("flow memory evicted {:?}", handover.evicted());
     let dropped = watch.dropped;
@@ -42,12 +80,13 @@ fn go_on(
     live: &mut LiveCapture,
     handover: &mut Handover,
     watch: &mut Watch,
+    orders: &Orders,
 ) -> Result<(), LiveError> {
     let mut beat_at = ticks() + BEAT;
     loop {
         let started = now();
         let mut newest = Newest::default();
-        let timeout = beat_at.saturating_duration_since(ticks());
+        let timeout = beat_at.saturating_duration_since(ticks()).min(HEAR);
         let polled = live.poll(timeout, &mut |packet| {
             newest.note(&packet);
             handover.packet(&packet);
@@ -60,6 +99,7 @@ fn go_on(
             let settled = newest.settled(started);
             told(handover, watch.beat(settled, &readings(), live.counters()?));
         }
+        orders.carry_out(handover, watch);
         if handover.turn() == Err(StreamEnded) {
             return Ok(());
         }
@@ -218,15 +258,6 @@ fn readings() -> Readings {
         ticks: before,
         took: after.saturating_duration_since(before),
     }
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "coverage of an idle vantage ends at its clock, not at its last packet"
-)]
-pub(super) fn now() -> CaptureTime {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
-    CaptureTime::from_nanos(since_epoch.map_or(0, |span| span.as_nanos() as i64))
 }
 
 #[expect(clippy::disallowed_methods, reason = "paces the beats")]

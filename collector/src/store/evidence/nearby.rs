@@ -6,8 +6,9 @@ use parallax_core::evidence::{NEARBY_MAX, Surroundings};
 use parallax_core::{Digest, Flow, Nearby, Selection};
 use sqlx::postgres::PgConnection;
 
+use super::Post;
+use super::memory::Memory;
 use super::questions::{self, Name, Neighbour};
-use super::{Post, as_captured};
 use crate::store::StoreError;
 use crate::store::digest_row::DigestRow;
 use crate::store::rows::RowError;
@@ -21,14 +22,14 @@ pub(super) struct Around {
 }
 
 impl Around {
-    pub fn evidence(&self) -> Result<Nearby, RowError> {
+    pub fn evidence(&self, memory: &Memory) -> Result<Nearby, RowError> {
         let names = &self.surroundings.names;
         let other = |digest: &Digest| !names.contains(&digest.tuple.flow());
-        let mut handshakes = as_captured(self.handshakes.iter())?;
+        let mut handshakes = memory.as_captured(self.handshakes.iter())?;
         handshakes.retain(other);
-        let mut others = as_captured(self.others.iter())?;
+        let mut others = memory.as_captured(self.others.iter())?;
         others.retain(|digest| other(digest) && joins_hosts(digest, names));
-        let mut resets = as_captured(self.resets.iter())?;
+        let mut resets = memory.as_captured(self.resets.iter())?;
         resets.retain(other);
         Ok(Nearby::new(
             self.surroundings.moment,

@@ -6,7 +6,8 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use parallax_collector::postgres::{self, Durability};
 use parallax_collector::store::{
-    COPY_DIGESTS, NewRun, Outcome, Portion, Registered, Source, Store, Target, encode_digests,
+    Asides, COPY_DIGESTS, NewRun, Outcome, Portion, Registered, Source, Store, Target,
+    encode_digests,
 };
 use parallax_core::{Digest, Selection, Vantage, VantageKind};
 use uuid::Uuid;
@@ -94,6 +95,7 @@ async fn loader(store: &Store, digests: &[Digest], batch: usize) -> Result<f64> 
             digests: digests.to_vec(),
             losses: Vec::new(),
             skipped_to: 0,
+            asides: Asides::default(),
             beats: Vec::new(),
             finished: false,
         };

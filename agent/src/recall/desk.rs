@@ -1,0 +1,161 @@
+//! The desk: takes the collector's questions, answers at once from the ring, and again when the asked span
+//! has passed.
+
+use std::collections::VecDeque;
+
+use parallax_core::{CaptureTime, Coverage, Digest};
+
+use super::ring::{Held, Ring, Sought};
+
+/// Questions whose span has not passed yet.
+const OPEN_MAX: usize = 1024;
+
+/// Spans with loss that are remembered.
+const LOSSY_MAX: usize = 1024;
+
+/// A question of the collector.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    pub id: u64,
+    pub sought: Sought,
+}
+
+/// What the memory says to a question: `RecallAnswer` of `ingest.proto`, without the numbers of its digests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    pub id: u64,
+    /// What it speaks of, both ends included; `None`: nothing of the asked span.
+    pub span: Option<(CaptureTime, CaptureTime)>,
+    pub complete: bool,
+    pub capturing_since: CaptureTime,
+    pub horizon: CaptureTime,
+    /// Packets lost between wire and digest in the span.
+    pub dropped: u64,
+    pub flows: Vec<Held>,
+    /// Another answer follows.
+    pub more: bool,
+}
+
+/// An answer with the digests that come with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recalled {
+    pub digests: Vec<Digest>,
+    pub answer: Answer,
+}
+
+#[derive(Debug)]
+struct Open {
+    question: Question,
+    /// Beats since it was asked.
+    beats: u32,
+}
+
+/// Remembers what a vantage captures, and answers questions.
+#[derive(Debug)]
+pub struct Desk {
+    ring: Ring,
+    capturing_since: CaptureTime,
+    /// Everything up to here was read.
+    watched: Option<CaptureTime>,
+    lossy: VecDeque<Coverage>,
+    open: VecDeque<Open>,
+    ready: VecDeque<Recalled>,
+}
+
+impl Desk {
+    pub fn new(ring: Ring, capturing_since: CaptureTime) -> Self {
+        Self {
+            ring,
+            capturing_since,
+            watched: None,
+            lossy: VecDeque::new(),
+            open: VecDeque::new(),
+            ready: VecDeque::new(),
+        }
+    }
+
+    /// A segment was captured, and because of it these travel; its own digest, if among them, is the last.
+    pub fn note(&mut self, digest: &Digest, travels: &[Digest]) {
+        let (own, context) = match travels.split_last() {
+            Some((last, context)) if last == digest => (true, context),
+            _ => (false, travels),
+        };
+        self.ring.shipped(context);
+        self.ring.push(digest, own);
+    }
+
+    /// Everything in this span was noted.
+    pub fn watched(&mut self, coverage: &Coverage) {
+        self.watched = Some(coverage.until);
+        if coverage.dropped > 0 {
+            if self.lossy.len() == LOSSY_MAX {
+                self.lossy.pop_front();
+            }
+            self.lossy.push_back(*coverage);
+        }
+        for mut open in std::mem::take(&mut self.open) {
+            open.beats += 1;
+            let passed = open.question.sought.until <= coverage.until;
+            // Once soon, with the present covered; and at the end.
+            if passed || open.beats == 1 {
+                self.answer(&open.question, !passed);
+            }
+            if !passed {
+                self.open.push_back(open);
+            }
+        }
+    }
+
+    /// Answers a question.
+    pub fn ask(&mut self, question: Question) {
+        let ahead = self
+            .watched
+            .is_none_or(|watched| watched < question.sought.until);
+        let more = ahead && self.open.len() < OPEN_MAX;
+        self.answer(&question, more);
+        self.open.retain(|open| open.question.id != question.id);
+        if more {
+            self.open.push_back(Open { question, beats: 0 });
+        }
+    }
+
+    /// The next answer to hand over.
+    pub fn take_ready(&mut self) -> Option<Recalled> {
+        self.ready.pop_front()
+    }
+
+    fn answer(&mut self, question: &Question, more: bool) {
+        let sought = &question.sought;
+        let found = self.ring.search(sought);
+        let horizon = self.ring.horizon().unwrap_or(self.capturing_since);
+        let from = sought
+            .from
+            .max(horizon)
+            .max(found.since.unwrap_or(sought.from));
+        let until = self.watched.map(|watched| watched.min(sought.until));
+        let span = until
+            .filter(|until| from <= *until)
+            .map(|until| (from, until));
+        self.ready.push_back(Recalled {
+            answer: Answer {
+                id: question.id,
+                span,
+                complete: span.is_some() && found.since.is_some(),
+                capturing_since: self.capturing_since,
+                horizon,
+                dropped: span.map_or(0, |span| self.dropped_in(span)),
+                flows: found.flows,
+                more,
+            },
+            digests: found.digests,
+        });
+    }
+
+    fn dropped_in(&self, (from, until): (CaptureTime, CaptureTime)) -> u64 {
+        self.lossy
+            .iter()
+            .filter(|span| span.from <= until && from <= span.until)
+            .map(|span| span.dropped)
+            .sum()
+    }
+}

@@ -1,0 +1,366 @@
+//! The ring: the latest segments, as many as fit, found by flow, by initial number and by payload.
+//!
+//! Records are written one after another and overwrite the oldest. Two tables of chains lead from a hash
+//! to the latest record and from each record to the one before it: by flow, and by what else a segment may
+//! be looked for (the number of a SYN, the hash of a payload). Tables and records are allocated once.
+
+use std::collections::HashSet;
+
+use parallax_core::time::SECOND;
+use parallax_core::{CaptureTime, Digest, Flow};
+
+use super::record::{FILLER, LONGEST, Packed, Record, SHIPPED, UNIT};
+
+/// The least memory that does its work, in octets.
+pub const LEAST_OCTETS: usize = 1 << 20;
+
+/// Records that one search looks at, at most: a table's chain may hold other flows' too.
+const STEPS_MAX: usize = 1 << 17;
+
+/// Flows that a search by numbers and hashes adds, at most.
+const FOUND_MAX: usize = 32;
+
+/// Digests that one search brings, at most.
+const DIGESTS_MAX: usize = 8192;
+
+/// A clock that goes back by this much was set; less is a capture that mixes its sources.
+const SET_BACK: i64 = SECOND / 2;
+
+/// The chain that a record is looked for by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum By {
+    Flow,
+    Mark,
+}
+
+impl By {
+    /// Where a record says how far back the one before it in this chain lies, in units.
+    const fn place(self) -> usize {
+        match self {
+            Self::Flow => 4,
+            Self::Mark => 8,
+        }
+    }
+}
+
+/// What to look for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sought {
+    pub flows: Vec<Flow>,
+    pub numbers: Vec<u32>,
+    pub payload_hashes: Vec<u64>,
+    pub from: CaptureTime,
+    /// Included.
+    pub until: CaptureTime,
+}
+
+/// One flow in the ring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Held {
+    pub flow: Flow,
+    /// Segments of it in the ring.
+    pub count: u64,
+    /// First and last of them.
+    pub seen: Option<(CaptureTime, CaptureTime)>,
+}
+
+/// What a search brought.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Segments within the span that had not travelled, in the order of capture. They count as travelled now.
+    pub digests: Vec<Digest>,
+    /// The asked flows in their order, then those found by numbers and hashes.
+    pub flows: Vec<Held>,
+    /// From when on all segments of these flows were looked at and are here; `None`: the search was cut short
+    /// by what it brought.
+    pub since: Option<CaptureTime>,
+}
+
+/// The latest segments of everything.
+#[derive(Debug)]
+pub struct Ring {
+    records: Vec<u8>,
+    /// Positions rise for ever; a record lies at its position modulo the size.
+    head: u64,
+    tail: u64,
+    by_flow: Vec<u64>,
+    by_mark: Vec<u64>,
+    newest: CaptureTime,
+    /// The first record after the clock was set back last.
+    steady_from: u64,
+    forgot: bool,
+}
+
+impl Ring {
+    /// A ring of at most `octets` (no less than [`LEAST_OCTETS`] are used). Pages are touched as they are
+    /// needed.
+    pub fn new(octets: usize) -> Self {
+        let octets = octets.max(LEAST_OCTETS);
+        // A record takes some 72 octets: about one place in each table for every two of them.
+        let places = (octets / 256).next_power_of_two() / 2;
+        let size = (octets - 2 * places * size_of::<u64>()) / UNIT * UNIT;
+        Self {
+            records: vec![0; size],
+            head: 0,
+            tail: 0,
+            by_flow: vec![0; places],
+            by_mark: vec![0; places],
+            newest: CaptureTime::from_nanos(i64::MIN),
+            steady_from: 0,
+            forgot: false,
+        }
+    }
+
+    /// Octets that it takes, all told.
+    pub fn octets(&self) -> usize {
+        self.records.len() + (self.by_flow.len() + self.by_mark.len()) * size_of::<u64>()
+    }
+
+    /// How far back it surely holds everything; `None`: to the start of the capture.
+    pub fn horizon(&self) -> Option<CaptureTime> {
+        let oldest = self.oldest();
+        let known = self.forgot || self.steady_from > 0;
+        (known && oldest < self.head).then(|| self.record(oldest).time())
+    }
+
+    /// The oldest record that counts.
+    fn oldest(&self) -> u64 {
+        self.tail.max(self.steady_from)
+    }
+
+    /// Keeps a segment.
+    pub fn push(&mut self, digest: &Digest, shipped: bool) {
+        if self.newest.since(digest.time) >= SET_BACK {
+            self.steady_from = self.head;
+            self.newest = digest.time;
+        }
+        self.newest = self.newest.max(digest.time);
+        let mut packed = Packed::of(digest);
+        let octets = packed.octets();
+        octets[1] = u8::from(shipped) * SHIPPED;
+        let position = self.make_room(octets.len());
+        let flow = self.place_of(digest.tuple.flow().hash());
+        let before = self.link(By::Flow, flow, position);
+        octets[4..8].copy_from_slice(&before.to_le_bytes());
+        if let Some(mark) = mark(digest) {
+            let place = self.place_of(mark);
+            let before = self.link(By::Mark, place, position);
+            octets[8..12].copy_from_slice(&before.to_le_bytes());
+        }
+        let at = self.at(position);
+        self.records[at..at + octets.len()].copy_from_slice(octets);
+    }
+
+    fn at(&self, position: u64) -> usize {
+        (position % self.records.len() as u64) as usize
+    }
+
+    /// A multiply takes the hash's upper bits: numbers that rise by one must not fall together.
+    fn place_of(&self, hash: u64) -> usize {
+        let mixed = hash.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        (mixed >> (64 - self.by_flow.len().trailing_zeros())) as usize
+    }
+
+    /// Puts a record at the head of a chain; how far back its predecessor lies, 0: there is none.
+    fn link(&mut self, by: By, place: usize, position: u64) -> u32 {
+        let heads = match by {
+            By::Flow => &mut self.by_flow,
+            By::Mark => &mut self.by_mark,
+        };
+        // Plus one: zero is nothing.
+        let before = std::mem::replace(&mut heads[place], position + 1);
+        match before.checked_sub(1) {
+            Some(before) if before >= self.tail => ((position - before) / UNIT as u64) as u32,
+            _ => 0,
+        }
+    }
+
+    /// Forgets what lies in the way of a record of this length; its position.
+    fn make_room(&mut self, len: usize) -> u64 {
+        let size = self.records.len();
+        let left = size - self.at(self.head);
+        if left < len {
+            self.forget_up_to((self.head + left as u64).saturating_sub(size as u64));
+            let at = self.at(self.head);
+            self.records[at] = (left / UNIT) as u8;
+            self.records[at + 1] = FILLER;
+            self.head += left as u64;
+        }
+        let position = self.head;
+        self.head += len as u64;
+        self.forget_up_to(self.head.saturating_sub(size as u64));
+        position
+    }
+
+    fn forget_up_to(&mut self, position: u64) {
+        while self.tail < position {
+            self.forgot = true;
+            self.tail += self.len_of(self.tail);
+        }
+    }
+
+    fn len_of(&self, position: u64) -> u64 {
+        u64::from(self.records[self.at(position)]) * UNIT as u64
+    }
+
+    fn record(&self, position: u64) -> Record<'_> {
+        let at = self.at(position);
+        let end = (at + LONGEST).min(self.records.len());
+        Record::new(&self.records[at..end])
+    }
+
+    /// The next older record of a chain.
+    fn before(&self, by: By, position: u64) -> Option<u64> {
+        let at = self.at(position) + by.place();
+        let distance: [u8; 4] = self.records[at..at + 4].try_into().unwrap_or_default();
+        let distance = u64::from(u32::from_le_bytes(distance)) * UNIT as u64;
+        let before = position.checked_sub(distance)?;
+        (distance > 0 && before >= self.oldest()).then_some(before)
+    }
+
+    /// A chain's positions, newest first.
+    fn chain(&self, by: By, hash: u64) -> impl Iterator<Item = u64> {
+        let place = self.place_of(hash);
+        let newest = match by {
+            By::Flow => self.by_flow[place],
+            By::Mark => self.by_mark[place],
+        };
+        let newest = newest
+            .checked_sub(1)
+            .filter(|position| *position >= self.oldest());
+        std::iter::successors(newest, move |position| self.before(by, *position))
+    }
+
+    /// These digests, all of one flow, travel: those of them that are here count as travelled.
+    pub fn shipped(&mut self, digests: &[Digest]) {
+        let Some(first) = digests.first() else { return };
+        let oldest = digests.iter().map(|digest| digest.time).min();
+        let found: Vec<u64> = self
+            .chain(By::Flow, first.tuple.flow().hash())
+            .take(STEPS_MAX)
+            .take_while(|position| Some(self.record(*position).time().plus(SET_BACK)) >= oldest)
+            .filter(|position| digests.contains(&self.record(*position).digest()))
+            .collect();
+        for position in found {
+            self.ship(position);
+        }
+    }
+
+    fn ship(&mut self, position: u64) {
+        let at = self.at(position) + 1;
+        self.records[at] |= SHIPPED;
+    }
+
+    /// Looks for connections.
+    pub fn search(&mut self, sought: &Sought) -> Found {
+        let mut steps = STEPS_MAX;
+        let mut flows = sought.flows.clone();
+        let mut since = CaptureTime::from_nanos(i64::MIN);
+        for flow in self.related(sought, &mut steps, &mut since) {
+            if !flows.contains(&flow) {
+                flows.push(flow);
+            }
+        }
+        let mut positions = Vec::new();
+        let mut held = Vec::with_capacity(flows.len());
+        for flow in flows {
+            held.push(self.trace(flow, sought, &mut steps, &mut since, &mut positions));
+        }
+        positions.sort_unstable();
+        let whole = positions.len() <= DIGESTS_MAX;
+        let first = positions.len().saturating_sub(DIGESTS_MAX);
+        let digests = positions[first..]
+            .iter()
+            .map(|position| self.record(*position).digest())
+            .collect();
+        for position in &positions[first..] {
+            self.ship(*position);
+        }
+        Found {
+            digests,
+            flows: held,
+            since: whole.then_some(since),
+        }
+    }
+
+    /// One flow's segments in the ring; `positions` gains those that are to travel.
+    fn trace(
+        &self,
+        flow: Flow,
+        sought: &Sought,
+        steps: &mut usize,
+        since: &mut CaptureTime,
+        positions: &mut Vec<u64>,
+    ) -> Held {
+        let mut held = Held {
+            flow,
+            count: 0,
+            seen: None,
+        };
+        for position in self.chain(By::Flow, flow.hash()) {
+            let record = self.record(position);
+            let time = record.time();
+            if *steps == 0 {
+                // What lies further back was not looked at.
+                *since = (*since).max(time.plus(SET_BACK));
+                break;
+            }
+            *steps -= 1;
+            if record.tuple().flow() != flow {
+                continue;
+            }
+            held.count += 1;
+            let (first, last) = held.seen.unwrap_or((time, time));
+            held.seen = Some((first.min(time), last.max(time)));
+            if !record.is_shipped() && sought.from <= time && time <= sought.until {
+                positions.push(position);
+            }
+        }
+        held
+    }
+
+    /// Flows that began with one of the numbers, or carry one of the payloads within the span.
+    fn related(
+        &self,
+        sought: &Sought,
+        steps: &mut usize,
+        since: &mut CaptureTime,
+    ) -> HashSet<Flow> {
+        let numbers = sought.numbers.iter().map(|number| opening(*number));
+        let marks = numbers.chain(sought.payload_hashes.iter().copied());
+        let mut found = HashSet::new();
+        for wanted in marks {
+            for position in self.chain(By::Mark, wanted) {
+                let record = self.record(position);
+                if *steps == 0 {
+                    *since = (*since).max(record.time().plus(SET_BACK));
+                    break;
+                }
+                *steps -= 1;
+                let digest = record.digest();
+                let early = digest.time < sought.from && digest.payload_hash == Some(wanted);
+                if mark(&digest) == Some(wanted) && !early && found.len() < FOUND_MAX {
+                    found.insert(digest.tuple.flow());
+                }
+            }
+        }
+        found
+    }
+}
+
+/// What a segment may be looked for by, beside its flow.
+fn mark(digest: &Digest) -> Option<u64> {
+    /// Shorter payloads are alike everywhere.
+    const TELLING: u32 = 16;
+    if digest.is_syn() || digest.is_syn_ack() {
+        return Some(opening(digest.seq.0));
+    }
+    digest
+        .payload_hash
+        .filter(|_| digest.payload_len >= TELLING)
+}
+
+/// Initial numbers and payload hashes share a table; this keeps them apart.
+fn opening(number: u32) -> u64 {
+    u64::from(number) | 1 << 40
+}

@@ -1,0 +1,66 @@
+//! What agents are told to ship: shown, and changed while they run.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::extract::State;
+use axum::extract::rejection::JsonRejection;
+use axum::http::StatusCode;
+use parallax_core::Selection;
+use serde::{Deserialize, Serialize};
+
+use super::{Api, Refusal};
+
+/// Every policy that is set: `context`, `sampled:1/N` or `all`, by vantage.
+#[derive(Debug, Serialize)]
+pub(super) struct Shown {
+    /// Of every vantage that has none of its own; null: what each agent was started with.
+    segments: Option<String>,
+    vantages: BTreeMap<String, String>,
+}
+
+/// A change.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wanted {
+    /// Absent: every vantage that has none of its own.
+    #[serde(default)]
+    vantage: String,
+    /// `context`, `sampled:1/N`, `all`; null: what the agent was started with.
+    segments: Option<String>,
+}
+
+pub(super) async fn show(State(api): State<Api>) -> Result<Json<Shown>, Refusal> {
+    let mut policies = api.store.policies().await?.by_vantage;
+    Ok(Json(Shown {
+        segments: policies.remove("").map(|selection| selection.to_string()),
+        vantages: policies
+            .into_iter()
+            .map(|(vantage, selection)| (vantage, selection.to_string()))
+            .collect(),
+    }))
+}
+
+pub(super) async fn set(
+    State(api): State<Api>,
+    wanted: Result<Json<Wanted>, JsonRejection>,
+) -> Result<Json<Shown>, Refusal> {
+    let Json(wanted) =
+        wanted.map_err(|rejection| Refusal::new(StatusCode::BAD_REQUEST, rejection.body_text()))?;
+    let bad = |error: &dyn std::fmt::Display| {
+        Refusal::new(StatusCode::BAD_REQUEST, format!("segments: {error}"))
+    };
+    let selection = wanted
+        .segments
+        .map(|text| text.parse::<Selection>())
+        .transpose()
+        .map_err(|error| bad(&error))?;
+    if wanted.vantage.contains('\0') {
+        return Err(Refusal::new(
+            StatusCode::BAD_REQUEST,
+            "vantage: no vantage has a zero octet in its name",
+        ));
+    }
+    api.store.set_policy(&wanted.vantage, selection).await?;
+    show(State(api)).await
+}
