@@ -295,6 +295,7 @@ impl Archive {
                     coverage: frame.coverage.clone(),
                     segments,
                     nearby,
+                    testimony: crate::Testimony::default(),
                 })
                 .collect(),
             configured_path: self.configured_path.clone(),

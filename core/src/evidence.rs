@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::coverage::Coverage;
 use crate::digest::{Digest, TcpFlags};
 use crate::flow::Flow;
+use crate::testimony::Testimony;
 use crate::time::CaptureTime;
 use crate::vantage::Vantage;
 
@@ -50,6 +51,8 @@ pub struct VantageEvidence {
     pub segments: Vec<Digest>,
     /// Segments of other flows around the flow's end.
     pub nearby: Nearby,
+    /// What the kernel witness of this host said; empty without one, as for files.
+    pub testimony: Testimony,
 }
 
 /// Segments of *other* flows at one vantage, those nearest in time to a moment. They tell the path, that a

@@ -3,8 +3,8 @@
 use parallax_core::digest::{Digest, IpFields, LinkFields, TcpFlags, TcpOptions};
 use parallax_core::judge;
 use parallax_core::{
-    CaptureTime, Coverage, Endpoint, FlowEvidence, FourTuple, Nearby, Selection, TcpSeq, Vantage,
-    VantageEvidence, VantageKind,
+    CaptureTime, Coverage, Endpoint, FlowEvidence, FourTuple, Nearby, Selection, TcpSeq, Testimony,
+    Vantage, VantageEvidence, VantageKind,
 };
 use proptest::prelude::*;
 
@@ -67,6 +67,7 @@ prop_compose! {
             }],
             segments,
             nearby: Nearby::new(CaptureTime::from_nanos(from), nearby.clone(), nearby),
+            testimony: Testimony::default(),
         }
     }
 }

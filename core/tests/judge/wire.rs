@@ -8,8 +8,8 @@ use parallax_core::judge::{self, Judged};
 use parallax_core::report::Side;
 use parallax_core::time::MILLISECOND;
 use parallax_core::{
-    CaptureTime, Coverage, Endpoint, FlowEvidence, FourTuple, Nearby, Selection, TcpSeq, Vantage,
-    VantageEvidence, VantageKind,
+    CaptureTime, Coverage, Endpoint, FlowEvidence, FourTuple, Nearby, Selection, TcpSeq, Testimony,
+    Vantage, VantageEvidence, VantageKind,
 };
 
 pub const CLIENT: &str = "192.0.2.10";
@@ -84,6 +84,7 @@ struct Point {
     nearby: Vec<Digest>,
     forget: bool,
     link: Option<[u8; 6]>,
+    testimony: Testimony,
     doubled: bool,
     /// Share of packets that the capture loses.
     loss: f64,
@@ -145,6 +146,7 @@ impl Wire {
                 nearby: Vec::new(),
                 forget: false,
                 link: None,
+                testimony: Testimony::default(),
                 doubled: false,
                 loss: 0.0,
             })
@@ -424,6 +426,7 @@ impl Wire {
                     }],
                     segments,
                     nearby: nearby(point, self.now),
+                    testimony: point.testimony.clone(),
                 }
             })
             .collect();
