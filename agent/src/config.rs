@@ -9,6 +9,8 @@ use parallax_core::{Selection, Vantage, VantageKind};
 use serde::Deserialize;
 use thiserror::Error;
 
+use crate::witness::Wanted;
+
 /// Where a collector listens unless somebody says otherwise.
 pub const DEFAULT_COLLECTOR: &str = "http://127.0.0.1:7600";
 
@@ -107,6 +109,9 @@ pub struct ConfigFile {
     pub outbox: Option<u32>,
     pub grace: Option<f64>,
     pub write: Option<PathBuf>,
+    pub witness: Option<Wanted>,
+    #[serde(rename = "witness-rate")]
+    pub witness_rate: Option<u32>,
 }
 
 /// Why a configuration file is of no use.

@@ -229,6 +229,7 @@ mod tests {
                         digests += chunk.len();
                     }
                     Feed::Watched(span) => spans.push(span),
+                    Feed::Witnessed(_) => {}
                 }
             }
             (digests, spans)

@@ -10,3 +10,4 @@ pub mod handover;
 pub mod memory;
 pub mod outbox;
 pub mod stream;
+pub mod witness;

@@ -15,17 +15,20 @@ use tonic::transport::Endpoint;
 use tracing::{debug, info, warn};
 
 use crate::outbox::{BATCH, Outbox, Span};
+use crate::witness::Report;
 
 pub mod backoff;
 mod connection;
 mod failure;
 mod identity;
+mod ledger;
 mod wire;
 
 use connection::Connection;
 pub use failure::StreamError;
 use failure::{Broken, Parties};
 pub use identity::Identity;
+use ledger::Ledger;
 
 /// How long digests that are not urgent wait for company.
 pub const LINGER: Duration = Duration::from_millis(50);
@@ -45,6 +48,8 @@ pub enum Feed {
     Digests(Vec<Digest>),
     /// What was watched up to the digests handed over before.
     Watched(Span),
+    /// What the kernel witness heard.
+    Witnessed(Report),
 }
 
 /// The most digests of one [`Feed::Digests`].
@@ -118,6 +123,7 @@ struct Courier {
     feed: mpsc::Receiver<Feed>,
     feed_ended: bool,
     outbox: Outbox,
+    ledger: Ledger,
     progress: watch::Sender<Progress>,
     /// When digests that wait for company leave without.
     flush_at: Option<Instant>,
@@ -137,6 +143,7 @@ impl Courier {
                 url: delivery.url.clone(),
             },
             outbox: Outbox::new(delivery.outbox),
+            ledger: Ledger::default(),
             delivery,
             feed,
             feed_ended: false,
@@ -226,6 +233,7 @@ impl Courier {
         self.outbox
             .resume(connection.committed)
             .map_err(|error| self.parties.contradiction(error))?;
+        self.ledger.send_again();
         self.tell();
         Ok(connection)
     }
@@ -258,6 +266,7 @@ impl Courier {
                 }
             }
             Some(Feed::Watched(span)) => self.outbox.watched(span),
+            Some(Feed::Witnessed(report)) => self.ledger.enter(report),
             None => {
                 self.feed_ended = true;
                 self.outbox.end();
@@ -276,7 +285,8 @@ impl Courier {
         let mut said_goodbye = false;
         self.flush_at = Some(Instant::now());
         loop {
-            let all_said = self.feed_ended && self.outbox.is_all_sent();
+            let all_said =
+                self.feed_ended && self.outbox.is_all_sent() && !self.ledger.has_unsent();
             let speaks = (all_said && !said_goodbye) || self.is_due();
             tokio::select! {
                 message = connection.incoming.message() => match message {
@@ -322,10 +332,14 @@ impl Courier {
     /// Whether something is to be sent now.
     fn is_due(&self) -> bool {
         let waited = self.flush_at.is_some_and(|at| at <= Instant::now());
-        !self.outbox.is_all_sent() && (waited || self.feed_ended || self.outbox.is_urgent())
+        self.ledger.has_unsent()
+            || !self.outbox.is_all_sent() && (waited || self.feed_ended || self.outbox.is_urgent())
     }
 
     fn next_message(&mut self) -> Option<parallax_proto::v1::AgentMessage> {
+        if let Some(told) = self.ledger.take_next() {
+            return Some(wire::testimony(&told));
+        }
         let outgoing = self.outbox.take_next()?;
         if self.outbox.is_all_sent() {
             self.flush_at = None;
@@ -338,6 +352,10 @@ impl Courier {
         let committed = match message.message {
             Some(collector_message::Message::Committed(message)) => message.committed,
             Some(collector_message::Message::Welcome(message)) => message.committed,
+            Some(collector_message::Message::TestimonyStored(message)) => {
+                self.ledger.stored(message.number);
+                return Ok(());
+            }
             None => return Ok(()),
         };
         self.outbox

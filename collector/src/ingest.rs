@@ -18,6 +18,7 @@ mod conversation;
 mod hello;
 mod loader;
 mod registry;
+mod testimony;
 
 pub use loader::Loader;
 pub use registry::Registry;

@@ -13,6 +13,7 @@ mod load;
 mod rows;
 mod runs;
 mod spans;
+mod testimony;
 mod verdicts;
 
 pub use answers::{Filters, Place};

@@ -68,7 +68,7 @@ pub struct Watch {
 pub enum Oath {
     /// Its silence says nothing: the host's addresses were not found in this kernel's network namespaces.
     Nothing,
-    /// A kernel before 6.10, whose event stays away where no socket was found and in TIME_WAIT.
+    /// A kernel before 6.10, whose event stays away where no socket was found and in `TIME_WAIT`.
     WithSocket,
     /// Every RST of the kernel's TCP.
     Everything,

@@ -22,6 +22,7 @@ use crate::config::{self, ConfigError, ConfigFile, DEFAULT_COLLECTOR, Segments, 
 use crate::handover::Handover;
 use crate::memory::{Grace, Memory};
 use crate::stream::{Delivery, Feed, Identity, Pressure, Progress};
+use crate::witness::{Wanted, Witness, WitnessOptions};
 
 mod watch;
 
@@ -107,6 +108,12 @@ pub struct RunArgs {
     /// Keep the captured packets in this file too (pcap)
     #[arg(long, env = "PARALLAX_WRITE", value_name = "FILE")]
     write: Option<PathBuf>,
+    /// Ask the kernel which resets it sent and accepted (Linux, as root) [default: auto]
+    #[arg(long, env = "PARALLAX_WITNESS", value_enum)]
+    witness: Option<Wanted>,
+    /// Statements of the kernel kept a second; more count as lost [default: 5000]
+    #[arg(long, env = "PARALLAX_WITNESS_RATE", value_name = "STATEMENTS")]
+    witness_rate: Option<u32>,
 }
 
 /// The settings of a run, complete.
@@ -126,6 +133,8 @@ struct Settings {
     outbox: u32,
     grace: f64,
     write: Option<PathBuf>,
+    witness: Wanted,
+    witness_rate: u32,
 }
 
 /// Why settings cannot be run with.
@@ -180,6 +189,8 @@ impl Settings {
             outbox: args.outbox.or(file.outbox).unwrap_or(1 << 18),
             grace: args.grace.or(file.grace).unwrap_or(2.0),
             write: args.write.or(file.write),
+            witness: args.witness.or(file.witness).unwrap_or(Wanted::Auto),
+            witness_rate: args.witness_rate.or(file.witness_rate).unwrap_or(5000),
         };
         settings.check()?;
         Ok(settings)
@@ -230,11 +241,20 @@ impl Settings {
         }
     }
 
+    fn witness(&self) -> WitnessOptions {
+        WitnessOptions {
+            wanted: self.witness,
+            host: self.host.clone(),
+            rate: self.witness_rate,
+        }
+    }
+
     fn check(&self) -> Result<(), Unfit> {
         within("--snaplen", self.snaplen.into(), 64, 262_144)?;
         within("--buffer", self.buffer.into(), 1, 1024)?;
         within("--memory", self.memory.into(), 1, 65_536)?;
         within("--outbox", self.outbox.into(), 1024, 1 << 28)?;
+        within("--witness-rate", self.witness_rate.into(), 1, 1_000_000)?;
         within("--grace", self.grace, 0, 3600)
     }
 }
@@ -251,10 +271,16 @@ pub fn run(args: RunArgs) -> anyhow::Result<()> {
     );
     let delivery = settings.delivery(live.filter());
     let (feed, receiver) = mpsc::channel(CHUNKS);
+    let witness = Witness::start(&settings.witness(), feed.clone())?;
     let handover = Handover::new(settings.flow_memory(), feed);
     let capturing = std::thread::Builder::new()
         .name("capture".to_owned())
-        .spawn(move || watch::capture(live, since, handover))
+        .spawn(move || {
+            let captured = watch::capture(live, since, handover);
+            // The feed ends with the last that can speak into it.
+            drop(witness);
+            captured
+        })
         .context("cannot start the capture thread")?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

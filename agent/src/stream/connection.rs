@@ -96,12 +96,13 @@ async fn greet(endpoint: Endpoint, hello: Hello, parties: &Parties) -> Result<Co
             committed: welcome.committed,
             collector_version: welcome.collector_version,
         }),
-        Some(collector_message::Message::Committed(_)) => {
-            Err(Broken::Fatal(StreamError::NotACollector {
-                url: parties.url.clone(),
-                reason: "it does not answer `Hello` with `Welcome`".to_owned(),
-            }))
-        }
+        Some(
+            collector_message::Message::Committed(_)
+            | collector_message::Message::TestimonyStored(_),
+        ) => Err(Broken::Fatal(StreamError::NotACollector {
+            url: parties.url.clone(),
+            reason: "it does not answer `Hello` with `Welcome`".to_owned(),
+        })),
         None => Err(Broken::Lost("it closed the stream at once".to_owned())),
     }
 }

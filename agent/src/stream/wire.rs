@@ -1,6 +1,7 @@
 //! What the outbox gives, as messages.
 
 use parallax_proto::batch;
+use parallax_proto::testimony::Told;
 use parallax_proto::v1::{AgentMessage, Beat, Goodbye, UnreadCount, agent_message::Message};
 
 use crate::outbox::{KeptBeat, Outgoing};
@@ -12,6 +13,12 @@ pub(super) fn message(outgoing: &Outgoing) -> AgentMessage {
     };
     AgentMessage {
         message: Some(message),
+    }
+}
+
+pub(super) fn testimony(told: &Told) -> AgentMessage {
+    AgentMessage {
+        message: Some(Message::Testimony(told.message())),
     }
 }
 

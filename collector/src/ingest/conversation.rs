@@ -17,7 +17,7 @@ use tracing::{info, warn};
 
 use super::loader::{Item, Progress};
 use super::registry::Claim;
-use super::{Shared, hello};
+use super::{Shared, hello, testimony};
 use crate::store::{Beat, NewRun, Portion, RegisterError, Registered, Source, StoreError};
 
 /// How long an agent may take to say who it is.
@@ -30,7 +30,7 @@ const BEATS_WAITING_MAX: usize = 4096;
 const REASONS_MAX: usize = 64;
 const REASON_LEN_MAX: usize = 64;
 
-type Answers = mpsc::Sender<Result<CollectorMessage, Status>>;
+pub(super) type Answers = mpsc::Sender<Result<CollectorMessage, Status>>;
 
 /// Why a conversation is over without a refusal.
 enum End {
@@ -130,9 +130,9 @@ fn log_refusal(run: &NewRun, status: &Status) {
 }
 
 /// The agent no longer listens.
-struct Gone;
+pub(super) struct Gone;
 
-async fn send(answers: &Answers, answer: Answer) -> Result<(), Gone> {
+pub(super) async fn send(answers: &Answers, answer: Answer) -> Result<(), Gone> {
     let message = CollectorMessage {
         message: Some(answer),
     };
@@ -185,6 +185,14 @@ impl Conversation<'_> {
             match said.message {
                 Some(Said::Batch(batch)) => self.take_batch(batch).await?,
                 Some(Said::Beat(beat)) => self.take_beat(beat).await?,
+                Some(Said::Testimony(told)) => {
+                    if testimony::take(self.shared, self.registered, told, answers)
+                        .await?
+                        .is_err()
+                    {
+                        return Ok(End::Gone);
+                    }
+                }
                 Some(Said::Goodbye(_)) => return self.say_goodbye(answers).await,
                 Some(Said::Hello(_)) => {
                     return Err(Status::invalid_argument("a second Hello on one stream"));

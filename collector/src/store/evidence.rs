@@ -6,12 +6,13 @@ use std::net::IpAddr;
 use parallax_core::evidence::{Surroundings, in_order_of_capture, numbers, surroundings};
 use parallax_core::time::SECOND;
 use parallax_core::{
-    CaptureTime, Coverage, Digest, Flow, FlowEvidence, KnownId, Selection, Vantage,
+    CaptureTime, Coverage, Digest, Flow, FlowEvidence, KnownId, Selection, Testimony, Vantage,
     VantageEvidence, VantageKind,
 };
 
 use super::digest_row::DigestRow;
 use super::rows::{RowError, RowName};
+use super::testimony::{self, Question};
 use super::{Store, StoreError};
 
 mod kin;
@@ -143,6 +144,8 @@ impl Store {
         let coverage = questions::coverage(&mut tx, &posts).await?;
         let digests = digests_of(&posts, &segments, &relatives);
         let around = around(&posts, &digests);
+        let testimony =
+            testimony::gather(&mut tx, &questions_to_witnesses(&posts, &around)).await?;
         let nearby = nearby::load(&mut tx, &posts, &around, |index| {
             selection(index, &posts[index], &segments, &coverage)
         });
@@ -151,6 +154,7 @@ impl Store {
             segments,
             digests,
             coverage,
+            testimony,
         };
         tx.commit()
             .await
@@ -224,6 +228,20 @@ fn around(posts: &[Post], digests: &[Result<Vec<Digest>, RowError>]) -> Vec<Surr
     all
 }
 
+/// What to ask each post's witness: about every name that the flow bears there.
+fn questions_to_witnesses(posts: &[Post], around: &[Surroundings]) -> Vec<Question> {
+    let all = posts.iter().zip(around).enumerate();
+    all.flat_map(|(index, (post, around))| {
+        around.names.iter().map(move |flow| Question {
+            post: index,
+            flow: *flow,
+            vantage_id: post.vantage_id,
+            moment: around.moment.nanos(),
+        })
+    })
+    .collect()
+}
+
 /// Answers by post (index into the posts).
 struct Found {
     segments: HashMap<usize, Vec<DigestRow>>,
@@ -231,6 +249,7 @@ struct Found {
     digests: Vec<Result<Vec<Digest>, RowError>>,
     nearby: Vec<nearby::Around>,
     coverage: HashMap<usize, Vec<CoverageRow>>,
+    testimony: HashMap<usize, Result<Testimony, RowError>>,
 }
 
 impl Found {
@@ -279,6 +298,10 @@ impl Found {
             coverage: spans.iter().map(span).collect::<Result<_, _>>()?,
             segments: std::mem::replace(&mut self.digests[index], Ok(Vec::new()))?,
             nearby: self.nearby[index].evidence()?,
+            testimony: self
+                .testimony
+                .remove(&index)
+                .unwrap_or_else(|| Ok(Testimony::default()))?,
         })
     }
 }
