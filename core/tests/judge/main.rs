@@ -10,3 +10,4 @@ mod place;
 mod simulate;
 mod triggers;
 mod wire;
+mod witness;
