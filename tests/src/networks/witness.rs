@@ -53,6 +53,11 @@ pub const REASONS: [(u16, &str); 7] = [
 
 const REQUEST: &[u8] = b"GET /second HTTP/1.1\r\nHost: server\r\n\r\n";
 
+/// Milliseconds after which a witness swears to its silence: a RST may wait so long in its kernel for an address.
+const WITNESS_STARTS: u64 = 1300;
+/// Milliseconds after which what a witness heard has been told and judged.
+const TESTIMONY_ARRIVES: u64 = 1000;
+
 /// A call to the server at one of its ports.
 const fn at(port: u16) -> Call {
     Call::new("client", [10, 3, 0, 2], "server", port)
@@ -78,6 +83,8 @@ fn reasons(play: &mut Play) -> Result<()> {
     keepalive(play)?;
     late(play)?;
     play.endpoint_abort(&at(8007), Side::Client)?;
+    // The packets alone give the right verdicts; the kernel's reasons are to be in them too.
+    pause(TESTIMONY_ARRIVES);
     Ok(())
 }
 
@@ -122,7 +129,7 @@ fn late(play: &mut Play) -> Result<()> {
 }
 
 /// ```text
-///  client ──near── machine ──bridge── container
+///  client ──near── machine ──inner── box
 ///     10.1.0.2   .1      10.2.0.1   .2
 /// ```
 /// The machine's vantage watches its uplink, and speaks for the container: one kernel runs both.
@@ -133,27 +140,28 @@ fn container() -> Result<Plan> {
             &["client eth0 10.1.0.2/24", "machine up0 10.1.0.1/24"],
         )?
         .wire(
-            "bridge",
-            &["machine down0 10.2.0.1/24", "container eth0 10.2.0.2/24"],
+            "inner",
+            &["machine down0 10.2.0.1/24", "box eth0 10.2.0.2/24"],
         )?
         .route("client", "default via 10.1.0.1")
-        .route("container", "default via 10.2.0.1")
+        .route("box", "default via 10.2.0.1")
         .host("client", "client eth0")?
-        .host_of("machine", "machine up0", "container")
+        .host_of("machine", "machine up0", "box")
 }
 
 const fn call(port: u16) -> Call {
-    Call::new("client", [10, 2, 0, 2], "container", port)
+    Call::new("client", [10, 2, 0, 2], "box", port)
 }
 
 const BRIDGE: Place = Place {
-    wire: "bridge",
-    machines: ["machine", "container"],
+    wire: "inner",
+    machines: ["machine", "box"],
     to_server: ["client", "machine"],
     to_client: ["machine", "client"],
 };
 
 fn forgery(play: &mut Play) -> Result<()> {
+    pause(WITNESS_STARTS);
     let mut forger = Forger::at(play, BRIDGE)?;
     for (port, looks) in [(8001, Looks::Own), (8002, Looks::Copied)] {
         let talk = play.open(&call(port))?;
@@ -173,14 +181,16 @@ fn firewall(play: &mut Play) -> Result<()> {
     let told = |flags| Reset::endpoint(Side::Server, flags, &[Cause::HostFirewallReject]);
     let reject =
         |port: u16| format!("INPUT -p tcp --dport {port} -j REJECT --reject-with tcp-reset");
-    let rule = play.net.rule("server", &reject(8001))?;
-    let number = play.call_in_vain(&at(8001).calling_from(40_001))?;
+    pause(WITNESS_STARTS);
+    // Ports of its own: one kernel hears the resets of all networks that stand at the same time.
+    let rule = play.net.rule("server", &reject(8011))?;
+    let number = play.call_in_vain(&at(8011).calling_from(40_011))?;
     play.reset(number, told("RA"));
     drop(rule);
 
-    let mut talk = play.open(&at(8002))?;
+    let mut talk = play.open(&at(8012))?;
     pause(200);
-    let rule = play.net.rule("server", &reject(8002))?;
+    let rule = play.net.rule("server", &reject(8012))?;
     talk.shout(Side::Client, REQUEST)?;
     play.reset(talk.number, told("R"));
     pause(100);
