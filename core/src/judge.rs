@@ -2,6 +2,7 @@
 
 mod cause;
 mod chain;
+mod claim;
 mod effect;
 mod fingerprint;
 mod ladder;
@@ -151,6 +152,7 @@ fn report(scene: &Scene<'_>, all: &[Placed<'_>], index: usize) -> ResetReport {
                 None => finding.evidence(&name(case.first)),
             })
             .chain(effect.evidence.clone())
+            .chain(claim::evidence(scene, case, position.origin))
             .chain(naming::evidence(scene, case))
             .collect(),
         path: scene

@@ -261,12 +261,13 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused_by_name() {
-        let refused = |spoil: fn(&mut v1::Testimony)| {
+        type Spoil = fn(&mut v1::Testimony);
+        let refused = |spoil: Spoil| {
             let mut message = told().message();
             spoil(&mut message);
             Told::try_from(message).unwrap_err().to_string()
         };
-        let cases: [(fn(&mut v1::Testimony), &str); 8] = [
+        let cases: [(Spoil, &str); 8] = [
             (|m| m.number = u64::MAX, "past the signed range"),
             (
                 |m| m.statements[1].src_addr = vec![1],

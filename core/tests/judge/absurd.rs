@@ -36,6 +36,7 @@ prop_compose! {
             payload_len: len,
             payload_hash: None,
             options: TcpOptions { window_scale: Some(ttl), ..TcpOptions::default() },
+rst_reason: None,
             ip: IpFields { ttl, id, ..IpFields::default() },
             link: LinkFields::default(),
         }

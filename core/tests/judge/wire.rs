@@ -382,6 +382,7 @@ impl Wire {
         let id = &mut self.ip_ids[side as usize];
         *id = id.wrapping_add(1);
         Digest {
+            rst_reason: None,
             time: CaptureTime::from_nanos(self.now),
             tuple,
             seq: TcpSeq(seq),

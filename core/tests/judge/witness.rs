@@ -268,6 +268,27 @@ fn a_kernel_that_accepted_a_reset_settles_whether_it_was_effective() {
 }
 
 #[test]
+fn the_reason_that_a_forged_reset_carries_is_told_as_a_claim() {
+    let mut wire = open(TapPlace::Elsewhere);
+    seen_at_the_tap(&mut wire, flags("RA").window(502));
+    let claim = ResetReason::from_option(&[30, 4, 0x80, 6]);
+    for name in ["server", "fw", "client"] {
+        wire.latest(name).rst_reason = claim;
+    }
+    let report = only(&wire);
+    let claimed = report
+        .evidence
+        .iter()
+        .find(|one| one.kind == "claimed_reason");
+    let text = &claimed.expect("a claim").text;
+    assert!(
+        text.contains("MPTCP reason 6 (middlebox interference): the forger's claim"),
+        "{text}"
+    );
+    assert_eq!(report.origin, Origin::Middlebox);
+}
+
+#[test]
 fn a_kernel_speaks_for_a_host_whose_tap_was_not_listening() {
     let mut wire = open(TapPlace::Elsewhere);
     wire.stop("server");
