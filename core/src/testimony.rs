@@ -3,7 +3,7 @@
 //! A witness that was listening without loss swears by its silence too: a RST in the name of its host that it did
 //! not hear its kernel send was not sent by that kernel's TCP.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::flow::{Endpoint, FourTuple};
 use crate::reason::ResetReason;
@@ -25,9 +25,38 @@ pub struct Statement {
     pub time: CaptureTime,
     /// How far that may be off, nanoseconds.
     pub error: i64,
-    /// From the RST's sender to its receiver.
+    /// From the RST's sender to its receiver. Where a listening socket refused a segment, the kernel names that
+    /// socket only: the receiver is port 0 of no address, the sender may have no address either.
     pub tuple: FourTuple,
     pub act: Act,
+}
+
+impl Statement {
+    /// Whether the kernel named a listening socket, not the connection.
+    pub fn is_of_listener(&self) -> bool {
+        self.tuple.dst.port == 0
+    }
+}
+
+/// The 4-tuples under which a kernel may speak of a RST that the listening socket at `local` sent.
+pub fn listeners(local: Endpoint) -> impl Iterator<Item = FourTuple> {
+    let nowhere = [
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    ];
+    [local.addr].into_iter().chain(nowhere).map(move |addr| {
+        let local = Endpoint::new(addr, local.port);
+        FourTuple::new(local, nobody(addr))
+    })
+}
+
+/// Port 0 of no address, in an address's family.
+fn nobody(like: IpAddr) -> Endpoint {
+    let addr = match like {
+        IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    };
+    Endpoint::new(addr, 0)
 }
 
 /// What the kernel did with a RST.
@@ -134,7 +163,11 @@ pub fn read_line(line: &str) -> Line {
 fn event(head: &str, fields: &str, read: fn(&str) -> Option<(FourTuple, Act)>) -> Line {
     let stamp = head.rsplit(' ').next().and_then(nanos);
     match (stamp, read(fields)) {
-        (Some(time), Some((tuple, act))) => Line::Event { time, tuple, act },
+        (Some(time), Some((tuple, act)))
+            if tuple.src.addr.is_ipv4() == tuple.dst.addr.is_ipv4() =>
+        {
+            Line::Event { time, tuple, act }
+        }
         _ => Line::Unreadable,
     }
 }
@@ -171,6 +204,11 @@ fn sent(fields: &str) -> Option<(FourTuple, Act)> {
         _ => Prompt::Segment,
     };
     let reason = field(fields, "reason").map(ResetReason::from_word);
+    // An IPv6 socket's peer is of IPv6, also where its own address is a mapped one.
+    let tuple = match tuple.dst.port {
+        0 => FourTuple::new(tuple.src, nobody(tuple.src.addr)),
+        _ => tuple,
+    };
     Some((tuple, Act::Sent { reason, prompt }))
 }
 

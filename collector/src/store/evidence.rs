@@ -12,7 +12,7 @@ use parallax_core::{
 
 use super::digest_row::DigestRow;
 use super::rows::{RowError, RowName};
-use super::testimony::{self, Question};
+use super::testimony::gather::{self, Question};
 use super::{Store, StoreError};
 
 mod kin;
@@ -144,8 +144,7 @@ impl Store {
         let coverage = questions::coverage(&mut tx, &posts).await?;
         let digests = digests_of(&posts, &segments, &relatives);
         let around = around(&posts, &digests);
-        let testimony =
-            testimony::gather(&mut tx, &questions_to_witnesses(&posts, &around)).await?;
+        let testimony = gather::gather(&mut tx, &questions_to_witnesses(&posts, &around)).await?;
         let nearby = nearby::load(&mut tx, &posts, &around, |index| {
             selection(index, &posts[index], &segments, &coverage)
         });

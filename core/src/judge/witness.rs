@@ -62,6 +62,8 @@ enum Filter {
 
 /// As sure as anything gets: the model of the host itself may be wrong.
 const PROVEN: f64 = 0.999;
+/// The kernel named the listening socket, and the moment tells which of its refusals this was.
+const BY_LISTENER: f64 = 0.99;
 /// The tap did not see what its kernel sent, though it should have.
 const SENT_UNSEEN: f64 = 0.97;
 /// Something else on the host than its TCP and its packet filter may have made it, through a raw socket.
@@ -137,12 +139,24 @@ fn sent(
     };
     let unseen = place_of(case, vantage)
         .is_some_and(|place| matches!(case.views[place].sight, Sight::Absent(_)));
+    let whose = if statement.is_of_listener() {
+        format!(
+            "the listening socket at port {} refused a segment at that moment",
+            statement.tuple.src.port
+        )
+    } else {
+        "its TCP sent it".to_owned()
+    };
     let text = format!(
-        "the kernel under {} says that its TCP sent it{why} (tcp:tcp_send_reset)",
+        "the kernel under {} says that {whose}{why} (tcp:tcp_send_reset)",
         quoted(scene, vantage)
     );
     Position {
-        confidence: if unseen { SENT_UNSEEN } else { PROVEN },
+        confidence: match (unseen, statement.is_of_listener()) {
+            (true, _) => SENT_UNSEEN,
+            (false, true) => BY_LISTENER,
+            (false, false) => PROVEN,
+        },
         ..endpoint(position, told(scene, vantage, text))
     }
 }

@@ -103,6 +103,42 @@ fn what_does_not_read_is_said_to_be_missing() {
 }
 
 #[test]
+fn a_listening_socket_names_its_port_and_no_peer() {
+    for (src, dest, expected) in [
+        ("0.0.0.0:8001", "0.0.0.0:0", ("0.0.0.0:8001", "0.0.0.0:0")),
+        ("[::]:8001", "[::]:0", ("[::]:8001", "[::]:0")),
+        (
+            "[::ffff:192.0.2.1]:8001",
+            "[::]:0",
+            ("192.0.2.1:8001", "0.0.0.0:0"),
+        ),
+    ] {
+        let line = format!(
+            "x-1 [0] ..s1. 2.000000: tcp_send_reset: skbaddr=01 skaddr=02 src={src} dest={dest} \
+             state=TCP_LISTEN reason=TCP_FLAGS"
+        );
+        let Line::Event {
+            time,
+            tuple: read,
+            act,
+        } = read_line(&line)
+        else {
+            panic!("it reads");
+        };
+        assert_eq!(read, tuple(expected.0, expected.1));
+        let statement = Statement {
+            time: CaptureTime::from_nanos(time),
+            error: 0,
+            tuple: read,
+            act,
+        };
+        assert!(statement.is_of_listener());
+        let local = endpoint("192.0.2.1:8001").unwrap();
+        assert!(listeners(local).any(|tuple| tuple == read));
+    }
+}
+
+#[test]
 fn a_process_named_like_an_event_deceives_nobody() {
     let line = "x: tcp_send_reset: src=192.0.2.9:1-5 [000] ..s1. 2.000000: tcp_send_reset: skbaddr=01 \
                 skaddr=00 src=192.0.2.1:9 dest=192.0.2.2:42 state=UNKNOWN reason=NO_SOCKET";

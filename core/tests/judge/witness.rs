@@ -3,7 +3,7 @@
 use parallax_core::digest::Direction;
 use parallax_core::reason::ResetReason;
 use parallax_core::report::{Cause, Origin, ResetReport, Side};
-use parallax_core::testimony::{Act, Oath, Prompt, TapPlace};
+use parallax_core::testimony::{Act, Oath, Prompt, TapPlace, listeners};
 use parallax_core::time::{MILLISECOND, SECOND};
 
 use crate::wire::{Segment, Wire, flags};
@@ -265,6 +265,40 @@ fn a_kernel_that_accepted_a_reset_settles_whether_it_was_effective() {
         .iter()
         .filter(|one| one.kind == "kernel_witness");
     assert_eq!(effect.count(), 2);
+}
+
+/// A listening socket at the server's port refused something now; the kernel does not say from whom.
+fn listener_refuses(wire: &mut Wire) {
+    wire.says("server", Side::Server, sent("TCP_FLAGS", Prompt::Segment));
+    let said = &mut wire.testimony("server").statements;
+    let last = said.last_mut().expect("a statement");
+    last.tuple = listeners(last.tuple.src).last().expect("a name");
+}
+
+#[test]
+fn a_refusal_of_a_listening_socket_is_the_reset_that_leaves_in_that_moment() {
+    let mut wire = open(TapPlace::OwnInterface);
+    wire.send(Side::Client, flags("PA").len(50));
+    listener_refuses(&mut wire);
+    wire.send(Side::Server, flags("R"));
+    afresh(&mut wire, "server", 64);
+    let report = only(&wire);
+    assert_eq!(report.origin, Origin::Endpoint);
+    assert_eq!(report.cause, Cause::NoSocket);
+    assert!(tells(&report));
+}
+
+#[test]
+fn a_refusal_nearby_leaves_a_reset_without_a_connection_open_and_no_other() {
+    let judged = |segment| {
+        let mut wire = open(TapPlace::Elsewhere);
+        listener_refuses(&mut wire);
+        wire.wait(20);
+        wire.send(Side::Server, segment);
+        only(&wire).origin
+    };
+    assert_eq!(judged(flags("R")), Origin::Endpoint, "as the packets say");
+    assert_eq!(judged(flags("RA").window(502)), Origin::Middlebox);
 }
 
 #[test]

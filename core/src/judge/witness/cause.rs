@@ -5,7 +5,7 @@ use super::{Heard, Word};
 use crate::judge::cause::{Finding, Transcript};
 use crate::reason::{KernelReason, ResetReason};
 use crate::report::Cause;
-use crate::testimony::{Act, Prompt};
+use crate::testimony::{Act, Prompt, Statement};
 
 /// Causes that a kernel's reason leaves open, the one to take if the packets name none of them, and its words.
 type Meaning = (&'static [Cause], Cause, &'static str);
@@ -26,7 +26,7 @@ pub(crate) fn corrected<'a>(
             Act::Sent {
                 reason: Some(ResetReason::Kernel(reason)),
                 prompt,
-            } => by_reason(reason, prompt, transcript, finding),
+            } => by_reason(statement, reason, prompt, transcript, finding),
             _ => finding,
         },
         Word::None | Word::Silent(_) => finding,
@@ -34,6 +34,7 @@ pub(crate) fn corrected<'a>(
 }
 
 fn by_reason<'a>(
+    statement: &Statement,
     reason: KernelReason,
     prompt: Prompt,
     transcript: &Transcript<'a>,
@@ -42,6 +43,10 @@ fn by_reason<'a>(
     let to_syn = transcript
         .answered()
         .is_some_and(|seen| seen.digest.is_syn());
+    // A listening socket got the segment because no connection was there to take it.
+    if statement.is_of_listener() {
+        return finding;
+    }
     let Some((open, cause, text)) = meaning(reason, prompt, to_syn) else {
         return finding;
     };

@@ -3,10 +3,9 @@
 use super::reject::{self, Looks};
 use super::{Filter, Heard, Silent, Word, place_of};
 use crate::case::Case;
-use crate::digest::TcpFlags;
 use crate::report::Side;
 use crate::scene::Scene;
-use crate::testimony::{Act, Oath, Statement, TapPlace, Watch};
+use crate::testimony::{Act, Oath, Statement, TapPlace, Watch, listeners};
 use crate::time::{CaptureTime, MILLISECOND, SECOND};
 
 /// A RST may wait so long for the link-layer address of its next hop after its kernel spoke of it.
@@ -81,6 +80,7 @@ fn statements<'s>(
     let all = scene.evidence.vantages[vantage].testimony.statements.iter();
     all.filter(|said| {
         is(&said.act)
+            && !said.is_of_listener()
             && names.iter().any(|name| {
                 said.tuple.src == name.endpoint(sender)
                     && said.tuple.dst == name.endpoint(sender.other())
@@ -143,6 +143,7 @@ fn sent_or_not<'a>(
     let matches = assign(&moments, &said, WAITS, SPEAKS_LATE);
     for moment in &moments {
         let case = &cases[moment.case];
+        let refusals = refusals(scene, vantage, side, moment);
         if matches!(heard[moment.case].sender, Word::Sent { .. }) {
             continue;
         }
@@ -151,11 +152,56 @@ fn sent_or_not<'a>(
                 vantage,
                 statement: *said[own.statement],
             };
+        } else if reject::may_be_without_connection(case.digest()) && !refusals.is_empty() {
+            heard[moment.case].sender = by_listener(case, vantage, moment, &refusals);
         } else if !confusable(moment, &said, &matches)
             && let Some(watch) = sworn(scene, case, vantage, moment)
         {
             heard[moment.case].sender = silence(scene, case, vantage, watch.tap);
         }
+    }
+}
+
+/// What listening sockets at a side's port refused around a moment.
+fn refusals(scene: &Scene<'_>, vantage: usize, sender: Side, moment: &Moment) -> Vec<Statement> {
+    let names = scene.ends.at(vantage);
+    let all = scene.evidence.vantages[vantage].testimony.statements.iter();
+    all.filter(|said| {
+        let error = moment.error.saturating_add(said.error);
+        let apart = moment.time.since(said.time).saturating_abs();
+        said.is_of_listener()
+            && apart <= CONFUSABLE.saturating_add(error)
+            && names
+                .iter()
+                .any(|name| listeners(name.endpoint(sender)).any(|tuple| tuple == said.tuple))
+    })
+    .copied()
+    .collect()
+}
+
+/// A listening socket's refusal that the tap saw leave in the same moment is this reset; one of some other moment
+/// leaves it open whose it is.
+fn by_listener<'a>(
+    case: &Case<'_>,
+    vantage: usize,
+    moment: &Moment,
+    refusals: &[Statement],
+) -> Word<'a> {
+    let seen = place_of(case, vantage).is_some_and(|place| case.seen_at(place).is_some());
+    let at_once = |said: &&Statement| {
+        let later = moment.time.since(said.time);
+        (-said.error..=TOGETHER.saturating_add(said.error)).contains(&later)
+    };
+    let nearest = refusals
+        .iter()
+        .filter(at_once)
+        .min_by_key(|said| moment.time.since(said.time).saturating_abs());
+    match nearest {
+        Some(statement) if seen => Word::Sent {
+            vantage,
+            statement: *statement,
+        },
+        _ => Word::None,
     }
 }
 
@@ -178,9 +224,7 @@ fn sworn<'s>(
     moment: &Moment,
 ) -> Option<&'s Watch> {
     scene.life(vantage, case.life).next()?;
-    let digest = case.digest();
-    // Without a socket a kernel answers with a bare RST, or with number 0 (RFC 9293, 3.10.7.1).
-    let by_a_socket = digest.flags.has(TcpFlags::ACK) && digest.seq.0 != 0;
+    let by_a_socket = !reject::may_be_without_connection(case.digest());
     let swears = |watch: &Watch| {
         watch.lost == 0
             && match watch.oath {

@@ -50,6 +50,11 @@ pub(super) fn looks<'a>(
     }
 }
 
+/// Without a connection a stack answers with a bare RST, or with number 0 (RFC 9293, 3.10.7.1).
+pub(super) fn may_be_without_connection(digest: &Digest) -> bool {
+    !digest.flags.has(TcpFlags::ACK) || digest.seq.0 == 0
+}
+
 /// No window, no options, no payload, not to be fragmented, without identification; number 0 unless it has
 /// taken one from an acknowledgement.
 fn is_plain(digest: &Digest) -> bool {
@@ -57,8 +62,11 @@ fn is_plain(digest: &Digest) -> bool {
         .ip
         .id
         .is_none_or(|id| id == 0 && digest.ip.dont_fragment);
-    let numbered = !digest.flags.has(TcpFlags::ACK) || digest.seq.0 == 0;
-    digest.window == 0 && digest.options.order == 0 && digest.payload_len == 0 && numbered && afresh
+    digest.window == 0
+        && digest.options.order == 0
+        && digest.payload_len == 0
+        && may_be_without_connection(digest)
+        && afresh
 }
 
 /// From the host's own interface it has come no hop; elsewhere none, or as many as the host's other packets.
