@@ -48,7 +48,11 @@ PARALLAX_NAME; the command line goes before the environment, and that before the
 Examples:
   parallax-agent run --vantage fw-in --interface eth0 --collector http://192.0.2.10:7600
   parallax-agent run --vantage web1 --host 192.0.2.1,2001:db8::1 --interface eth0,eth1 --filter 'port 443'
-  parallax-agent run --config /etc/parallax/agent.toml")]
+  parallax-agent run --vantage web1 --host 192.0.2.1,172.17.0.2 --interface eth0 --witness on
+  parallax-agent run --config /etc/parallax/agent.toml
+
+The kernel witness reads tcp:tcp_send_reset and tcp:tcp_receive_reset from a trace instance of its own. It hears
+all network namespaces of the machine: name the addresses of its containers with --host too.")]
 pub struct RunArgs {
     /// Name of the vantage: 1 to 128 characters
     #[arg(long, env = "PARALLAX_VANTAGE", value_name = "NAME")]
