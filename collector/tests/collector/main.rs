@@ -8,4 +8,5 @@ mod ingest;
 mod load;
 mod process;
 mod server;
+mod testimony;
 mod verdicts;
