@@ -10,6 +10,8 @@ use parallax_core::{Selection, Vantage, VantageKind};
 use serde::{Deserialize, Deserializer};
 use thiserror::Error;
 
+use crate::witness::Wanted;
+
 /// Where a collector listens unless somebody says otherwise.
 pub const DEFAULT_COLLECTOR: &str = "http://127.0.0.1:7600";
 
@@ -131,6 +133,9 @@ pub struct ConfigFile {
     pub spool_disk: Option<u32>,
     pub grace: Option<f64>,
     pub write: Option<PathBuf>,
+    pub witness: Option<Wanted>,
+    #[serde(rename = "witness-rate")]
+    pub witness_rate: Option<u32>,
 }
 
 /// One text, or several in an array.

@@ -361,6 +361,7 @@ mod tests {
                     Feed::Watched(span) => spans.push(span),
                     Feed::Lost(loss) => losses.push(loss),
                     Feed::Recalled(_) | Feed::Changed(_) => unreachable!("nobody asked"),
+                    Feed::Witnessed(_) => {}
                 }
             }
             (digests, spans, losses)

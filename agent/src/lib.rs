@@ -15,3 +15,4 @@ pub mod outbox;
 pub mod recall;
 pub mod spool;
 pub mod stream;
+pub mod witness;

@@ -22,6 +22,7 @@ use crate::meter::Meter;
 use crate::outbox::{BATCH, Change, Outbox, Span};
 use crate::recall::Recalled;
 use crate::spool::Spool;
+use crate::witness::Report;
 
 mod aside;
 pub mod backoff;
@@ -29,6 +30,7 @@ mod connection;
 mod counted;
 mod failure;
 mod identity;
+mod ledger;
 mod left;
 mod wire;
 
@@ -41,6 +43,7 @@ use connection::Connection;
 pub use failure::StreamError;
 use failure::{Broken, Parties};
 pub use identity::Identity;
+use ledger::Ledger;
 
 /// How long digests that are not urgent wait for company.
 pub const LINGER: Duration = Duration::from_millis(50);
@@ -66,6 +69,8 @@ pub enum Feed {
     Recalled(Recalled),
     /// Other segments travel from now on.
     Changed(Change),
+    /// What the kernel witness heard.
+    Witnessed(Report),
 }
 
 /// The most digests of one [`Feed::Digests`].
@@ -163,6 +168,7 @@ struct Courier {
     feed: mpsc::Receiver<Feed>,
     feed_ended: bool,
     outbox: Outbox,
+    ledger: Ledger,
     progress: watch::Sender<Progress>,
     /// When digests that wait for company leave without.
     flush_at: Option<Instant>,
@@ -193,6 +199,7 @@ impl Courier {
                 .collect(),
             backoff: Backoff::default(),
             outbox: Outbox::with_journal(delivery.outbox, delivery.spool.journal.take()),
+            ledger: Ledger::default(),
             delivery,
             feed,
             feed_ended: false,
@@ -334,6 +341,7 @@ impl Courier {
         );
         let resumed = self.current().resume(connection.committed);
         resumed.map_err(|error| self.parties.contradiction(error))?;
+        self.ledger.send_again();
         self.tell();
         Ok(connection)
     }
@@ -367,6 +375,7 @@ impl Courier {
             Some(Feed::Lost(loss)) => self.outbox.lose(loss),
             Some(Feed::Recalled(recalled)) => self.outbox.recalled(recalled),
             Some(Feed::Changed(change)) => self.outbox.changed(change),
+            Some(Feed::Witnessed(report)) => self.ledger.enter(report),
             None => {
                 self.feed_ended = true;
                 self.outbox.end();
@@ -386,7 +395,7 @@ impl Courier {
         self.flush_at = Some(Instant::now());
         self.probes.clear();
         loop {
-            let all_sent = self.current().is_all_sent();
+            let all_sent = self.current().is_all_sent() && !self.has_testimony();
             let all_said = self.is_complete() && all_sent;
             let answers = !said_goodbye && !self.probes.is_empty();
             let speaks = (all_said && !said_goodbye) || answers || self.is_due();
@@ -440,12 +449,23 @@ impl Courier {
     /// Whether something is to be sent now.
     fn is_due(&mut self) -> bool {
         let waited = self.flush_at.is_some_and(|at| at <= Instant::now());
+        let testimony = self.has_testimony();
         let complete = self.is_complete();
         let outbox = self.current();
-        outbox.can_send() && (waited || complete || outbox.is_urgent())
+        testimony || outbox.can_send() && (waited || complete || outbox.is_urgent())
+    }
+
+    /// Testimony is of this run alone.
+    fn has_testimony(&self) -> bool {
+        self.left.is_empty() && self.ledger.has_unsent()
     }
 
     fn next_message(&mut self) -> Option<parallax_proto::v1::AgentMessage> {
+        if self.has_testimony()
+            && let Some(told) = self.ledger.take_next()
+        {
+            return Some(wire::testimony(&told));
+        }
         let message = match self.current().take_aside() {
             Some(aside) => aside::message(aside),
             None => wire::message(&self.current().take_next()?),
@@ -490,6 +510,10 @@ impl Courier {
             }
             Some(collector_message::Message::ClockProbe(probe)) => {
                 self.probe(probe.sent);
+                return Ok(());
+            }
+            Some(collector_message::Message::TestimonyStored(message)) => {
+                self.ledger.stored(message.number);
                 return Ok(());
             }
             None => return Ok(()),

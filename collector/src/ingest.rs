@@ -25,6 +25,7 @@ mod inquiry;
 mod loader;
 mod loss;
 mod registry;
+mod testimony;
 
 pub use loader::Loader;
 pub use registry::Registry;

@@ -19,6 +19,7 @@ mod questions;
 mod rows;
 mod runs;
 mod spans;
+mod testimony;
 mod verdicts;
 
 pub use answers::{Filters, Place};

@@ -303,6 +303,7 @@ impl Archive {
                     losses: frame.losses.clone(),
                     segments,
                     nearby,
+                    testimony: crate::Testimony::default(),
                 })
                 .collect(),
             configured_path: self.configured_path.clone(),

@@ -121,6 +121,7 @@ fn digest(
         payload_len: tcp.payload_len,
         payload_hash: tcp.payload_hash,
         options: tcp.options,
+        rst_reason: tcp.rst_reason,
         ip: segment.fields,
         link: framed.fields.of_interface(packet.interface),
     })

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::flow::FourTuple;
+use crate::reason::ResetReason;
 use crate::seq::TcpSeq;
 use crate::time::CaptureTime;
 use crate::tunnel::Tunnel;
@@ -25,6 +26,8 @@ pub struct Digest {
     /// `None` without payload or when the capture cut it before them.
     pub payload_hash: Option<u64>,
     pub options: TcpOptions,
+    /// The reason that a RST carries (MPTCP option, diagnostic payload): a claim of whoever made it.
+    pub rst_reason: Option<ResetReason>,
     pub ip: IpFields,
     pub link: LinkFields,
 }

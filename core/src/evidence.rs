@@ -13,6 +13,7 @@ use crate::digest::{Digest, TcpFlags};
 use crate::flow::Flow;
 use crate::loss_record::LossRecord;
 use crate::sampling::OneIn;
+use crate::testimony::Testimony;
 use crate::time::CaptureTime;
 use crate::vantage::Vantage;
 
@@ -60,6 +61,8 @@ pub struct VantageEvidence {
     pub segments: Vec<Digest>,
     /// Segments of other flows around the flow's end.
     pub nearby: Nearby,
+    /// What the kernel witness of this host said; empty without one, as for files.
+    pub testimony: Testimony,
 }
 
 impl VantageEvidence {

@@ -3,6 +3,7 @@
 mod advice;
 mod cause;
 mod chain;
+mod claim;
 mod effect;
 mod fingerprint;
 mod ladder;
@@ -11,6 +12,7 @@ mod naming;
 mod position;
 mod proxy;
 mod sentence;
+mod witness;
 mod wording;
 
 use uuid::Uuid;
@@ -68,12 +70,16 @@ pub fn explain(evidence: &FlowEvidence, id: Uuid) -> Option<Explanation> {
 
 fn place<'a>(scene: &Scene<'a>) -> Vec<Placed<'a>> {
     let passed = loss::count(scene);
-    case::all(scene, &passed)
+    let cases = case::all(scene, &passed);
+    let heard = witness::hear(scene, &cases);
+    cases
         .into_iter()
-        .map(|case| Placed {
-            position: position::judge(scene, &case),
+        .zip(heard)
+        .map(|(case, heard)| Placed {
+            position: witness::weigh(scene, &case, &heard, position::judge(scene, &case)),
             exact: cause::is_exact(scene, &case),
-            effect: effect::of(scene, &case),
+            effect: witness::felt(scene, &heard, effect::of(scene, &case)),
+            heard,
             case,
         })
         .collect()
@@ -150,6 +156,7 @@ fn report(scene: &Scene<'_>, all: &[Placed<'_>], index: usize) -> ResetReport {
                 None => finding.evidence(&name(case.first)),
             })
             .chain(effect.evidence.clone())
+            .chain(claim::evidence(scene, case, position.origin))
             .chain(naming::evidence(scene, case))
             .collect(),
         path: scene

@@ -121,6 +121,7 @@ mod tests {
             window: 100,
             payload_len: payload_hash.map_or(0, |_| 99),
             payload_hash,
+            rst_reason: None,
             options: crate::digest::TcpOptions {
                 timestamps: stamp.map(|value| Timestamps { value, echo: 1 }),
                 ..Default::default()

@@ -1,7 +1,8 @@
 //! The protocol between agents and collector: generated messages, and [`batch`], the one place
-//! where digests become columns and columns become digests again.
+//! where digests become columns and columns become digests again; [`testimony`] does it for what kernels say.
 
 pub mod batch;
+pub mod testimony;
 
 /// Messages and services of `parallax.v1`.
 #[allow(clippy::all, clippy::pedantic, reason = "generated code")]

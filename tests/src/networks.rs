@@ -22,6 +22,7 @@ mod standing;
 mod straight;
 pub mod truth;
 mod ways;
+pub mod witness;
 
 use anyhow::Result;
 

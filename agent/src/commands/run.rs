@@ -28,6 +28,7 @@ use crate::memory::{Grace, Memory};
 use crate::recall::{Desk, Ring};
 use crate::spool::{Spool, StateDir, StateError};
 use crate::stream::{Delivery, Feed, Identity, Order, Pressure, Progress};
+use crate::witness::{Wanted, Witness, WitnessOptions};
 
 mod standing;
 mod steps;
@@ -59,7 +60,11 @@ PARALLAX_NAME; the command line goes before the environment, and that before the
 Examples:
   parallax-agent run --vantage fw-in --interface eth0 --collector http://192.0.2.10:7600
   parallax-agent run --vantage web1 --host 192.0.2.1,2001:db8::1 --interface eth0,eth1 --filter 'port 443'
-  parallax-agent run --config /etc/parallax/agent.toml")]
+  parallax-agent run --vantage web1 --host 192.0.2.1,172.17.0.2 --interface eth0 --witness on
+  parallax-agent run --config /etc/parallax/agent.toml
+
+The kernel witness reads tcp:tcp_send_reset and tcp:tcp_receive_reset from a trace instance of its own. It hears
+all network namespaces of the machine: name the addresses of its containers with --host too.")]
 pub struct RunArgs {
     /// Name of the vantage: 1 to 128 characters
     #[arg(long, env = "PARALLAX_VANTAGE", value_name = "NAME")]
@@ -134,6 +139,12 @@ pub struct RunArgs {
     /// Keep the captured packets in this file too (pcap)
     #[arg(long, env = "PARALLAX_WRITE", value_name = "FILE")]
     write: Option<PathBuf>,
+    /// Ask the kernel which resets it sent and accepted (Linux, as root) [default: auto]
+    #[arg(long, env = "PARALLAX_WITNESS", value_enum)]
+    witness: Option<Wanted>,
+    /// Statements of the kernel kept a second; more count as lost [default: 5000]
+    #[arg(long, env = "PARALLAX_WITNESS_RATE", value_name = "STATEMENTS")]
+    witness_rate: Option<u32>,
 }
 
 /// The settings of a run, complete.
@@ -157,6 +168,8 @@ struct Settings {
     spool_disk: u32,
     grace: f64,
     write: Option<PathBuf>,
+    witness: Wanted,
+    witness_rate: u32,
 }
 
 /// Why settings cannot be run with.
@@ -219,6 +232,8 @@ impl Settings {
             spool_disk: args.spool_disk.or(file.spool_disk).unwrap_or(256),
             grace: args.grace.or(file.grace).unwrap_or(2.0),
             write: args.write.or(file.write),
+            witness: args.witness.or(file.witness).unwrap_or(Wanted::Auto),
+            witness_rate: args.witness_rate.or(file.witness_rate).unwrap_or(5000),
         };
         settings.check()?;
         Ok(settings)
@@ -301,6 +316,14 @@ impl Settings {
         })
     }
 
+    fn witness(&self) -> WitnessOptions {
+        WitnessOptions {
+            wanted: self.witness,
+            host: self.host.clone(),
+            rate: self.witness_rate,
+        }
+    }
+
     fn check(&self) -> Result<(), Unfit> {
         within("--snaplen", self.snaplen.into(), 64, 262_144)?;
         within("--buffer", self.buffer.into(), 1, 1024)?;
@@ -314,6 +337,7 @@ impl Settings {
             65_536,
         )?;
         within("--spool-disk", self.spool_disk.into(), 2, 1 << 20)?;
+        within("--witness-rate", self.witness_rate.into(), 1, 1_000_000)?;
         within("--grace", self.grace, 0, 3600)
     }
 }
@@ -331,6 +355,7 @@ pub fn run(args: RunArgs) -> anyhow::Result<()> {
     let (orders, given) = sync_channel(ORDERS);
     let delivery = settings.delivery(live.filter(), since, orders)?;
     let (feed, receiver) = mpsc::channel(CHUNKS);
+    let witness = Witness::start(&settings.witness(), feed.clone())?;
     let mut handover = Handover::new(settings.flow_memory(), feed)
         .with_desk(settings.desk(since))
         .with_meter(Arc::clone(&delivery.meter));
@@ -343,7 +368,12 @@ pub fn run(args: RunArgs) -> anyhow::Result<()> {
     };
     let capturing = std::thread::Builder::new()
         .name("capture".to_owned())
-        .spawn(move || watch::capture(live, since, handover, &orders))
+        .spawn(move || {
+            let captured = watch::capture(live, since, handover, &orders);
+            // The feed ends with the last that can speak into it.
+            drop(witness);
+            captured
+        })
         .context("cannot start the capture thread")?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -93,6 +93,7 @@ mod tests {
             window: 0,
             payload_len: 0,
             payload_hash: None,
+            rst_reason: None,
             options: TcpOptions::default(),
             ip: IpFields::default(),
             link: LinkFields::default(),

@@ -36,6 +36,7 @@ fn segment(client_port: u32, from: Side, flags: TcpFlags, seq: u32, time: i64) -
         payload_len: 10,
         payload_hash: None,
         options: TcpOptions::default(),
+        rst_reason: None,
         ip: IpFields::default(),
         link: LinkFields::default(),
     }

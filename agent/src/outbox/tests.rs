@@ -23,6 +23,7 @@ fn digest(seq: u32, flags: TcpFlags) -> Digest {
         payload_len: 0,
         payload_hash: None,
         options: TcpOptions::default(),
+        rst_reason: None,
         ip: IpFields::default(),
         link: LinkFields::default(),
     }

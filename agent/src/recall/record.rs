@@ -9,7 +9,7 @@ use parallax_core::digest::{
     Direction, IpFields, LinkFields, SackBlock, TcpFlags, TcpOptions, Timestamps,
 };
 use parallax_core::tunnel::{Tunnel, TunnelEnds, TunnelKind};
-use parallax_core::{CaptureTime, Digest, Endpoint, FourTuple, TcpSeq};
+use parallax_core::{CaptureTime, Digest, Endpoint, FourTuple, ResetReason, TcpSeq};
 
 /// Octets before the parts: length, state, presence, two distances.
 pub(super) const HEAD: usize = 12;
@@ -34,6 +34,7 @@ const SCALE: u16 = 256;
 const MAC: u16 = 512;
 const VLANS: u16 = 1024;
 const TUNNEL: u16 = 2048;
+const REASON: u16 = 4096;
 
 /// Marks beside the presence bits.
 const DONT_FRAGMENT: u8 = 1;
@@ -106,6 +107,11 @@ fn present(digest: &Digest) -> u16 {
         | bit(MAC, digest.link.source.is_some())
         | bit(VLANS, digest.link.vlans[0].is_some())
         | bit(TUNNEL, digest.link.tunnel.is_some())
+        | bit(REASON, reason(digest).is_some())
+}
+
+fn reason(digest: &Digest) -> Option<u64> {
+    digest.rst_reason.and_then(ResetReason::number)
 }
 
 fn write(writer: &mut Writer, digest: &Digest, present: u16) {
@@ -150,6 +156,9 @@ fn write(writer: &mut Writer, digest: &Digest, present: u16) {
     }
     if let Some(scale) = options.window_scale {
         writer.put([scale]);
+    }
+    if let Some(number) = reason(digest) {
+        writer.put(number.to_le_bytes());
     }
     write_link(writer, &digest.link);
 }
@@ -281,6 +290,9 @@ impl<'a> Record<'a> {
         let id = reader.take_if(there(IP_ID)).map(u16::from_le_bytes);
         let mss = reader.take_if(there(MSS)).map(u16::from_le_bytes);
         let window_scale = reader.take_if(there(SCALE)).map(|[scale]| scale);
+        let rst_reason = reader
+            .take_if(there(REASON))
+            .and_then(|number| ResetReason::from_number(u64::from_le_bytes(number)));
         Digest {
             time,
             tuple,
@@ -290,6 +302,7 @@ impl<'a> Record<'a> {
             window,
             payload_len,
             payload_hash,
+            rst_reason,
             options: TcpOptions {
                 mss,
                 window_scale,

@@ -7,7 +7,9 @@ use parallax_core::digest::{
 };
 use parallax_core::time::SECOND;
 use parallax_core::tunnel::{Tunnel, TunnelEnds, TunnelKind};
-use parallax_core::{CaptureTime, Coverage, Digest, Endpoint, Flow, FourTuple, TcpSeq};
+use parallax_core::{
+    CaptureTime, Coverage, Digest, Endpoint, Flow, FourTuple, ResetReason, TcpSeq,
+};
 use proptest::prelude::*;
 
 use super::desk::{Desk, Question};
@@ -35,6 +37,7 @@ fn segment(port: u16, flags: TcpFlags, seq: u32, time: i64) -> Digest {
         window: 100,
         payload_len: 0,
         payload_hash: None,
+        rst_reason: None,
         options: TcpOptions::default(),
         ip: IpFields::default(),
         link: LinkFields::default(),
@@ -267,6 +270,7 @@ prop_compose! {
         window: u16,
         payload in prop::option::of((1..u32::MAX, any::<Option<u64>>())),
         options in options(),
+        reason: Option<u8>,
         ip in (any::<u8>(), any::<Option<u16>>(), any::<bool>(), any::<u8>(), any::<bool>()),
         link in link(),
     ) -> Digest {
@@ -285,6 +289,7 @@ prop_compose! {
             window,
             payload_len: payload.map_or(0, |(len, _)| len),
             payload_hash: payload.and_then(|(_, hash)| hash),
+            rst_reason: reason.and_then(|code| ResetReason::from_number(1 << 48 | u64::from(code))),
             options,
             ip: IpFields { ttl, id, dont_fragment, traffic_class, fragment },
             link,

@@ -29,6 +29,7 @@ fn digest(port: u16, seq: u32, flags: TcpFlags) -> Digest {
         window: 7,
         payload_len: 0,
         payload_hash: None,
+        rst_reason: None,
         options: TcpOptions::default(),
         ip: IpFields::default(),
         link: LinkFields::default(),

@@ -1,6 +1,7 @@
 //! What the outbox gives, as messages.
 
 use parallax_proto::batch;
+use parallax_proto::testimony::Told;
 use parallax_proto::v1::{AgentMessage, Beat, Goodbye, Skip, UnreadCount, agent_message::Message};
 
 use crate::loss_message;
@@ -30,6 +31,12 @@ pub(super) fn metered(mut message: AgentMessage, meter: &Meter) -> AgentMessage 
         beat.observed_octets = meter.observed();
     }
     message
+}
+
+pub(super) fn testimony(told: &Told) -> AgentMessage {
+    AgentMessage {
+        message: Some(Message::Testimony(told.message())),
+    }
 }
 
 pub(super) fn goodbye() -> AgentMessage {

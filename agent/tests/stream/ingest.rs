@@ -8,7 +8,8 @@ use parallax_core::Digest;
 use parallax_proto::batch;
 use parallax_proto::v1::ingest_server::{Ingest, IngestServer};
 use parallax_proto::v1::{
-    AgentMessage, Beat, CollectorMessage, Committed, Welcome, agent_message, collector_message,
+    AgentMessage, Beat, CollectorMessage, Committed, TestimonyStored, Welcome, agent_message,
+    collector_message,
 };
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
@@ -202,6 +203,13 @@ impl Conversation {
             agent_message::Message::RecallAnswer(_)
             | agent_message::Message::ClockAnswer(_)
             | agent_message::Message::SelectionChange(_) => panic!("nobody asked"),
+            agent_message::Message::Testimony(told) => {
+                let stored = TestimonyStored {
+                    number: told.number,
+                };
+                self.answer(collector_message::Message::TestimonyStored(stored))
+                    .await;
+            }
             agent_message::Message::Goodbye(_) => {
                 self.shelf.lock().unwrap().sessions[self.index].said_goodbye = true;
                 self.commit().await;

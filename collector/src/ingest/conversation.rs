@@ -20,7 +20,7 @@ use super::aside::{self, AsideError};
 use super::inquiry::{Inquiry, Memory};
 use super::loader::{Item, Progress};
 use super::registry::Claim;
-use super::{Shared, beat, hello, loss};
+use super::{Shared, beat, hello, loss, testimony};
 use crate::clock;
 use crate::store::{
     Answered, Asides, Beat, NewRun, Octets, Portion, RegisterError, Registered, Source, StoreError,
@@ -35,7 +35,7 @@ const BEATS_WAITING_MAX: usize = 4096;
 /// Answers that may wait for their digests.
 const ANSWERS_WAITING_MAX: usize = 4096;
 
-type Answers = mpsc::Sender<Result<CollectorMessage, Status>>;
+pub(super) type Answers = mpsc::Sender<Result<CollectorMessage, Status>>;
 
 /// Why a conversation is over without a refusal.
 enum End {
@@ -186,9 +186,9 @@ fn nonsense(error: &AsideError) -> Status {
 }
 
 /// The agent no longer listens.
-struct Gone;
+pub(super) struct Gone;
 
-async fn send(answers: &Answers, answer: Answer) -> Result<(), Gone> {
+pub(super) async fn send(answers: &Answers, answer: Answer) -> Result<(), Gone> {
     let message = CollectorMessage {
         message: Some(answer),
     };
@@ -256,6 +256,14 @@ impl Conversation<'_> {
                 Some(Said::RecallAnswer(answer)) => self.take_answer(&answer).await?,
                 Some(Said::SelectionChange(change)) => self.take_change(&change).await?,
                 Some(Said::ClockAnswer(stamps)) => self.take_stamps(&stamps),
+                Some(Said::Testimony(told)) => {
+                    if testimony::take(self.shared, self.registered, told, answers)
+                        .await?
+                        .is_err()
+                    {
+                        return Ok(End::Gone);
+                    }
+                }
                 Some(Said::Goodbye(_)) => return self.say_goodbye(answers).await,
                 Some(Said::Hello(_)) => {
                     return Err(Status::invalid_argument("a second Hello on one stream"));

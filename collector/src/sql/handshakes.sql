@@ -11,7 +11,7 @@ CROSS JOIN LATERAL (
         (SELECT vantage_id, run_id, number, time_ns, seq, ack, payload_len, option_order, sport, dport, win, flags, ttl,
         traffic_class, marks, interface, src, dst, payload_hash, ts_value, ts_echo, ip_id, mss, window_scale,
         vlan_outer, vlan_inner, link_source, sack_left, sack_right, tunnel_kind, tunnel_depth, tunnel_src, tunnel_dst,
-        tunnel_id
+        tunnel_id, rst_reason
         FROM digest
         WHERE digest.vantage_id = asked.vantage_id AND (flags & 6) = 2
             AND LEAST(src, dst) = LEAST(asked.one, asked.two) AND GREATEST(src, dst) = GREATEST(asked.one, asked.two)
@@ -22,7 +22,7 @@ CROSS JOIN LATERAL (
         (SELECT vantage_id, run_id, number, time_ns, seq, ack, payload_len, option_order, sport, dport, win, flags, ttl,
         traffic_class, marks, interface, src, dst, payload_hash, ts_value, ts_echo, ip_id, mss, window_scale,
         vlan_outer, vlan_inner, link_source, sack_left, sack_right, tunnel_kind, tunnel_depth, tunnel_src, tunnel_dst,
-        tunnel_id
+        tunnel_id, rst_reason
         FROM digest
         WHERE digest.vantage_id = asked.vantage_id AND (flags & 6) = 2
             AND LEAST(src, dst) = LEAST(asked.one, asked.two) AND GREATEST(src, dst) = GREATEST(asked.one, asked.two)
@@ -37,7 +37,7 @@ CROSS JOIN LATERAL (
             (SELECT vantage_id, run_id, number, time_ns, seq, ack, payload_len, option_order, sport, dport, win, flags, ttl,
         traffic_class, marks, interface, src, dst, payload_hash, ts_value, ts_echo, ip_id, mss, window_scale,
         vlan_outer, vlan_inner, link_source, sack_left, sack_right, tunnel_kind, tunnel_depth, tunnel_src, tunnel_dst,
-        tunnel_id
+        tunnel_id, rst_reason
             FROM digest
             WHERE digest.vantage_id = asked.vantage_id AND (flags & 22) = 18
                 AND src = endpoint.addr AND sport = endpoint.port
@@ -48,7 +48,7 @@ CROSS JOIN LATERAL (
             (SELECT vantage_id, run_id, number, time_ns, seq, ack, payload_len, option_order, sport, dport, win, flags, ttl,
         traffic_class, marks, interface, src, dst, payload_hash, ts_value, ts_echo, ip_id, mss, window_scale,
         vlan_outer, vlan_inner, link_source, sack_left, sack_right, tunnel_kind, tunnel_depth, tunnel_src, tunnel_dst,
-        tunnel_id
+        tunnel_id, rst_reason
             FROM digest
             WHERE digest.vantage_id = asked.vantage_id AND (flags & 22) = 18
                 AND src = endpoint.addr AND sport = endpoint.port

@@ -7,7 +7,7 @@ CROSS JOIN LATERAL (
     (SELECT vantage_id, run_id, number, time_ns, seq, ack, payload_len, option_order, sport, dport, win, flags, ttl,
         traffic_class, marks, interface, src, dst, payload_hash, ts_value, ts_echo, ip_id, mss, window_scale,
         vlan_outer, vlan_inner, link_source, sack_left, sack_right, tunnel_kind, tunnel_depth, tunnel_src, tunnel_dst,
-        tunnel_id
+        tunnel_id, rst_reason
     FROM digest
     WHERE digest.vantage_id = asked.vantage_id AND (flags & 4) <> 0
         AND time_ns BETWEEN asked.moment - $3::bigint AND asked.moment
@@ -17,7 +17,7 @@ CROSS JOIN LATERAL (
     (SELECT vantage_id, run_id, number, time_ns, seq, ack, payload_len, option_order, sport, dport, win, flags, ttl,
         traffic_class, marks, interface, src, dst, payload_hash, ts_value, ts_echo, ip_id, mss, window_scale,
         vlan_outer, vlan_inner, link_source, sack_left, sack_right, tunnel_kind, tunnel_depth, tunnel_src, tunnel_dst,
-        tunnel_id
+        tunnel_id, rst_reason
     FROM digest
     WHERE digest.vantage_id = asked.vantage_id AND (flags & 4) <> 0
         AND time_ns > asked.moment AND time_ns <= asked.moment + $3::bigint

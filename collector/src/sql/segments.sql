@@ -7,7 +7,7 @@ CROSS JOIN LATERAL (
     (SELECT vantage_id, run_id, number, time_ns, seq, ack, payload_len, option_order, sport, dport, win, flags, ttl,
         traffic_class, marks, interface, src, dst, payload_hash, ts_value, ts_echo, ip_id, mss, window_scale,
         vlan_outer, vlan_inner, link_source, sack_left, sack_right, tunnel_kind, tunnel_depth, tunnel_src, tunnel_dst,
-        tunnel_id
+        tunnel_id, rst_reason
     FROM digest
     WHERE digest.flow = asked.flow AND digest.vantage_id = asked.vantage_id AND time_ns <= asked.moment
     ORDER BY time_ns DESC
@@ -17,7 +17,7 @@ CROSS JOIN LATERAL (
     (SELECT vantage_id, run_id, number, time_ns, seq, ack, payload_len, option_order, sport, dport, win, flags, ttl,
         traffic_class, marks, interface, src, dst, payload_hash, ts_value, ts_echo, ip_id, mss, window_scale,
         vlan_outer, vlan_inner, link_source, sack_left, sack_right, tunnel_kind, tunnel_depth, tunnel_src, tunnel_dst,
-        tunnel_id
+        tunnel_id, rst_reason
     FROM digest
     WHERE digest.flow = asked.flow AND digest.vantage_id = asked.vantage_id AND time_ns > asked.moment
     ORDER BY time_ns
@@ -27,7 +27,7 @@ CROSS JOIN LATERAL (
     (SELECT vantage_id, run_id, number, time_ns, seq, ack, payload_len, option_order, sport, dport, win, flags, ttl,
         traffic_class, marks, interface, src, dst, payload_hash, ts_value, ts_echo, ip_id, mss, window_scale,
         vlan_outer, vlan_inner, link_source, sack_left, sack_right, tunnel_kind, tunnel_depth, tunnel_src, tunnel_dst,
-        tunnel_id
+        tunnel_id, rst_reason
     FROM digest
     WHERE digest.flow = asked.flow AND digest.vantage_id = asked.vantage_id
     ORDER BY time_ns

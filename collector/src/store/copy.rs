@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use parallax_core::Digest;
 use parallax_core::digest::Direction;
+use parallax_core::reason::ResetReason;
 use parallax_core::tunnel::Tunnel;
 
 use super::digest_row::marks;
@@ -13,9 +14,9 @@ pub const COPY_DIGESTS: &str = "COPY digest (flow, time_ns, number, seq, ack, pa
     option_order, vantage_id, run_id, sport, dport, win, flags, ttl, traffic_class, marks, \
     interface, src, dst, payload_hash, ts_value, ts_echo, ip_id, mss, window_scale, vlan_outer, \
     vlan_inner, link_source, sack_left, sack_right, tunnel_kind, tunnel_depth, tunnel_src, \
-    tunnel_dst, tunnel_id) FROM STDIN (FORMAT BINARY)";
+    tunnel_dst, tunnel_id, rst_reason) FROM STDIN (FORMAT BINARY)";
 
-const COLUMNS: i16 = 35;
+const COLUMNS: i16 = 36;
 /// Signature, flags, length of the header extension.
 const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 const TRAILER: i16 = -1;
@@ -78,6 +79,8 @@ impl CopyBuffer {
         self.optional(sack, |block| i64::from(block.left.0).to_be_bytes());
         self.optional(sack, |block| i64::from(block.right.0).to_be_bytes());
         self.tunnel(digest.link.tunnel.as_ref());
+        let reason = digest.rst_reason.and_then(ResetReason::number);
+        self.optional(reason, u64::to_be_bytes);
     }
 
     fn tunnel(&mut self, tunnel: Option<&Tunnel>) {

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use parallax_core::digest::{
     Digest, Direction, IpFields, LinkFields, SackBlock, TcpFlags, TcpOptions, Timestamps,
 };
+use parallax_core::reason::ResetReason;
 use parallax_core::tunnel::{Tunnel, TunnelEnds, TunnelKind};
 use parallax_core::{CaptureTime, Endpoint, FourTuple, TcpSeq};
 
@@ -48,6 +49,7 @@ pub(super) struct DigestRow {
     tunnel_src: Option<IpAddr>,
     tunnel_dst: Option<IpAddr>,
     tunnel_id: Option<i64>,
+    rst_reason: Option<i64>,
 }
 
 /// Bits of column `marks`, as in the protocol's `DigestBatch.marks`.
@@ -92,6 +94,7 @@ impl TryFrom<&DigestRow> for Digest {
                 order: row.option_order.cast_unsigned(),
                 cut: has(marks::OPTIONS_CUT),
             },
+            rst_reason: rst_reason(row, &name)?,
             ip: IpFields {
                 ttl: name.narrow("ttl", row.ttl)?,
                 id: name.narrow_option("ip_id", row.ip_id)?,
@@ -122,6 +125,14 @@ fn timestamps(row: &DigestRow, name: &RowName) -> Result<Option<Timestamps>, Row
         })),
         _ => Err(unpaired(name, "ts_echo", "ts_value")),
     }
+}
+
+fn rst_reason(row: &DigestRow, name: &RowName) -> Result<Option<ResetReason>, RowError> {
+    let read = |number: i64| {
+        ResetReason::from_number(number.cast_unsigned())
+            .ok_or_else(|| name.refuse("rst_reason", &number))
+    };
+    row.rst_reason.map(read).transpose()
 }
 
 fn unpaired(name: &RowName, column: &'static str, other: &str) -> RowError {

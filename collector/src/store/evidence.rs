@@ -7,12 +7,13 @@ use parallax_core::evidence::{Surroundings, numbers, surroundings};
 use parallax_core::time::SECOND;
 use parallax_core::{
     CaptureTime, Coverage, Digest, ExchangedClock, Flow, FlowEvidence, KnownId, LossRecord,
-    Selection, Vantage, VantageEvidence, VantageKind,
+    Selection, Testimony, Vantage, VantageEvidence, VantageKind,
 };
 
 use super::digest_row::DigestRow;
 use super::rows::{RowError, RowName};
 use super::runs::selection_of;
+use super::testimony::gather::{self, Question};
 use super::{Store, StoreError, losses};
 
 mod kin;
@@ -152,6 +153,7 @@ impl Store {
         let clocks = memory::clocks(&mut tx, &posts).await?;
         let digests = digests_of(&posts, &segments, &relatives, &memory);
         let around = around(&posts, &digests);
+        let testimony = gather::gather(&mut tx, &questions_to_witnesses(&posts, &around)).await?;
         let nearby = nearby::load(&mut tx, &posts, &around, |index| {
             selection(index, &posts[index], &segments, &coverage)
         });
@@ -163,6 +165,7 @@ impl Store {
             losses,
             memory,
             clocks,
+            testimony,
         };
         tx.commit()
             .await
@@ -236,6 +239,20 @@ fn around(posts: &[Post], digests: &[Result<Vec<Digest>, RowError>]) -> Vec<Surr
     all
 }
 
+/// What to ask each post's witness: about every name that the flow bears there.
+fn questions_to_witnesses(posts: &[Post], around: &[Surroundings]) -> Vec<Question> {
+    let all = posts.iter().zip(around).enumerate();
+    all.flat_map(|(index, (post, around))| {
+        around.names.iter().map(move |flow| Question {
+            post: index,
+            flow: *flow,
+            vantage_id: post.vantage_id,
+            moment: around.moment.nanos(),
+        })
+    })
+    .collect()
+}
+
 /// Answers by post (index into the posts).
 struct Found {
     segments: HashMap<usize, Vec<DigestRow>>,
@@ -246,6 +263,7 @@ struct Found {
     losses: HashMap<usize, Vec<losses::LossRow>>,
     memory: Memory,
     clocks: HashMap<usize, ExchangedClock>,
+    testimony: HashMap<usize, Result<Testimony, RowError>>,
 }
 
 impl Found {
@@ -301,6 +319,10 @@ impl Found {
                 .collect::<Result<_, _>>()?,
             segments: std::mem::replace(&mut self.digests[index], Ok(Vec::new()))?,
             nearby: self.nearby[index].evidence(&self.memory)?,
+            testimony: self
+                .testimony
+                .remove(&index)
+                .unwrap_or_else(|| Ok(Testimony::default()))?,
         })
     }
 }

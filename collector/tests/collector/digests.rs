@@ -3,6 +3,7 @@
 use parallax_core::digest::{
     Digest, Direction, IpFields, LinkFields, SackBlock, TcpFlags, TcpOptions, Timestamps,
 };
+use parallax_core::reason::ResetReason;
 use parallax_core::tunnel::{Tunnel, TunnelEnds, TunnelKind};
 use parallax_core::{CaptureTime, Endpoint, FourTuple, TcpSeq};
 use proptest::prelude::*;
@@ -33,6 +34,7 @@ pub fn segment(tuple: FourTuple, millis: i64, flags: u16, seq: u32, ack: u32) ->
         payload_len: 0,
         payload_hash: None,
         options: TcpOptions::default(),
+        rst_reason: None,
         ip: IpFields {
             ttl: 64,
             id: Some(0),
@@ -107,8 +109,9 @@ pub fn any_digest(tuple: FourTuple) -> impl Strategy<Value = Digest> {
         proptest::option::of(any_tunnel()),
     );
     let way = any::<bool>();
-    (numbers, payload_hash, options, ip, link, way).prop_map(
-        move |(numbers, payload_hash, options, ip, link, way)| Digest {
+    let claims = (payload_hash, any::<Option<(bool, u16, u32)>>());
+    (numbers, claims, options, ip, link, way).prop_map(
+        move |(numbers, (payload_hash, reason), options, ip, link, way)| Digest {
             time: CaptureTime::from_nanos(numbers.0),
             tuple: if way { tuple } else { tuple.reversed() },
             seq: TcpSeq(numbers.1),
@@ -129,6 +132,13 @@ pub fn any_digest(tuple: FourTuple) -> impl Strategy<Value = Digest> {
                 order: options.4,
                 cut: options.5,
             },
+            rst_reason: reason.and_then(|(mptcp, code, more)| {
+                ResetReason::from_number(if mptcp {
+                    1 << 48 | u64::from(code & 0x1ff)
+                } else {
+                    2 << 48 | u64::from(code) << 32 | u64::from(more)
+                })
+            }),
             ip: IpFields {
                 ttl: ip.0,
                 id: ip.1,

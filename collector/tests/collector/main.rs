@@ -10,4 +10,5 @@ mod losses;
 mod process;
 mod recall;
 mod server;
+mod testimony;
 mod verdicts;

@@ -150,6 +150,7 @@ mod tests {
             payload_len: 0,
             payload_hash: None,
             options: TcpOptions::default(),
+            rst_reason: None,
             ip: IpFields::default(),
             link: LinkFields::default(),
         }

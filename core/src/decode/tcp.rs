@@ -5,6 +5,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::octets::{Body, Missing, be16, be32};
 use super::unread::Unread;
 use crate::digest::{PAYLOAD_HASH_OCTETS, SackBlock, TcpFlags, TcpOptions, Timestamps};
+use crate::reason::ResetReason;
 use crate::seq::TcpSeq;
 
 /// What the TCP header says.
@@ -16,6 +17,7 @@ pub(super) struct Tcp {
     pub flags: TcpFlags,
     pub window: u16,
     pub options: TcpOptions,
+    pub rst_reason: Option<ResetReason>,
     pub payload_len: u32,
     pub payload_hash: Option<u64>,
 }
@@ -39,6 +41,13 @@ pub(super) fn read(segment: &Body<'_>, first_fragment: bool) -> Result<Tcp, Unre
     }
     let payload_len = rest.declared.saturating_sub(options_len);
     let captured_options = &rest.captured[..rest.captured.len().min(options_len)];
+    let payload = &rest.captured[captured_options.len()..];
+    let flags = TcpFlags(u16::from_be_bytes([fixed[12] & 1, fixed[13]]));
+    let rst_reason = if flags.has(TcpFlags::RST) {
+        rst_reason(captured_options, payload, payload_len)
+    } else {
+        None
+    };
     Ok(Tcp {
         source_port: u16::from_be_bytes([fixed[0], fixed[1]]),
         destination_port: u16::from_be_bytes([fixed[2], fixed[3]]),
@@ -46,13 +55,40 @@ pub(super) fn read(segment: &Body<'_>, first_fragment: bool) -> Result<Tcp, Unre
         ack: TcpSeq(u32::from_be_bytes([
             fixed[8], fixed[9], fixed[10], fixed[11],
         ])),
-        flags: TcpFlags(u16::from_be_bytes([fixed[12] & 1, fixed[13]])),
+        flags,
         window: u16::from_be_bytes([fixed[14], fixed[15]]),
         options: options(captured_options, options_len),
+        rst_reason,
         payload_len: payload_len as u32,
-        payload_hash: payload_hash(&rest.captured[captured_options.len()..], payload_len),
+        payload_hash: payload_hash(payload, payload_len),
     })
 }
+
+/// The reason in a RST's payload, else in its options. Apart, so that other packets pay nothing for it.
+#[inline(never)]
+fn rst_reason(options: &[u8], payload: &[u8], payload_len: usize) -> Option<ResetReason> {
+    ResetReason::from_payload(payload, payload_len).or_else(|| {
+        let mut rest = options;
+        loop {
+            let (kind, len) = match *rest {
+                [] | [0, ..] => return None,
+                [1, ..] => (1, 1),
+                [kind, len, ..] if len >= 2 => (kind, usize::from(len)),
+                _ => return None,
+            };
+            let (option, after) = rest.split_at_checked(len)?;
+            if kind == MPTCP
+                && let Some(reason) = ResetReason::from_option(option)
+            {
+                return Some(reason);
+            }
+            rest = after;
+        }
+    })
+}
+
+/// The option kind of MPTCP (RFC 8684).
+const MPTCP: u8 = 30;
 
 /// `captured` begins with the payload, unless the capture ended before it.
 fn payload_hash(captured: &[u8], payload_len: usize) -> Option<u64> {

@@ -55,6 +55,29 @@ fn options_give_their_values_and_their_order() {
 }
 
 #[test]
+fn a_reset_gives_the_reason_that_its_option_or_payload_carries() {
+    let mptcp = [1, 1, 30, 4, 0x80, 4, 0, 0];
+    let payload = [0x33, 0xaa, 0, 14, 0, 0, 0, 0];
+    let reason = |flags, options: &[u8], payload: &[u8]| {
+        let digest = read_v4(&v4(6, 0, &[], &tcp(flags, options, payload))).unwrap();
+        digest.rst_reason.map(|reason| reason.to_string())
+    };
+    assert_eq!(
+        reason(4, &mptcp, &[]).as_deref(),
+        Some("MPTCP reason 4 (too much outstanding data)")
+    );
+    assert_eq!(
+        reason(0x14, &[], &payload).as_deref(),
+        Some("diagnostic code 14 (connection timeout)")
+    );
+    assert_eq!(reason(0x14, &[], &payload[..7]), None);
+    assert_eq!(reason(0x18, &mptcp, &payload), None, "no RST");
+    for cut in [[30, 0, 0, 0], [30, 40, 0x80, 4], [30, 4, 0x10, 4]] {
+        assert_eq!(reason(4, &cut, &[]), None);
+    }
+}
+
+#[test]
 fn an_unknown_option_is_kind_15_and_the_end_of_list_ends_the_order() {
     let digest = read_v4(&v4(6, 0, &[], &tcp(16, &[34, 2, 0, 1], &[]))).unwrap();
     assert_eq!(digest.options.order, 15);

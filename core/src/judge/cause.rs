@@ -7,6 +7,7 @@ mod transcript;
 mod trigger;
 
 use super::chain::Placed;
+use super::witness;
 use super::wording::duration;
 use crate::case::Case;
 use crate::digest::Digest;
@@ -34,7 +35,7 @@ pub(crate) struct Finding<'a> {
 const SILENCE_TOLD: i64 = SECOND;
 
 impl<'a> Finding<'a> {
-    fn new(cause: Cause, trigger: Option<&Seen<'a>>, text: impl Into<String>) -> Self {
+    pub(crate) fn new(cause: Cause, trigger: Option<&Seen<'a>>, text: impl Into<String>) -> Self {
         Self {
             cause,
             trigger: trigger.map(|seen| seen.digest),
@@ -104,7 +105,10 @@ pub(crate) fn find<'a>(scene: &Scene<'a>, all: &[Placed<'a>], index: usize) -> F
     let transcript = Transcript::of(scene, &all[index].case);
     let origin = all[index].position.origin;
     let mut finding = match origin {
-        Origin::Endpoint => endpoint::find(scene, all, index, &transcript),
+        Origin::Endpoint => {
+            let found = endpoint::find(scene, all, index, &transcript);
+            witness::corrected(&all[index].heard, &transcript, found)
+        }
         Origin::Middlebox => middlebox::find(scene, all, index, &transcript),
         Origin::Undetermined => undetermined(&transcript),
     };

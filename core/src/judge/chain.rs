@@ -2,6 +2,7 @@
 
 use super::effect::Effect;
 use super::position::Position;
+use super::witness::Heard;
 use crate::case::Case;
 use crate::report::{Origin, Side};
 
@@ -13,6 +14,8 @@ pub(crate) struct Placed<'a> {
     /// little was heard of it.
     pub(crate) exact: Option<bool>,
     pub(crate) effect: Effect,
+    /// What the kernels of the hosts say of it.
+    pub(crate) heard: Heard<'a>,
 }
 
 impl Placed<'_> {

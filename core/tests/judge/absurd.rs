@@ -4,7 +4,7 @@ use parallax_core::digest::{Digest, IpFields, LinkFields, TcpFlags, TcpOptions};
 use parallax_core::judge;
 use parallax_core::{
     CaptureTime, Coverage, Endpoint, ExchangedClock, FlowEvidence, FourTuple, Nearby, Selection,
-    TcpSeq, Vantage, VantageEvidence, VantageKind,
+    TcpSeq, Testimony, Vantage, VantageEvidence, VantageKind,
 };
 use proptest::prelude::*;
 
@@ -36,6 +36,7 @@ prop_compose! {
             payload_len: len,
             payload_hash: None,
             options: TcpOptions { window_scale: Some(ttl), ..TcpOptions::default() },
+rst_reason: None,
             ip: IpFields { ttl, id, ..IpFields::default() },
             link: LinkFields::default(),
         }
@@ -75,6 +76,7 @@ prop_compose! {
                 nearby.clone(),
                 nearby,
             ),
+            testimony: Testimony::default(),
         }
     }
 }

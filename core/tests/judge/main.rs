@@ -13,3 +13,4 @@ mod recalled;
 mod simulate;
 mod triggers;
 mod wire;
+mod witness;

@@ -6,10 +6,11 @@ use parallax_core::digest::{Digest, IpFields, LinkFields, TcpFlags, TcpOptions, 
 use parallax_core::evidence::surroundings;
 use parallax_core::judge::{self, Judged};
 use parallax_core::report::Side;
-use parallax_core::time::MILLISECOND;
+use parallax_core::testimony::{Act, Oath, Statement, TapPlace, Watch};
+use parallax_core::time::{MILLISECOND, SECOND};
 use parallax_core::{
-    CaptureTime, Coverage, Endpoint, FlowEvidence, FourTuple, Nearby, Selection, TcpSeq, Vantage,
-    VantageEvidence, VantageKind,
+    CaptureTime, Coverage, Endpoint, FlowEvidence, FourTuple, Nearby, Selection, TcpSeq, Testimony,
+    Vantage, VantageEvidence, VantageKind,
 };
 
 pub const CLIENT: &str = "192.0.2.10";
@@ -84,6 +85,7 @@ struct Point {
     nearby: Vec<Digest>,
     forget: bool,
     link: Option<[u8; 6]>,
+    testimony: Testimony,
     doubled: bool,
     /// Share of packets that the capture loses.
     loss: f64,
@@ -145,6 +147,7 @@ impl Wire {
                 nearby: Vec::new(),
                 forget: false,
                 link: None,
+                testimony: Testimony::default(),
                 doubled: false,
                 loss: 0.0,
             })
@@ -284,6 +287,45 @@ impl Wire {
         }
     }
 
+    /// The kernel under a host vantage has a witness, from the beginning until now.
+    pub fn witness(&mut self, name: &str, tap: TapPlace) {
+        let watch = Watch {
+            from: CaptureTime::from_nanos(EPOCH - 10 * SECOND),
+            until: CaptureTime::from_nanos(EPOCH + 1000 * SECOND),
+            lost: 0,
+            oath: Oath::Everything,
+            tap,
+        };
+        self.testimony(name).watches.push(watch);
+    }
+
+    pub fn testimony(&mut self, name: &str) -> &mut Testimony {
+        let place = self.place(name);
+        &mut self.points[place].testimony
+    }
+
+    /// The kernel says now that its TCP did something with a RST in `sender`'s name.
+    pub fn says(&mut self, name: &str, sender: Side, act: Act) {
+        let tuple = match sender {
+            Side::Client => self.tuple,
+            Side::Server => self.tuple.reversed(),
+        };
+        let time = CaptureTime::from_nanos(self.now);
+        self.testimony(name).statements.push(Statement {
+            time,
+            error: 1000,
+            tuple,
+            act,
+        });
+    }
+
+    /// The latest segment at a vantage, to be looked at or changed.
+    pub fn latest(&mut self, name: &str) -> &mut Digest {
+        let place = self.place(name);
+        let segments = &mut self.points[place].segments;
+        segments.last_mut().expect("a segment")
+    }
+
     fn travelled(&self, side: Side, name: &str) -> usize {
         let place = self.place(name);
         match side {
@@ -340,6 +382,7 @@ impl Wire {
         let id = &mut self.ip_ids[side as usize];
         *id = id.wrapping_add(1);
         Digest {
+            rst_reason: None,
             time: CaptureTime::from_nanos(self.now),
             tuple,
             seq: TcpSeq(seq),
@@ -427,6 +470,7 @@ impl Wire {
                     losses: Vec::new(),
                     segments,
                     nearby: nearby(point, self.now),
+                    testimony: point.testimony.clone(),
                 }
             })
             .collect();

@@ -6,6 +6,7 @@ use std::slice::ChunksExact;
 use parallax_core::digest::{
     Direction, IpFields, LinkFields, SackBlock, TcpFlags, TcpOptions, Timestamps,
 };
+use parallax_core::reason::ResetReason;
 use parallax_core::tunnel::Tunnel;
 use parallax_core::{CaptureTime, Digest, Endpoint, Flow, FourTuple, TcpSeq, Way};
 
@@ -24,6 +25,7 @@ pub(super) fn decode(batch: &DigestBatch) -> Result<Vec<(u64, Digest)>, BatchErr
     let mut pairs = Pairs {
         stamps: batch.timestamps.chunks_exact(2),
         sack: batch.sack.chunks_exact(2),
+        reasons: batch.rst_reason.iter(),
     };
     let mut expected = Expected::default();
     let mut met = 0;
@@ -41,6 +43,7 @@ pub(super) fn decode(batch: &DigestBatch) -> Result<Vec<(u64, Digest)>, BatchErr
     }
     check_timestamps(batch, &shapes)?;
     check_sack(batch)?;
+    check_reasons(batch)?;
     Ok(digests)
 }
 
@@ -244,10 +247,11 @@ fn shape_at<'a>(
         })
 }
 
-/// Columns that have two entries for some of the digests, and where they are.
+/// Columns that have entries for some of the digests only, and where they are.
 struct Pairs<'a> {
     stamps: ChunksExact<'a, u32>,
     sack: ChunksExact<'a, u32>,
+    reasons: std::slice::Iter<'a, u64>,
 }
 
 fn digest_at(
@@ -296,6 +300,7 @@ fn digest_at(
             sack: sack(marks, pairs),
             ..shape.options
         },
+        rst_reason: rst_reason(entry, marks, pairs)?,
         ip: IpFields {
             ttl: batch.ttl[entry],
             id: id.checked_sub(1).map(|id| id as u16),
@@ -326,8 +331,27 @@ fn sack(marks: u8, pairs: &mut Pairs<'_>) -> Option<SackBlock> {
     })
 }
 
+/// Bit 7 of the marks.
+const HAS_REASON: u8 = 0x80;
+
+fn rst_reason(
+    entry: usize,
+    marks: u8,
+    pairs: &mut Pairs<'_>,
+) -> Result<Option<ResetReason>, BatchError> {
+    if marks & HAS_REASON == 0 {
+        return Ok(None);
+    }
+    let found = pairs.reasons.next().copied();
+    found
+        .map(|found| {
+            ResetReason::from_number(found).ok_or(BatchError::UnknownReason { entry, found })
+        })
+        .transpose()
+}
+
 fn direction(entry: usize, marks: u8) -> Result<Direction, BatchError> {
-    match (marks & !HAS_SACK) >> 4 {
+    match (marks & !HAS_SACK & !HAS_REASON) >> 4 {
         0 => Ok(Direction::Unknown),
         1 => Ok(Direction::In),
         2 => Ok(Direction::Out),
@@ -366,6 +390,20 @@ fn check_sack(batch: &DigestBatch) -> Result<(), BatchError> {
     }
     Err(BatchError::ColumnLength {
         column: Column::Sack,
+        found,
+        expected,
+    })
+}
+
+/// A reason for each digest whose marks say that there is one, and none left over.
+fn check_reasons(batch: &DigestBatch) -> Result<(), BatchError> {
+    let marked = batch.marks.iter().filter(|marks| *marks & HAS_REASON != 0);
+    let (found, expected) = (batch.rst_reason.len(), marked.count());
+    if found == expected {
+        return Ok(());
+    }
+    Err(BatchError::ColumnLength {
+        column: Column::RstReason,
         found,
         expected,
     })

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use parallax_core::digest::{Digest, Direction, LinkFields, TcpOptions};
+use parallax_core::reason::ResetReason;
 use parallax_core::tunnel::Tunnel;
 use parallax_core::{Flow, Way};
 
@@ -80,6 +81,9 @@ fn push_fields(batch: &mut DigestBatch, digest: &Digest, expected: Values) {
     if let Some(block) = digest.options.sack {
         batch.sack.extend([block.left.0, block.right.0]);
     }
+    if let Some(number) = digest.rst_reason.and_then(ResetReason::number) {
+        batch.rst_reason.push(number);
+    }
 }
 
 fn marks(digest: &Digest) -> u8 {
@@ -95,6 +99,7 @@ fn marks(digest: &Digest) -> u8 {
         | u8::from(options.sack_permitted) << 3
         | direction << 4
         | u8::from(options.sack.is_some()) << 6
+        | u8::from(digest.rst_reason.and_then(ResetReason::number).is_some()) << 7
 }
 
 /// The digest's place in the table of flows, times two, plus its direction; a new flow is added.

@@ -41,6 +41,8 @@ pub enum BatchError {
     },
     #[error("entry {entry}: marks {found:#04x} have bits that mean nothing")]
     UnknownMarks { entry: usize, found: u8 },
+    #[error("entry {entry}: reason {found:#x} is none that a RST carries")]
+    UnknownReason { entry: usize, found: u64 },
     #[error("flow {index}: port {found} is more than 65535")]
     Port { index: usize, found: u32 },
     #[error("flow {index}: an address of {found} octets is neither IPv4 (4) nor IPv6 (16)")]
@@ -95,6 +97,7 @@ pub enum Column {
     Shapes,
     Timestamps,
     Sack,
+    RstReason,
 }
 
 impl fmt::Display for Column {
@@ -118,6 +121,7 @@ impl fmt::Display for Column {
             Self::Shapes => "shapes",
             Self::Timestamps => "timestamps",
             Self::Sack => "sack",
+            Self::RstReason => "rst_reason",
         })
     }
 }

@@ -15,6 +15,7 @@ use crate::v1::{self, FlowTuple, Shape};
 
 fn digest() -> Digest {
     Digest {
+        rst_reason: None,
         time: CaptureTime::from_nanos(1_767_323_045_000_000_000),
         tuple: FourTuple::new(
             Endpoint::new("192.0.2.1".parse().unwrap(), 40_000),
@@ -285,6 +286,22 @@ fn blocks_of_selective_acknowledgements_are_as_many_as_the_marks_say() {
             "{error}"
         );
     }
+}
+
+#[test]
+fn reasons_are_as_many_as_the_marks_say_and_make_sense() {
+    for change in [
+        (|batch| batch.rst_reason.push(1 << 48)) as fn(&mut DigestBatch),
+        |batch| batch.marks[1] |= 0x80,
+    ] {
+        let error = refusal(change).to_string();
+        assert!(error.contains("rst_reason"), "{error}");
+    }
+    let nonsense = refusal(|batch| {
+        batch.marks[1] |= 0x80;
+        batch.rst_reason.push(7);
+    });
+    assert_eq!(nonsense, BatchError::UnknownReason { entry: 1, found: 7 });
 }
 
 #[test]

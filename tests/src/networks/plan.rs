@@ -22,8 +22,17 @@ pub struct Watch {
     pub machine: &'static str,
     pub interface: &'static str,
     pub is_host: bool,
+    /// The machine whose host this is, where it is not the one that it stands on.
+    pub speaks_for: Option<&'static str>,
     /// `None`: it hears both ends; otherwise only what this end sends.
     pub hears: Option<Side>,
+}
+
+impl Watch {
+    /// The machine whose addresses it has if it is a host.
+    pub fn host(&self) -> &'static str {
+        self.speaks_for.unwrap_or(self.machine)
+    }
 }
 
 /// A network, as it will be raised. A machine with two plugs or more forwards.
@@ -102,6 +111,20 @@ impl Plan {
         self.watch(name, place, true, None)
     }
 
+    /// A vantage on the machine that runs another as its container, at `machine interface`.
+    pub fn host_of(
+        self,
+        name: &'static str,
+        place: &'static str,
+        container: &'static str,
+    ) -> Result<Self> {
+        let mut plan = self.watch(name, place, true, None)?;
+        if let Some(watch) = plan.watches.last_mut() {
+            watch.speaks_for = Some(container);
+        }
+        Ok(plan)
+    }
+
     /// A vantage that only sees traffic pass, at `machine interface`.
     pub fn hop(self, name: &'static str, place: &'static str) -> Result<Self> {
         self.watch(name, place, false, None)
@@ -127,6 +150,7 @@ impl Plan {
             machine,
             interface,
             is_host,
+            speaks_for: None,
             hears,
         });
         Ok(self)
@@ -171,7 +195,7 @@ impl Plan {
     pub fn path(&self, client: &str, server: &str) -> Vec<&'static str> {
         self.watches
             .iter()
-            .filter(|watch| !watch.is_host || [client, server].contains(&watch.machine))
+            .filter(|watch| !watch.is_host || [client, server].contains(&watch.host()))
             .map(|watch| watch.name)
             .collect()
     }

@@ -15,7 +15,7 @@ use super::compare::{Hosts, compare};
 use super::play::Play;
 use super::standing::Standing;
 use super::truth::Truth;
-use super::{Network, all};
+use super::{Network, all, witness};
 use crate::enclosure::Enclosed;
 use crate::programs::{Programs, wait_for};
 use crate::recorder::Recording;
@@ -48,15 +48,20 @@ pub struct Live {
     pub wrong: Vec<String>,
 }
 
-/// The networks whose name contains a word; the whole name names one alone.
+/// The networks whose name contains a word; the whole name names one alone. Those that only a kernel witness can
+/// judge are never among them unless they are named.
 pub fn named(only: &str) -> Vec<Network> {
-    let exactly = all().into_iter().filter(|network| network.name == only);
-    let exactly: Vec<_> = exactly.collect();
+    if only.is_empty() {
+        return all();
+    }
+    let every = [all(), witness::ALL.to_vec()].concat();
+    let exactly = every.iter().filter(|network| network.name == only);
+    let exactly: Vec<_> = exactly.copied().collect();
     if !exactly.is_empty() {
         return exactly;
     }
     let contains = |network: &Network| network.name.contains(only);
-    all().into_iter().filter(contains).collect()
+    every.into_iter().filter(contains).collect()
 }
 
 /// Plays networks, some at the same time, each in this program started again in an enclosure.

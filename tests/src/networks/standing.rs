@@ -96,7 +96,7 @@ impl Standing {
     /// Where agents and recorders stand.
     pub fn site(&self) -> Result<Site<'_>> {
         let points = self.plan.watches.iter().map(|watch| {
-            let addresses = self.plan.addresses(watch.machine);
+            let addresses = self.plan.addresses(watch.host());
             Ok(Point {
                 name: watch.name,
                 namespace: self.machine(watch.machine)?,

@@ -70,6 +70,9 @@ pub struct Reset {
     pub seq: Option<u32>,
     /// Whether its receiver accepted it, where the construction tells.
     pub effective: Option<bool>,
+    /// The vantage that saw it first, where that is not the one behind its birthplace: a host's own tap.
+    #[serde(default)]
+    pub first_at: Option<String>,
 }
 
 impl Reset {
@@ -87,6 +90,7 @@ impl Reset {
             count: 1,
             seq: None,
             effective: None,
+            first_at: None,
         }
     }
 
@@ -124,6 +128,13 @@ impl Reset {
         self
     }
 
+    /// A vantage on the near side of its birthplace saw it too.
+    #[must_use]
+    pub fn first_at(mut self, vantage: &str) -> Self {
+        self.first_at = Some(vantage.to_owned());
+        self
+    }
+
     /// The receiver did not accept it.
     #[must_use]
     pub fn ineffective(mut self) -> Self {
@@ -151,7 +162,8 @@ impl Truth {
     pub fn seen_at(&self, reset: &Reset) -> Vec<&str> {
         let travel = self.travel(reset);
         let place = |name: &String| travel.iter().position(|vantage| vantage == name);
-        let first = reset.between.as_ref().and_then(|[_, after]| place(after));
+        let behind = reset.between.as_ref().map(|[_, after]| after);
+        let first = reset.first_at.as_ref().or(behind).and_then(place);
         let last = reset
             .lost_between
             .as_ref()

@@ -36,6 +36,9 @@ struct Line {
     fragment: bool,
     traffic_class: u8,
     options: Options,
+    /// What the RST itself says of its reason.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rst_reason: Option<String>,
     direction: Option<&'static str>,
     source_mac: Option<Shown>,
     vlans: Few<u16, 2>,
@@ -110,6 +113,7 @@ impl Line {
                 order: order(digest.options.order),
                 cut: digest.options.cut,
             },
+            rst_reason: digest.rst_reason.map(|reason| reason.to_string()),
             direction: match digest.link.direction {
                 Direction::Unknown => None,
                 Direction::In => Some("in"),

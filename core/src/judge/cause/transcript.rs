@@ -90,6 +90,11 @@ impl<'a> Transcript<'a> {
         })
     }
 
+    /// The segment that the reset seems to answer: the one that it mirrors, else the receiver's last.
+    pub(crate) fn answered(&self) -> Option<&Seen<'a>> {
+        self.mirrored().or(self.last_peer())
+    }
+
     /// Nanoseconds from a segment to the reset.
     pub(super) fn since(&self, segment: &Seen<'_>) -> i64 {
         self.reset.at - segment.at

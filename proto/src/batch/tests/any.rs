@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use parallax_core::digest::{
     Direction, IpFields, LinkFields, SackBlock, TcpFlags, TcpOptions, Timestamps,
 };
+use parallax_core::reason::ResetReason;
 use parallax_core::tunnel::{Tunnel, TunnelEnds, TunnelKind};
 use parallax_core::{CaptureTime, Digest, Endpoint, FourTuple, TcpSeq};
 use proptest::option;
@@ -97,6 +98,19 @@ fn links() -> impl Strategy<Value = LinkFields> {
         })
 }
 
+/// None, or any that a RST can carry.
+fn reasons() -> impl Strategy<Value = Option<ResetReason>> {
+    let payload =
+        |code: u16, enterprise: u32| 2 << 48 | u64::from(code) << 32 | u64::from(enterprise);
+    prop_oneof![
+        Just(None),
+        (0_u64..512).prop_map(|mptcp| ResetReason::from_number(1 << 48 | mptcp)),
+        (1_u16.., any::<u32>()).prop_map(move |(code, enterprise)| ResetReason::from_number(
+            payload(code, enterprise)
+        )),
+    ]
+}
+
 /// Any digest that a packet can give.
 pub fn digests() -> impl Strategy<Value = Digest> {
     let segment = (
@@ -105,8 +119,10 @@ pub fn digests() -> impl Strategy<Value = Digest> {
         any::<(u16, u32)>(),
         option::of(1_u64..),
     );
+    let segment = (segment, reasons());
     (segment, tuples(), options(), ips(), links()).prop_map(
-        |(((time, seq, ack), flags, (window, payload_len), hash), tuple, options, ip, link)| {
+        |((segment, rst_reason), tuple, options, ip, link)| {
+            let ((time, seq, ack), flags, (window, payload_len), hash) = segment;
             Digest {
                 time: CaptureTime::from_nanos(time),
                 tuple,
@@ -117,6 +133,7 @@ pub fn digests() -> impl Strategy<Value = Digest> {
                 payload_len,
                 payload_hash: hash,
                 options,
+                rst_reason,
                 ip,
                 link,
             }
