@@ -393,13 +393,13 @@ mod tests {
     }
 
     /// Everything that was fed.
-    fn drain(fed: &mut mpsc::Receiver<Feed>) -> Vec<Feed> {
-        std::iter::from_fn(|| fed.try_recv().ok()).collect()
+    fn drain(receiver: &mut mpsc::Receiver<Feed>) -> Vec<Feed> {
+        std::iter::from_fn(|| receiver.try_recv().ok()).collect()
     }
 
     #[test]
     fn what_did_not_travel_is_recalled_once_and_what_travelled_is_not() {
-        let (feed, mut fed) = mpsc::channel(16);
+        let (feed, mut receiver) = mpsc::channel(16);
         let memory = Memory::new(1 << 20, Selection::Context, Grace::default());
         let since = CaptureTime::from_nanos(0);
         let mut handover = Handover::new(memory, feed)
@@ -410,10 +410,12 @@ mod tests {
         give(&mut handover, &packet(RST, 99));
         handover.watched(coverage(0, 9, 0), 0);
         handover.turn().unwrap();
-        let shipped = drain(&mut fed).into_iter().find_map(|item| match item {
-            Feed::Digests(digests) => Some(digests),
-            _ => None,
-        });
+        let shipped = drain(&mut receiver)
+            .into_iter()
+            .find_map(|item| match item {
+                Feed::Digests(digests) => Some(digests),
+                _ => None,
+            });
         let shipped = shipped.expect("the reset and its context");
         let question = Question {
             id: 7,
@@ -426,7 +428,7 @@ mod tests {
         for expected in [31 - shipped.len(), 0] {
             handover.ask(question.clone());
             handover.turn().unwrap();
-            let [Feed::Recalled(recalled)] = &drain(&mut fed)[..] else {
+            let [Feed::Recalled(recalled)] = &drain(&mut receiver)[..] else {
                 panic!("one answer");
             };
             assert_eq!(recalled.digests.len(), expected);
@@ -442,7 +444,7 @@ mod tests {
 
     #[test]
     fn a_change_of_what_travels_holds_for_the_next_packet_and_is_said_once() {
-        let (feed, mut fed) = mpsc::channel(16);
+        let (feed, mut receiver) = mpsc::channel(16);
         let memory = Memory::new(1 << 20, Selection::Context, Grace::default());
         let mut handover = Handover::new(memory, feed);
         let now = CaptureTime::from_nanos(5);
@@ -452,9 +454,9 @@ mod tests {
         handover.select(Selection::All, now);
         give(&mut handover, &packet(ACK, 2));
         handover.turn().unwrap();
-        let fed = drain(&mut fed);
-        let [Feed::Digests(digests), Feed::Changed(change)] = &fed[..] else {
-            panic!("digests and a change: {fed:?}");
+        let taken = drain(&mut receiver);
+        let [Feed::Digests(digests), Feed::Changed(change)] = &taken[..] else {
+            panic!("digests and a change: {taken:?}");
         };
         let numbers: Vec<u32> = digests.iter().map(|digest| digest.seq.0).collect();
         assert_eq!(numbers, [0, 2], "the first of its way, and all from now on");

@@ -40,6 +40,7 @@ fn said(document: &Document, evidence: Evidence) -> BTreeMap<String, Value> {
                 }
                 if evidence == Evidence::Live {
                     fields.remove("confidence");
+                    without_witness(fields.get_mut("cause"));
                 }
                 wordless(fields.get_mut("absent_at"));
                 let root = reset.root.map(|root| keys.get(&root).cloned());
@@ -48,6 +49,15 @@ fn said(document: &Document, evidence: Evidence) -> BTreeMap<String, Value> {
             (key(reset), value)
         })
         .collect()
+}
+
+/// Only a kernel that bears witness tells a closed port from a port that the host's own packet filter rejects.
+fn without_witness(cause: Option<&mut Value>) {
+    if let Some(cause) = cause
+        && *cause == "host_firewall_reject"
+    {
+        *cause = "closed_port".into();
+    }
 }
 
 /// Leaves out why an absence attests nothing.

@@ -215,7 +215,7 @@ impl Talk {
             self.seq[1 - me]
         };
         frame.extend(ack.to_be_bytes());
-        frame.extend([(header / 4 << 4) as u8, flags]);
+        frame.extend([((header / 4) << 4) as u8, flags]);
         frame.extend([1, 0xf6, 0, 0, 0, 0]);
         frame.extend(options);
         frame.extend(self.stamps[me].to_be_bytes());

@@ -157,7 +157,9 @@ mod tests {
             next_number: 0,
         };
         let both = [change(1, Selection::Context), change(2, Selection::All)];
-        both.iter().for_each(|change| asides.change(*change));
+        for change in both {
+            asides.change(change);
+        }
         for _ in 0..2 {
             for change in both {
                 assert_eq!(asides.take(0, 0), Some(Aside::Change(change)));

@@ -225,11 +225,15 @@ impl<'a> Hearing<'a> {
         })
     }
 
-    /// The end of the unbroken data from the sender that passed here before the reset.
+    /// The end of the unbroken data from the sender that passed here before the reset. What the receiver had time
+    /// to acknowledge in what it said last, and did not, never came to it: its own packet filter may drop it.
     fn contiguous_from(&self, acknowledged: TcpSeq) -> TcpSeq {
         let sent = self.from(self.receiver.other());
+        let margin = self.in_flight();
+        let said = self.before().last().map_or(i64::MIN, |seen| seen.at);
         let mut ranges: Vec<(TcpSeq, TcpSeq)> = sent
             .filter(|seen| seen.at <= self.reset.at && seen.digest.seq_len() > 0)
+            .filter(|seen| seen.at.saturating_add(margin) >= said)
             .map(|seen| (seen.digest.seq, seen.digest.seq_end()))
             .filter(|(_, end)| end.after(acknowledged))
             .collect();
