@@ -7,7 +7,9 @@ use clap::builder::{PossibleValuesParser, ValueParser};
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use jiff::Timestamp;
+use parallax_core::Selection;
 use parallax_core::report::{Cause, Origin};
+use parallax_core::sampling::SelectionError;
 
 use crate::client::CollectorUrl;
 use crate::ids::TypedId;
@@ -50,6 +52,7 @@ pub enum Command {
     Explain(ExplainArgs),
     Vantages(VantagesArgs),
     Watch(WatchArgs),
+    Policy(PolicyArgs),
     /// Print the completion script of a shell
     #[command(after_help = "\
 Examples:
@@ -184,6 +187,32 @@ pub struct WatchArgs {
     pub format: Format,
 }
 
+/// Show or change which segments running agents ship
+///
+/// RSTs with their context, SYNs and FINs travel always. Connected agents follow within seconds, others when
+/// they connect.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  parallax policy
+  parallax policy sampled:1/256
+  parallax policy all --vantage fw-in
+  parallax policy own --vantage fw-in")]
+pub struct PolicyArgs {
+    /// From now on: context, sampled:1/N (and one segment in N, the same at every vantage), all, or own
+    /// (what the agent was started with); without it nothing is changed
+    #[arg(value_name = "SEGMENTS", value_parser = ValueParser::new(ordered))]
+    pub segments: Option<Ordered>,
+    /// Only this vantage; without it, all that have no policy of their own
+    #[arg(long, value_name = "NAME", requires = "segments", value_parser = ValueParser::new(vantage_name))]
+    pub vantage: Option<String>,
+    #[command(flatten)]
+    pub collector: Collector,
+    /// Text for people or JSON for programs
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: Format,
+}
+
 /// Which collector to ask.
 #[derive(Debug, Args)]
 pub struct Collector {
@@ -243,6 +272,14 @@ pub enum Wanted {
     One(TypedId),
 }
 
+/// What agents are to ship.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ordered {
+    /// What the agent was started with.
+    Own,
+    Segments(Selection),
+}
+
 /// The protocol's bound on a vantage's name.
 const NAME_MAX: usize = 128;
 
@@ -289,6 +326,16 @@ fn between(text: &str) -> Result<Between, String> {
         .split_once(',')
         .ok_or("expected two vantages, for instance fw-out,fw-in")?;
     Ok(Between(vantage_name(a)?, vantage_name(b)?))
+}
+
+fn ordered(text: &str) -> Result<Ordered, String> {
+    match text {
+        "own" => Ok(Ordered::Own),
+        segments => segments
+            .parse()
+            .map(Ordered::Segments)
+            .map_err(|error: SelectionError| error.to_string()),
+    }
 }
 
 fn wanted(text: &str) -> Result<Wanted, String> {

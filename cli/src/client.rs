@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use parallax_core::report::{Document, Explanation, SCHEMA};
+use parallax_core::report::{Document, Explanation, PolicyDocument, SCHEMA};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
@@ -104,6 +104,31 @@ impl Client {
         self.ask("/v1/vantages", &[])
     }
 
+    /// `GET /v1/policy`.
+    pub fn policy(&self) -> Result<PolicyDocument, ClientError> {
+        self.ask("/v1/policy", &[])
+    }
+
+    /// `PUT /v1/policy`: `segments` of one vantage, or of all that have none of their own; `None`: what the
+    /// agents were started with.
+    pub fn set_policy(
+        &self,
+        vantage: Option<&str>,
+        segments: Option<String>,
+    ) -> Result<PolicyDocument, ClientError> {
+        let order = serde_json::json!({ "vantage": vantage.unwrap_or(""), "segments": segments });
+        let answer = self
+            .agent
+            .put(format!("{}/v1/policy", self.url()))
+            .header("accept", "application/json")
+            .config()
+            .timeout_global(Some(ANSWER_TIMEOUT))
+            .build()
+            .send_json(order)
+            .map_err(|error| self.unreachable(&error))?;
+        self.read(answer)
+    }
+
     /// `GET /v1/resets/{id}`.
     pub fn explanation(&self, id: Uuid) -> Result<Explanation, ClientError> {
         self.ask(&format!("/v1/resets/{id}"), &[])
@@ -145,6 +170,13 @@ impl Client {
             .build()
             .call()
             .map_err(|error| self.unreachable(&error))?;
+        self.read(answer)
+    }
+
+    fn read<T: DeserializeOwned>(
+        &self,
+        answer: ureq::http::Response<ureq::Body>,
+    ) -> Result<T, ClientError> {
         let mut answer = self.accepted(answer)?;
         let octets = octets(answer.body_mut(), ANSWER_OCTETS_MAX)
             .map_err(|error| self.unreachable(&error))?;

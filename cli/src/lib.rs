@@ -13,6 +13,7 @@ pub mod ids;
 pub mod ladder;
 pub mod output;
 pub mod plain;
+pub mod policy;
 pub mod resets;
 pub mod table;
 pub mod vantages;
@@ -56,6 +57,7 @@ fn run(command: &Command, output: &mut Output) -> Result<Finding, Failure> {
         Command::Resets(args) => resets::run(args, output),
         Command::Explain(args) => explain::run(args, output),
         Command::Vantages(args) => vantages::run(args, output),
+        Command::Policy(args) => policy::run(args, output),
         Command::Watch(args) => watch::run(args, output),
         Command::Completion { shell } => {
             let mut script = Vec::new();

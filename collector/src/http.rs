@@ -186,6 +186,6 @@ async fn health(State(api): State<Api>) -> Result<&'static str, Refusal> {
 async fn nothing_here() -> Refusal {
     Refusal::new(
         StatusCode::NOT_FOUND,
-        "nothing here; there are /v1/resets, /v1/resets/{id}, /v1/vantages, /v1/watch, /v1/policy and /healthz",
+        "nothing here; there are /v1/resets, /v1/resets/{id}, /v1/vantages, /v1/losses, /v1/watch, /v1/policy and /healthz",
     )
 }

@@ -74,8 +74,6 @@ impl Losses {
 
 /// Captures lose packets in bursts: one that is missing this near to a moment puts it in doubt.
 const BURST: i64 = 60 * MILLISECOND;
-/// A capture that says nothing of its losses, of which no packet can be checked, may have lost as much as this.
-const UNKNOWN: f64 = 0.1;
 /// How likely a packet near to a missed one was missed too.
 const MISSED_TOO: f64 = 0.5;
 
@@ -107,11 +105,6 @@ impl Passed {
         }
         // So much was missed that no expectation holds.
         let rate = if weight > 0.0 { weighted / weight } else { 1.0 };
-        let rate = if losses == Losses::Uncounted && self.total == Total::default() {
-            rate.max(UNKNOWN)
-        } else {
-            rate
-        };
         let near = |missed: &i64| at.saturating_sub(*missed).saturating_abs() <= BURST;
         if self.missed_at.iter().any(near) {
             rate.max(MISSED_TOO)

@@ -4,6 +4,7 @@
 //! print a [`Document`]; `explain` prints an [`Explanation`]. Text output is drawn from the same
 //! values.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
@@ -32,6 +33,16 @@ pub struct Document {
     /// What the reader must know about the input: cut files, unreadable packets, lost records.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+}
+
+/// What agents are told to ship beside RSTs with their context, SYNs and FINs: `context`, `sampled:1/N` or `all`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyDocument {
+    pub schema: u32,
+    /// Of every vantage that has none of its own; null: what each agent was started with.
+    pub segments: Option<String>,
+    /// By vantage.
+    pub vantages: BTreeMap<String, String>,
 }
 
 /// One vantage as a document shows it.

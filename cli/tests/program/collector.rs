@@ -206,3 +206,51 @@ fn watch_prints_verdicts_and_comes_back_after_a_break() {
         run.stderr
     );
 }
+
+fn policy(segments: &str, vantages: &str) -> String {
+    let body = format!("{{\"schema\":1,\"segments\":{segments},\"vantages\":{vantages}}}");
+    answer("200 OK", "application/json", &body)
+}
+
+#[test]
+fn a_policy_is_shown_and_ordered() {
+    let (url, served) = serve(vec![
+        policy("null", "{}"),
+        policy("\"context\"", "{\"fw-in\":\"sampled:1/64\"}"),
+    ]);
+    let shown = parallax(&["policy", "--collector", &url]);
+    assert_eq!(
+        (shown.code, shown.stdout.as_str()),
+        (0, "all vantages: what each agent was started with\n")
+    );
+    let ordered = parallax(&[
+        "policy",
+        "sampled:1/64",
+        "--vantage",
+        "fw-in",
+        "--collector",
+        &url,
+    ]);
+    assert_eq!(
+        (ordered.code, ordered.stdout.as_str()),
+        (0, "fw-in: sampled:1/64\nall others: context\n")
+    );
+    let asked = served.join().unwrap();
+    assert_eq!(
+        asked,
+        ["GET /v1/policy HTTP/1.1", "PUT /v1/policy HTTP/1.1"]
+    );
+}
+
+#[test]
+fn a_policy_that_is_none_is_refused_before_anybody_is_asked() {
+    for arguments in [
+        &["policy", "some"][..],
+        &["policy", "sampled:1/0"],
+        &["policy", "--vantage", "fw-in"],
+    ] {
+        let run = parallax(arguments);
+        assert_eq!((run.code, run.stdout.as_str()), (2, ""), "{}", run.stderr);
+        assert!(run.stderr.contains("error: "), "{}", run.stderr);
+    }
+}

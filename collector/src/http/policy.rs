@@ -1,23 +1,14 @@
 //! What agents are told to ship: shown, and changed while they run.
 
-use std::collections::BTreeMap;
-
 use axum::Json;
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
 use axum::http::StatusCode;
 use parallax_core::Selection;
-use serde::{Deserialize, Serialize};
+use parallax_core::report::{PolicyDocument, SCHEMA};
+use serde::Deserialize;
 
 use super::{Api, Refusal};
-
-/// Every policy that is set: `context`, `sampled:1/N` or `all`, by vantage.
-#[derive(Debug, Serialize)]
-pub(super) struct Shown {
-    /// Of every vantage that has none of its own; null: what each agent was started with.
-    segments: Option<String>,
-    vantages: BTreeMap<String, String>,
-}
 
 /// A change.
 #[derive(Debug, Deserialize)]
@@ -30,9 +21,10 @@ pub(super) struct Wanted {
     segments: Option<String>,
 }
 
-pub(super) async fn show(State(api): State<Api>) -> Result<Json<Shown>, Refusal> {
+pub(super) async fn show(State(api): State<Api>) -> Result<Json<PolicyDocument>, Refusal> {
     let mut policies = api.store.policies().await?.by_vantage;
-    Ok(Json(Shown {
+    Ok(Json(PolicyDocument {
+        schema: SCHEMA,
         segments: policies.remove("").map(|selection| selection.to_string()),
         vantages: policies
             .into_iter()
@@ -44,7 +36,7 @@ pub(super) async fn show(State(api): State<Api>) -> Result<Json<Shown>, Refusal>
 pub(super) async fn set(
     State(api): State<Api>,
     wanted: Result<Json<Wanted>, JsonRejection>,
-) -> Result<Json<Shown>, Refusal> {
+) -> Result<Json<PolicyDocument>, Refusal> {
     let Json(wanted) =
         wanted.map_err(|rejection| Refusal::new(StatusCode::BAD_REQUEST, rejection.body_text()))?;
     let bad = |error: &dyn std::fmt::Display| {

@@ -292,7 +292,7 @@ async fn a_policy_reaches_running_agents_of_every_collector_and_those_that_conne
     let (_, body) = there.get("/v1/policy").await;
     assert_eq!(
         body,
-        r#"{"segments":"sampled:1/10","vantages":{"fw-out":"all"}}"#
+        r#"{"schema":1,"segments":"sampled:1/10","vantages":{"fw-out":"all"}}"#
     );
     for agent in [one, two, three] {
         agent.goodbye().await;

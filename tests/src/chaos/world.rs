@@ -241,6 +241,19 @@ fn postmaster() -> Option<Pid> {
     Some(Pid::from_raw(text.lines().next()?.parse().ok()?))
 }
 
+/// The collector's own Postgres, which may just be starting again.
+fn started_postmaster() -> Result<Pid> {
+    const STEP: Duration = Duration::from_millis(50);
+    const PATIENCE: u32 = 600;
+    for _ in 0..PATIENCE {
+        if let Some(pid) = postmaster() {
+            return Ok(pid);
+        }
+        std::thread::sleep(STEP);
+    }
+    bail!("the database has no pid file");
+}
+
 /// Ends the database, and ends it again whenever it is started, for so long.
 fn hold_down(away: Duration) -> Result<()> {
     const STEP: Duration = Duration::from_millis(50);
@@ -257,9 +270,7 @@ fn hold_down(away: Duration) -> Result<()> {
 
 /// Stops every process of the database, as a hanging disk would, for so long.
 fn freeze(away: Duration) -> Result<()> {
-    let Some(postmaster) = postmaster() else {
-        bail!("the database has no pid file");
-    };
+    let postmaster = started_postmaster()?;
     // The postmaster first: it begets no more.
     send(postmaster, Signal::SIGSTOP)?;
     let children = children(postmaster)?;
