@@ -114,7 +114,7 @@ impl Client {
     pub fn set_policy(
         &self,
         vantage: Option<&str>,
-        segments: Option<String>,
+        segments: Option<&str>,
     ) -> Result<PolicyDocument, ClientError> {
         let order = serde_json::json!({ "vantage": vantage.unwrap_or(""), "segments": segments });
         let answer = self

@@ -16,7 +16,7 @@ pub fn run(args: &PolicyArgs, output: &mut Output) -> Result<Finding, Failure> {
         None => client.policy()?,
         Some(Ordered::Own) => client.set_policy(args.vantage.as_deref(), None)?,
         Some(Ordered::Segments(selection)) => {
-            client.set_policy(args.vantage.as_deref(), Some(selection.to_string()))?
+            client.set_policy(args.vantage.as_deref(), Some(&selection.to_string()))?
         }
     };
     match args.format {
