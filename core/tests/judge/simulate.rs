@@ -181,9 +181,5 @@ fn with_loss_of_captures_wrong_verdicts_are_rare_and_unsure() {
     let tally = simulate(5000, true);
     println!("{tally:?}");
     assert!(tally.right > tally.total / 3, "{tally:?}");
-    // A tenth of what their confidence of 0.95 and more allows.
-    assert!(
-        tally.wrong_and_sure * 200 <= tally.total - tally.open,
-        "{tally:?}"
-    );
+    assert!(tally.wrong_and_sure * 1000 <= tally.total, "{tally:?}");
 }
