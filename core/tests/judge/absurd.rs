@@ -96,6 +96,11 @@ proptest! {
         let judged = judge::judge_flow(&evidence);
         let seen = evidence.vantages.iter().flat_map(|at| &at.segments).any(Digest::is_rst);
         prop_assert_eq!(seen, !judged.is_empty());
+        let reports = |judged: &[judge::Judged]| -> Vec<_> {
+            judged.iter().map(|one| one.report.clone()).collect()
+        };
+        // The same evidence, the same words, whatever order a map has.
+        prop_assert_eq!(reports(&judged), reports(&judge::judge_flow(&evidence)));
         for one in &judged {
             prop_assert!((0.0..=1.0).contains(&one.report.confidence));
             prop_assert!(!one.report.seen_at.is_empty());
