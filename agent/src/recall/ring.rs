@@ -4,8 +4,7 @@
 //! to the latest record and from each record to the one before it: by flow, and by what else a segment may
 //! be looked for (the number of a SYN, the hash of a payload). Tables and records are allocated once.
 
-use std::collections::HashSet;
-
+use parallax_core::archive::CARRIERS_MAX;
 use parallax_core::time::SECOND;
 use parallax_core::{CaptureTime, Digest, Flow};
 
@@ -320,27 +319,47 @@ impl Ring {
     }
 
     /// Flows that began with one of the numbers, or carry one of the payloads within the span.
-    fn related(
+    fn related(&self, sought: &Sought, steps: &mut usize, since: &mut CaptureTime) -> Vec<Flow> {
+        let mut found = Vec::new();
+        for number in &sought.numbers {
+            let marked = self.marked(opening(*number), sought, FOUND_MAX, steps, since);
+            found.extend(marked);
+        }
+        for hash in &sought.payload_hashes {
+            let marked = self.marked(*hash, sought, CARRIERS_MAX + 1, steps, since);
+            // What many connections carry, such as the start of a common request, tells of none of them.
+            if marked.len() <= CARRIERS_MAX {
+                found.extend(marked);
+            }
+        }
+        found.truncate(FOUND_MAX);
+        found
+    }
+
+    /// Up to `most` flows with a segment that bears a mark, the newest first.
+    fn marked(
         &self,
+        wanted: u64,
         sought: &Sought,
+        most: usize,
         steps: &mut usize,
         since: &mut CaptureTime,
-    ) -> HashSet<Flow> {
-        let numbers = sought.numbers.iter().map(|number| opening(*number));
-        let marks = numbers.chain(sought.payload_hashes.iter().copied());
-        let mut found = HashSet::new();
-        for wanted in marks {
-            for position in self.chain(By::Mark, wanted) {
-                let record = self.record(position);
-                if *steps == 0 {
-                    *since = (*since).max(record.time().plus(SET_BACK));
+    ) -> Vec<Flow> {
+        let mut found = Vec::new();
+        for position in self.chain(By::Mark, wanted) {
+            let record = self.record(position);
+            if *steps == 0 {
+                *since = (*since).max(record.time().plus(SET_BACK));
+                break;
+            }
+            *steps -= 1;
+            let digest = record.digest();
+            let early = digest.time < sought.from && digest.payload_hash == Some(wanted);
+            let flow = digest.tuple.flow();
+            if mark(&digest) == Some(wanted) && !early && !found.contains(&flow) {
+                found.push(flow);
+                if found.len() == most {
                     break;
-                }
-                *steps -= 1;
-                let digest = record.digest();
-                let early = digest.time < sought.from && digest.payload_hash == Some(wanted);
-                if mark(&digest) == Some(wanted) && !early && found.len() < FOUND_MAX {
-                    found.insert(digest.tuple.flow());
                 }
             }
         }

@@ -121,6 +121,25 @@ fn a_translated_name_is_found_by_its_initial_number_and_a_proxys_by_its_payload(
     assert_eq!(flows, [tuple(1).flow(), tuple(2).flow()]);
 }
 
+/// Every HTTP client of a kind begins alike: such a payload would bring one connection for each of them.
+#[test]
+fn a_payload_that_many_connections_carry_tells_of_none_of_them() {
+    let carriers = |count: u16| {
+        let mut ring = Ring::new(LEAST_OCTETS);
+        for port in 1..=count {
+            let mut data = ack(port, 9, i64::from(port));
+            (data.payload_len, data.payload_hash) = (40, Some(77));
+            ring.push(&data, false);
+            ring.push(&data, false);
+        }
+        let mut wanted = sought(&[], 0, 99);
+        wanted.payload_hashes = vec![77];
+        ring.search(&wanted).flows.len()
+    };
+    assert_eq!(carriers(16), 16);
+    assert_eq!(carriers(17), 0);
+}
+
 #[test]
 fn the_ring_stays_within_its_size_forgets_the_oldest_and_says_how_far_back_it_reaches() {
     let mut ring = Ring::new(LEAST_OCTETS);
