@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 
 mod docket;
 mod judge;
+mod spans;
 
 pub use judge::{Judge, Watchers, watchers};
 
@@ -22,8 +23,13 @@ const LATE: i64 = 2 * SECOND;
 pub(crate) enum News {
     /// These flows have new evidence; the docket holds them.
     Touched(Vec<i64>),
-    /// Coverage came late.
+    /// Coverage of live agents came late.
     Watched {
+        from: CaptureTime,
+        until: CaptureTime,
+    },
+    /// A file was read to its end.
+    WatchedFile {
         from: CaptureTime,
         until: CaptureTime,
     },
@@ -49,7 +55,7 @@ impl Court {
 
     /// A file that covers this span was read to its end.
     pub(crate) fn watched_file(&self, from: CaptureTime, until: CaptureTime) {
-        self.tell(News::Watched {
+        self.tell(News::WatchedFile {
             from: from.plus(-FILE_MARGIN),
             until: until.plus(FILE_MARGIN),
         });

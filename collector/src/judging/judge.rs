@@ -14,6 +14,7 @@ use tracing::{error, warn};
 use uuid::Uuid;
 
 use super::docket::{Docket, Due, Urgency};
+use super::spans::Spans;
 use super::{Court, News};
 use crate::recall::{Inquiries, Wanted};
 use crate::store::{Ask, Gathered, Settling, Store, StoreError, Turn, Verdicts, Written};
@@ -47,6 +48,8 @@ pub struct Judge {
     collector: Uuid,
     news: mpsc::UnboundedReceiver<News>,
     docket: Docket,
+    /// Late coverage whose resets are not entered yet.
+    watched: Spans,
 }
 
 impl Judge {
@@ -67,6 +70,7 @@ impl Judge {
             collector,
             news,
             docket: Docket::default(),
+            watched: Spans::default(),
         };
         (judge, court)
     }
@@ -91,7 +95,10 @@ impl Judge {
                     Some(news) => self.hear(news).await,
                     None => return,
                 },
-                _ = look_around.tick() => self.take_over().await,
+                _ = look_around.tick() => {
+                    self.take_over().await;
+                    self.enter_watched().await;
+                }
                 () = sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => {
                     self.judge_due().await;
                 }
@@ -134,10 +141,25 @@ impl Judge {
     async fn hear(&mut self, news: News) {
         match news {
             News::Touched(flows) => self.enter(&flows, Urgency::Fresh),
-            News::Watched { from, until } => match self.store.docket_span(from, until).await {
+            // What was kept back comes in many parts; each would have the same resets judged again.
+            News::Watched { from, until } => self.watched.add(from, until),
+            News::WatchedFile { from, until } => {
+                self.watched.add(from, until);
+                self.enter_watched().await;
+            }
+        }
+    }
+
+    /// Resets within late coverage are judged again; those that cannot be entered now, later.
+    async fn enter_watched(&mut self) {
+        for (from, until) in std::mem::take(&mut self.watched) {
+            match self.store.docket_span(from, until).await {
                 Ok(flows) => self.enter(&flows, Urgency::Late),
-                Err(error) => warn!("resets within a late coverage are not judged again: {error}"),
-            },
+                Err(error) => {
+                    warn!("resets within a late coverage are judged again later: {error}");
+                    self.watched.add(from, until);
+                }
+            }
         }
     }
 
