@@ -1,26 +1,27 @@
--- RSTs of any flow at each asked vantage near a moment. $1 vantages, $2 moments (two columns of one table), $3
--- nanoseconds before and after (NEIGHBOURS_WITHIN in core/src/evidence.rs), $4 how many are kept each way (RESETS_MAX).
--- Uses digest_resets_by_time.
-SELECT asked.n AS asked, rst.*
-FROM unnest($1::integer[], $2::bigint[]) WITH ORDINALITY AS asked (vantage_id, moment, n)
+-- RSTs of any flow at vantages in stretches of time, those nearest to one end. $1 vantages, $2 after which moment, $3 up to
+-- which, $4 whether counted from the late end (four columns of one table), $5 how many are kept of each. Uses
+-- digest_resets_by_time.
+SELECT asked.n AS asked, found.*
+FROM unnest($1::integer[], $2::bigint[], $3::bigint[], $4::boolean[])
+    WITH ORDINALITY AS asked (vantage_id, after_ns, until_ns, backwards, n)
 CROSS JOIN LATERAL (
     (SELECT vantage_id, run_id, number, time_ns, seq, ack, payload_len, option_order, sport, dport, win, flags, ttl,
         traffic_class, marks, interface, src, dst, payload_hash, ts_value, ts_echo, ip_id, mss, window_scale,
         vlan_outer, vlan_inner, link_source, sack_left, sack_right, tunnel_kind, tunnel_depth, tunnel_src, tunnel_dst,
         tunnel_id, rst_reason
     FROM digest
-    WHERE digest.vantage_id = asked.vantage_id AND (flags & 4) <> 0
-        AND time_ns BETWEEN asked.moment - $3::bigint AND asked.moment
-    ORDER BY time_ns DESC
-    LIMIT $4::bigint)
+    WHERE NOT asked.backwards AND digest.vantage_id = asked.vantage_id AND (flags & 4) <> 0
+        AND time_ns > asked.after_ns AND time_ns <= asked.until_ns
+    ORDER BY time_ns
+    LIMIT $5::bigint)
     UNION ALL
     (SELECT vantage_id, run_id, number, time_ns, seq, ack, payload_len, option_order, sport, dport, win, flags, ttl,
         traffic_class, marks, interface, src, dst, payload_hash, ts_value, ts_echo, ip_id, mss, window_scale,
         vlan_outer, vlan_inner, link_source, sack_left, sack_right, tunnel_kind, tunnel_depth, tunnel_src, tunnel_dst,
         tunnel_id, rst_reason
     FROM digest
-    WHERE digest.vantage_id = asked.vantage_id AND (flags & 4) <> 0
-        AND time_ns > asked.moment AND time_ns <= asked.moment + $3::bigint
-    ORDER BY time_ns
-    LIMIT $4::bigint)
-) AS rst
+    WHERE asked.backwards AND digest.vantage_id = asked.vantage_id AND (flags & 4) <> 0
+        AND time_ns > asked.after_ns AND time_ns <= asked.until_ns
+    ORDER BY time_ns DESC
+    LIMIT $5::bigint)
+) AS found

@@ -20,6 +20,7 @@ mod kin;
 mod memory;
 mod nearby;
 mod questions;
+mod shelf;
 mod sightings;
 
 use memory::Memory;
@@ -154,7 +155,7 @@ impl Store {
         let digests = digests_of(&posts, &segments, &relatives, &memory);
         let around = around(&posts, &digests);
         let testimony = gather::gather(&mut tx, &questions_to_witnesses(&posts, &around)).await?;
-        let nearby = nearby::load(&mut tx, &posts, &around, |index| {
+        let nearby = nearby::load(&mut tx, &posts, around, |index| {
             selection(index, &posts[index], &segments, &coverage)
         });
         let mut found = Found {
@@ -258,7 +259,7 @@ struct Found {
     segments: HashMap<usize, Vec<DigestRow>>,
     /// Segments of the flow and its kin.
     digests: Vec<Result<Vec<Digest>, RowError>>,
-    nearby: Vec<nearby::Around>,
+    nearby: nearby::Around,
     coverage: HashMap<usize, Vec<CoverageRow>>,
     losses: HashMap<usize, Vec<losses::LossRow>>,
     memory: Memory,
@@ -318,7 +319,7 @@ impl Found {
                 .map(LossRecord::try_from)
                 .collect::<Result<_, _>>()?,
             segments: std::mem::replace(&mut self.digests[index], Ok(Vec::new()))?,
-            nearby: self.nearby[index].evidence(&self.memory)?,
+            nearby: self.nearby.evidence(index, post, &self.memory)?,
             testimony: self
                 .testimony
                 .remove(&index)

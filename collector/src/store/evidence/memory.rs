@@ -15,7 +15,7 @@ use crate::store::rows::RowError;
 /// What memories answered about asked flows.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
-    /// By run: numbers of digests that came by recall, first and the one after the last.
+    /// By run: numbers of digests that came by recall, first and the one after the last; rising, without overlap.
     recalled: HashMap<i32, Vec<(i64, i64)>>,
     /// By post: spans of which everything is stored.
     complete: HashMap<usize, Vec<SpanRow>>,
@@ -54,7 +54,11 @@ pub(super) async fn load(
         .map_err(StoreError::database("read which digests came by recall"))?;
     let mut recalled: HashMap<i32, Vec<(i64, i64)>> = HashMap::new();
     for (run, first, next) in batches {
-        recalled.entry(run).or_default().push((first, next));
+        let ranges = recalled.entry(run).or_default();
+        match ranges.last_mut() {
+            Some(last) if first <= last.1 => last.1 = last.1.max(next),
+            _ => ranges.push((first, next)),
+        }
     }
     let rows: Vec<SpanRow> = sqlx::query_as(include_str!("../../sql/complete_spans.sql"))
         .bind(column(posts, |post| asks[post.ask].flow))
@@ -105,10 +109,13 @@ impl Memory {
     }
 
     fn is_recalled(&self, row: &DigestRow) -> bool {
-        let ranges = self.recalled.get(&row.run_id).into_iter().flatten();
-        ranges
-            .into_iter()
-            .any(|(first, next)| (*first..*next).contains(&row.number))
+        let Some(ranges) = self.recalled.get(&row.run_id) else {
+            return false;
+        };
+        let after = ranges.partition_point(|(first, _)| *first <= row.number);
+        after
+            .checked_sub(1)
+            .is_some_and(|range| row.number < ranges[range].1)
     }
 
     /// Digests of rows, each row once, in the order of capture.

@@ -1,43 +1,88 @@
 //! Segments of other flows around a flow's end: see [`parallax_core::Nearby`].
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
 
-use parallax_core::evidence::{NEARBY_MAX, Surroundings};
-use parallax_core::{Digest, Flow, Nearby, Selection};
+use parallax_core::evidence::{NEARBY_MAX, NEIGHBOURS_WITHIN, RESETS_MAX, Surroundings};
+use parallax_core::{Digest, Endpoint, Flow, Nearby, Selection};
 use sqlx::postgres::PgConnection;
 
 use super::Post;
 use super::memory::Memory;
-use super::questions::{self, Name, Neighbour};
+use super::questions::{self, Neighbour, column};
+use super::shelf::{End, Shelf, Stretch, stretches};
 use crate::store::StoreError;
 use crate::store::digest_row::DigestRow;
 use crate::store::rows::RowError;
 
-/// What was found for one post.
+/// How many are loaded on either side of a moment: those of the flow itself are among them.
+const HANDSHAKES_LOADED: usize = NEARBY_MAX + NEARBY_MAX / 2;
+const RESETS_LOADED: usize = 2 * RESETS_MAX;
+
+/// Two hosts at a vantage.
+type Hosts = (i32, IpAddr, IpAddr);
+/// A server at a vantage.
+type Server = (i32, Endpoint);
+
+/// What was found for all posts.
 pub(super) struct Around {
-    surroundings: Surroundings,
-    handshakes: Vec<DigestRow>,
-    others: Vec<DigestRow>,
-    resets: Vec<DigestRow>,
+    /// By post, as are `others`.
+    surroundings: Vec<Surroundings>,
+    between: Shelf<Hosts>,
+    accepted: Shelf<Server>,
+    resets: Shelf<i32>,
+    others: HashMap<usize, Vec<DigestRow>>,
 }
 
 impl Around {
-    pub fn evidence(&self, memory: &Memory) -> Result<Nearby, RowError> {
-        let names = &self.surroundings.names;
+    pub fn evidence(&self, index: usize, post: &Post, memory: &Memory) -> Result<Nearby, RowError> {
+        let Surroundings { names, moment } = &self.surroundings[index];
         let other = |digest: &Digest| !names.contains(&digest.tuple.flow());
-        let mut handshakes = memory.as_captured(self.handshakes.iter())?;
+        let mut handshakes = memory.as_captured(self.handshakes(index, post).into_iter())?;
         handshakes.retain(other);
-        let mut others = memory.as_captured(self.others.iter())?;
+        let others = self.others.get(&index).into_iter().flatten();
+        let mut others = memory.as_captured(others)?;
         others.retain(|digest| other(digest) && joins_hosts(digest, names));
-        let mut resets = memory.as_captured(self.resets.iter())?;
+        let resets = self.resets.near(
+            post.vantage_id,
+            moment.nanos(),
+            NEIGHBOURS_WITHIN,
+            RESETS_LOADED,
+        );
+        let mut resets = memory.as_captured(resets.iter())?;
         resets.retain(other);
-        Ok(Nearby::new(
-            self.surroundings.moment,
-            handshakes,
-            others,
-            resets,
-        ))
+        Ok(Nearby::new(*moment, handshakes, others, resets))
     }
+
+    /// Handshakes between the hosts, and accepted by either end, under any of the flow's names.
+    fn handshakes(&self, index: usize, post: &Post) -> Vec<&DigestRow> {
+        let Surroundings { names, moment } = &self.surroundings[index];
+        let moment = moment.nanos();
+        let between = names.iter().flat_map(|name| {
+            let hosts = hosts(post, *name);
+            self.between
+                .near(hosts, moment, i64::MAX, HANDSHAKES_LOADED)
+        });
+        let accepted = names.iter().flat_map(|name| {
+            let servers = servers(post, *name).into_iter();
+            servers.flat_map(|server| {
+                self.accepted
+                    .near(server, moment, i64::MAX, HANDSHAKES_LOADED)
+            })
+        });
+        let mut all: Vec<&DigestRow> = between.chain(accepted).collect();
+        all.sort_unstable_by_key(|row| (row.run_id, row.number));
+        all.dedup_by_key(|row| (row.run_id, row.number));
+        all
+    }
+}
+
+fn hosts(post: &Post, name: Flow) -> Hosts {
+    (post.vantage_id, name.low().addr, name.high().addr)
+}
+
+fn servers(post: &Post, name: Flow) -> [Server; 2] {
+    [name.low(), name.high()].map(|end| (post.vantage_id, end))
 }
 
 fn joins_hosts(digest: &Digest, names: &[Flow]) -> bool {
@@ -47,64 +92,112 @@ fn joins_hosts(digest: &Digest, names: &[Flow]) -> bool {
         .any(|name| (other.low().addr, other.high().addr) == (name.low().addr, name.high().addr))
 }
 
-/// Loads what is near each post, in the order of the posts.
+/// Loads what is near each post.
 pub(super) async fn load(
     tx: &mut PgConnection,
     posts: &[Post],
-    around: &[Surroundings],
+    surroundings: Vec<Surroundings>,
     selection: impl Fn(usize) -> Selection,
-) -> Result<Vec<Around>, StoreError> {
-    let names: Vec<Name> = posts
-        .iter()
-        .zip(around)
-        .enumerate()
-        .flat_map(|(index, (post, around))| {
-            around.names.iter().map(move |flow| Name {
-                post: index,
-                flow: *flow,
-                vantage_id: post.vantage_id,
-                moment: around.moment.nanos(),
+) -> Result<Around, StoreError> {
+    let (between, accepted) = {
+        let named = || {
+            let all = posts.iter().zip(&surroundings);
+            all.flat_map(|(post, around)| {
+                let moment = around.moment.nanos();
+                around.names.iter().map(move |name| (post, *name, moment))
             })
-        })
-        .collect();
-    let mut handshakes = questions::handshakes(&mut *tx, &names).await?;
-    let wanted = neighbours(posts, around, &handshakes, selection);
-    let mut others = questions::neighbours(&mut *tx, &wanted).await?;
-    let moments: Vec<i64> = around.iter().map(|around| around.moment.nanos()).collect();
-    let mut resets = questions::nearby_resets(tx, posts, &moments).await?;
-    Ok(around
-        .iter()
-        .enumerate()
-        .map(|(index, surroundings)| Around {
-            surroundings: surroundings.clone(),
-            handshakes: handshakes.remove(&index).unwrap_or_default(),
-            others: others.remove(&index).unwrap_or_default(),
-            resets: resets.remove(&index).unwrap_or_default(),
-        })
-        .collect())
+        };
+        let between = named().map(|(post, name, moment)| (hosts(post, name), moment));
+        let accepted = named().flat_map(|(post, name, moment)| {
+            servers(post, name)
+                .into_iter()
+                .map(move |server| (server, moment))
+        });
+        (stretches(between, i64::MAX), stretches(accepted, i64::MAX))
+    };
+    let moments = posts.iter().zip(&surroundings);
+    let moments = moments.map(|(post, around)| (post.vantage_id, around.moment.nanos()));
+    let reset = stretches(moments, NEIGHBOURS_WITHIN);
+    let mut around = Around {
+        between: between_hosts(tx, &between).await?,
+        accepted: accepted_by(tx, &accepted).await?,
+        resets: resets(tx, &reset).await?,
+        others: HashMap::new(),
+        surroundings,
+    };
+    let wanted = neighbours(posts, &around, selection);
+    around.others = questions::neighbours(tx, &wanted).await?;
+    Ok(around)
+}
+
+async fn between_hosts(
+    tx: &mut PgConnection,
+    wanted: &[Stretch<Hosts>],
+) -> Result<Shelf<Hosts>, StoreError> {
+    let rows: Vec<DigestRow> = sqlx::query_as(include_str!("../../sql/handshakes.sql"))
+        .bind(column(wanted, |stretch| stretch.key.0))
+        .bind(column(wanted, |stretch| stretch.key.1))
+        .bind(column(wanted, |stretch| stretch.key.2))
+        .bind(column(wanted, |stretch| stretch.after))
+        .bind(column(wanted, |stretch| stretch.until))
+        .bind(column(wanted, |stretch| stretch.from == End::Late))
+        .bind(HANDSHAKES_LOADED as i64)
+        .fetch_all(tx)
+        .await
+        .map_err(StoreError::database("gather neighbouring handshakes"))?;
+    Ok(Shelf::new(wanted, rows))
+}
+
+async fn accepted_by(
+    tx: &mut PgConnection,
+    wanted: &[Stretch<Server>],
+) -> Result<Shelf<Server>, StoreError> {
+    let rows: Vec<DigestRow> = sqlx::query_as(include_str!("../../sql/accepts.sql"))
+        .bind(column(wanted, |stretch| stretch.key.0))
+        .bind(column(wanted, |stretch| stretch.key.1.addr))
+        .bind(column(wanted, |stretch| i32::from(stretch.key.1.port)))
+        .bind(column(wanted, |stretch| stretch.after))
+        .bind(column(wanted, |stretch| stretch.until))
+        .bind(column(wanted, |stretch| stretch.from == End::Late))
+        .bind(HANDSHAKES_LOADED as i64)
+        .fetch_all(tx)
+        .await
+        .map_err(StoreError::database("gather accepted connections"))?;
+    Ok(Shelf::new(wanted, rows))
+}
+
+async fn resets(tx: &mut PgConnection, wanted: &[Stretch<i32>]) -> Result<Shelf<i32>, StoreError> {
+    let rows: Vec<DigestRow> = sqlx::query_as(include_str!("../../sql/nearby_resets.sql"))
+        .bind(column(wanted, |stretch| stretch.key))
+        .bind(column(wanted, |stretch| stretch.after))
+        .bind(column(wanted, |stretch| stretch.until))
+        .bind(column(wanted, |stretch| stretch.from == End::Late))
+        .bind(RESETS_LOADED as i64)
+        .fetch_all(tx)
+        .await
+        .map_err(StoreError::database("gather resets of other flows"))?;
+    Ok(Shelf::new(wanted, rows))
 }
 
 /// Flows between a flow's two hosts of which some vantage has a handshake nearby, at every vantage
 /// that ships all segments.
 fn neighbours(
     posts: &[Post],
-    around: &[Surroundings],
-    handshakes: &HashMap<usize, Vec<DigestRow>>,
+    around: &Around,
     selection: impl Fn(usize) -> Selection,
 ) -> Vec<Neighbour> {
     let mut flows: BTreeMap<(usize, Flow), BTreeSet<i64>> = BTreeMap::new();
     for (index, post) in posts.iter().enumerate() {
+        let Surroundings { names, moment } = &around.surroundings[index];
         // A row that cannot be read is refused where the evidence is built.
-        let read = handshakes
-            .get(&index)
+        let read = around
+            .handshakes(index, post)
             .into_iter()
-            .flatten()
             .filter_map(|row| Digest::try_from(row).ok());
         let mut near: Vec<Digest> = read
-            .filter(|digest| !around[index].names.contains(&digest.tuple.flow()))
+            .filter(|digest| !names.contains(&digest.tuple.flow()))
             .collect();
-        let moment = around[index].moment;
-        near.sort_by_key(|digest| (digest.time.since(moment).saturating_abs(), digest.time));
+        near.sort_by_key(|digest| (digest.time.since(*moment).saturating_abs(), digest.time));
         near.truncate(NEARBY_MAX);
         flows.entry((post.ask, post.flow)).or_default().extend(
             near.iter()
@@ -121,7 +214,7 @@ fn neighbours(
                 post: index,
                 flow: *flow,
                 vantage_id: post.vantage_id,
-                moment: around[index].moment.nanos(),
+                moment: around.surroundings[index].moment.nanos(),
             })
         })
         .collect()

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use parallax_core::evidence::{NEIGHBOURS_MAX, NEIGHBOURS_WITHIN, RESETS_MAX};
-use parallax_core::{Flow, KnownId};
+use parallax_core::KnownId;
+use parallax_core::evidence::{NEIGHBOURS_MAX, NEIGHBOURS_WITHIN};
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
@@ -76,41 +76,6 @@ pub(super) async fn segments(
     Ok(by_question(rows, |row| row.asked))
 }
 
-/// A name of a flow at a post, around which to look for others.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Name {
-    /// Index into the posts.
-    pub post: usize,
-    pub flow: Flow,
-    pub vantage_id: i32,
-    pub moment: i64,
-}
-
-/// Handshakes of other flows near names of the posts' flows, by post.
-pub(super) async fn handshakes(
-    tx: &mut PgConnection,
-    names: &[Name],
-) -> Result<HashMap<usize, Vec<DigestRow>>, StoreError> {
-    let rows: Vec<DigestRow> = sqlx::query_as(include_str!("../../sql/handshakes.sql"))
-        .bind(column(names, |name| name.flow.hash().cast_signed()))
-        .bind(column(names, |name| name.vantage_id))
-        .bind(column(names, |name| name.moment))
-        .bind(column(names, |name| name.flow.low().addr))
-        .bind(column(names, |name| i32::from(name.flow.low().port)))
-        .bind(column(names, |name| name.flow.high().addr))
-        .bind(column(names, |name| i32::from(name.flow.high().port)))
-        .fetch_all(tx)
-        .await
-        .map_err(StoreError::database("gather neighbouring handshakes"))?;
-    let mut by_post: HashMap<usize, Vec<DigestRow>> = HashMap::new();
-    for (name, rows) in by_question(rows, |row| row.asked) {
-        if let Some(name) = names.get(name) {
-            by_post.entry(name.post).or_default().extend(rows);
-        }
-    }
-    Ok(by_post)
-}
-
 /// A neighbouring flow to look for at a post.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Neighbour {
@@ -139,24 +104,6 @@ pub(super) async fn neighbours(
         .fetch_all(tx)
         .await
         .map_err(StoreError::database("gather neighbouring flows"))?;
-    Ok(by_question(rows, |row| row.asked))
-}
-
-/// RSTs of any flow near each post's moment.
-pub(super) async fn nearby_resets(
-    tx: &mut PgConnection,
-    posts: &[Post],
-    moments: &[i64],
-) -> Result<HashMap<usize, Vec<DigestRow>>, StoreError> {
-    let rows: Vec<DigestRow> = sqlx::query_as(include_str!("../../sql/nearby_resets.sql"))
-        .bind(column(posts, |post| post.vantage_id))
-        .bind(moments)
-        .bind(NEIGHBOURS_WITHIN)
-        // Those of the flow itself are among them.
-        .bind(2 * RESETS_MAX as i64)
-        .fetch_all(tx)
-        .await
-        .map_err(StoreError::database("gather resets of other flows"))?;
     Ok(by_question(rows, |row| row.asked))
 }
 

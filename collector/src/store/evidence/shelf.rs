@@ -1,0 +1,154 @@
+//! Rows near many moments: where moments lie close together, what is near to several is loaded once.
+//!
+//! The rows of one key (a vantage, say) are asked for in the gaps between the moments, each gap from both of its ends:
+//! together they hold the nearest rows on either side of every moment, and hardly any twice.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::store::digest_row::DigestRow;
+
+/// A span of which the rows nearest to one end are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stretch<Key> {
+    pub key: Key,
+    /// Excluded; nanoseconds, as everything here.
+    pub after: i64,
+    /// Included.
+    pub until: i64,
+    pub from: End,
+}
+
+/// The end of a stretch that rows are counted from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    Early,
+    Late,
+}
+
+/// What to load for moments of several keys: rows not farther from a moment than `within`.
+pub(super) fn stretches<Key: Copy + Ord>(
+    moments: impl IntoIterator<Item = (Key, i64)>,
+    within: i64,
+) -> Vec<Stretch<Key>> {
+    let mut by_key: BTreeMap<Key, BTreeSet<i64>> = BTreeMap::new();
+    for (key, moment) in moments {
+        by_key.entry(key).or_default().insert(moment);
+    }
+    let mut all = Vec::new();
+    for (key, moments) in by_key {
+        let mut earlier = None;
+        for moment in moments {
+            if let Some(earlier) = earlier {
+                all.push(following(key, earlier, within, moment));
+            }
+            all.push(leading(key, moment, within, earlier.unwrap_or(i64::MIN)));
+            earlier = Some(moment);
+        }
+        all.extend(earlier.map(|last| following(key, last, within, i64::MAX)));
+    }
+    all
+}
+
+fn leading<Key>(key: Key, moment: i64, within: i64, after: i64) -> Stretch<Key> {
+    Stretch {
+        key,
+        after: after.max(moment.saturating_sub(within).saturating_sub(1)),
+        until: moment,
+        from: End::Late,
+    }
+}
+
+fn following<Key>(key: Key, moment: i64, within: i64, until: i64) -> Stretch<Key> {
+    Stretch {
+        key,
+        after: moment,
+        until: until.min(moment.saturating_add(within)),
+        from: End::Early,
+    }
+}
+
+/// Loaded rows by key, in order of time.
+#[derive(Debug)]
+pub(super) struct Shelf<Key> {
+    rows: BTreeMap<Key, Vec<DigestRow>>,
+}
+
+impl<Key: Copy + Ord> Shelf<Key> {
+    /// Rows as they answer stretches (`DigestRow::asked`, from 1).
+    pub fn new(stretches: &[Stretch<Key>], rows: Vec<DigestRow>) -> Self {
+        let mut by_key: BTreeMap<Key, Vec<DigestRow>> = BTreeMap::new();
+        for row in rows {
+            if let Some(stretch) = stretches.get(row.asked as usize - 1) {
+                by_key.entry(stretch.key).or_default().push(row);
+            }
+        }
+        for rows in by_key.values_mut() {
+            rows.sort_unstable_by_key(|row| (row.time_ns, row.run_id, row.number));
+            rows.dedup_by_key(|row| (row.run_id, row.number));
+        }
+        Self { rows: by_key }
+    }
+
+    /// Up to `most` rows on either side of a moment, not farther from it than `within`.
+    pub fn near(&self, key: Key, moment: i64, within: i64, most: usize) -> &[DigestRow] {
+        let rows = self.rows.get(&key).map_or(&[][..], Vec::as_slice);
+        let middle = rows.partition_point(|row| row.time_ns <= moment);
+        let first = rows.partition_point(|row| row.time_ns < moment.saturating_sub(within));
+        let last = rows.partition_point(|row| row.time_ns <= moment.saturating_add(within));
+        &rows[first.max(middle.saturating_sub(most))..last.min(middle + most)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the database would answer.
+    fn answers(times: &[i64], stretch: &Stretch<u8>, most: usize) -> Vec<i64> {
+        let within = |time: &&i64| stretch.after < **time && **time <= stretch.until;
+        let found: Vec<i64> = times.iter().filter(within).copied().collect();
+        match stretch.from {
+            End::Early => found.into_iter().take(most).collect(),
+            End::Late => found[found.len().saturating_sub(most)..].to_vec(),
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn the_nearest_on_either_side_of_every_moment_are_among_what_is_loaded(
+            times in proptest::collection::btree_set(-50..50_i64, 0..60),
+            moments in proptest::collection::vec(-60..60_i64, 1..8),
+            within in 0..40_i64,
+            most in 1..6_usize,
+        ) {
+            let times: Vec<i64> = times.into_iter().collect();
+            let stretches = stretches(moments.iter().map(|moment| (0_u8, *moment)), within);
+            let loaded: BTreeSet<i64> = stretches
+                .iter()
+                .flat_map(|stretch| answers(&times, stretch, most))
+                .collect();
+            for moment in moments {
+                let before = times.iter().rev().filter(|time| moment - within <= **time && **time <= moment);
+                let after = times.iter().filter(|time| moment < **time && **time <= moment + within);
+                for time in before.take(most).chain(after.take(most)) {
+                    proptest::prop_assert!(loaded.contains(time), "{time} near {moment}");
+                }
+            }
+        }
+
+        #[test]
+        fn no_row_is_asked_for_more_than_twice(
+            moments in proptest::collection::vec(-60..60_i64, 1..8), time in -80..80_i64, within in 0..40_i64,
+        ) {
+            let stretches = stretches(moments.iter().map(|moment| (0_u8, *moment)), within);
+            let asked = stretches.iter().filter(|stretch| stretch.after < time && time <= stretch.until);
+            proptest::prop_assert!(asked.count() <= 2);
+        }
+    }
+
+    #[test]
+    fn the_ends_of_time_are_no_trouble() {
+        let all = stretches([((), i64::MIN), ((), i64::MAX)], i64::MAX);
+        assert_eq!(all.len(), 4);
+    }
+}
