@@ -8,7 +8,8 @@ CROSS JOIN LATERAL (
     FROM (
         SELECT payload_hash, time_ns
         FROM digest
-        WHERE digest.flow = asked.flow AND payload_hash IS NOT NULL AND payload_len >= 16
+        -- The sum keeps the planner from reading all of digest_payloads beside the flow's few segments.
+        WHERE digest.flow = asked.flow AND payload_hash IS NOT NULL AND payload_len + 0 >= 16
         LIMIT 512
     ) AS segment
     GROUP BY payload_hash
@@ -21,7 +22,7 @@ CROSS JOIN LATERAL (
         FROM digest
         WHERE digest.payload_hash = own.payload_hash AND payload_len >= 16
             AND time_ns BETWEEN own.from_ns - $3::bigint AND own.until_ns + $3::bigint
-        LIMIT 1024
+        LIMIT 272
     ) AS near
 ) AS sharing
 CROSS JOIN LATERAL unnest(sharing.flows) AS carrier (flow)
