@@ -1,6 +1,6 @@
 -- Handshakes of other flows near the asked ones, at each vantage around a moment: between the flow's two addresses,
 -- and accepted by either of its endpoints. $1 flows, $2 vantages, $3 moments, $4 and $5 one endpoint, $6 and $7 the
--- other (seven columns of one table). Uses digest_handshakes and digest_accepts.
+-- other (seven columns of one table), $8 and $9 first and last day. Uses digest_handshakes and digest_accepts.
 SELECT asked.n AS asked, handshake.*
 FROM unnest($1::bigint[], $2::integer[], $3::bigint[], $4::inet[], $5::integer[], $6::inet[], $7::integer[])
     WITH ORDINALITY AS asked (flow, vantage_id, moment, one, one_port, two, two_port, n)
@@ -13,7 +13,7 @@ CROSS JOIN LATERAL (
         vlan_outer, vlan_inner, link_source, sack_left, sack_right, tunnel_kind, tunnel_depth, tunnel_src, tunnel_dst,
         tunnel_id, rst_reason
         FROM digest
-        WHERE digest.vantage_id = asked.vantage_id AND (flags & 6) = 2
+        WHERE (day = 0 OR day BETWEEN $8 AND $9) AND digest.vantage_id = asked.vantage_id AND (flags & 6) = 2
             AND LEAST(src, dst) = LEAST(asked.one, asked.two) AND GREATEST(src, dst) = GREATEST(asked.one, asked.two)
             AND time_ns <= asked.moment AND digest.flow <> asked.flow
         ORDER BY time_ns DESC
@@ -24,7 +24,7 @@ CROSS JOIN LATERAL (
         vlan_outer, vlan_inner, link_source, sack_left, sack_right, tunnel_kind, tunnel_depth, tunnel_src, tunnel_dst,
         tunnel_id, rst_reason
         FROM digest
-        WHERE digest.vantage_id = asked.vantage_id AND (flags & 6) = 2
+        WHERE (day = 0 OR day BETWEEN $8 AND $9) AND digest.vantage_id = asked.vantage_id AND (flags & 6) = 2
             AND LEAST(src, dst) = LEAST(asked.one, asked.two) AND GREATEST(src, dst) = GREATEST(asked.one, asked.two)
             AND time_ns > asked.moment AND digest.flow <> asked.flow
         ORDER BY time_ns
@@ -39,7 +39,7 @@ CROSS JOIN LATERAL (
         vlan_outer, vlan_inner, link_source, sack_left, sack_right, tunnel_kind, tunnel_depth, tunnel_src, tunnel_dst,
         tunnel_id, rst_reason
             FROM digest
-            WHERE digest.vantage_id = asked.vantage_id AND (flags & 22) = 18
+            WHERE (day = 0 OR day BETWEEN $8 AND $9) AND digest.vantage_id = asked.vantage_id AND (flags & 22) = 18
                 AND src = endpoint.addr AND sport = endpoint.port
                 AND time_ns <= asked.moment AND digest.flow <> asked.flow
             ORDER BY time_ns DESC
@@ -50,7 +50,7 @@ CROSS JOIN LATERAL (
         vlan_outer, vlan_inner, link_source, sack_left, sack_right, tunnel_kind, tunnel_depth, tunnel_src, tunnel_dst,
         tunnel_id, rst_reason
             FROM digest
-            WHERE digest.vantage_id = asked.vantage_id AND (flags & 22) = 18
+            WHERE (day = 0 OR day BETWEEN $8 AND $9) AND digest.vantage_id = asked.vantage_id AND (flags & 22) = 18
                 AND src = endpoint.addr AND sport = endpoint.port
                 AND time_ns > asked.moment AND digest.flow <> asked.flow
             ORDER BY time_ns

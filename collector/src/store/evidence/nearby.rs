@@ -10,26 +10,31 @@ use super::Post;
 use super::memory::Memory;
 use super::questions::{self, Name, Neighbour};
 use crate::store::StoreError;
-use crate::store::digest_row::DigestRow;
+use crate::store::days::Span;
+use crate::store::digest_row::Segments;
 use crate::store::rows::RowError;
 
 /// What was found for one post.
 pub(super) struct Around {
     surroundings: Surroundings,
-    handshakes: Vec<DigestRow>,
-    others: Vec<DigestRow>,
-    resets: Vec<DigestRow>,
+    handshakes: Segments,
+    others: Segments,
+    resets: Segments,
 }
 
 impl Around {
     pub fn evidence(&self, memory: &Memory) -> Result<Nearby, RowError> {
         let names = &self.surroundings.names;
         let other = |digest: &Digest| !names.contains(&digest.tuple.flow());
-        let mut handshakes = memory.as_captured(self.handshakes.iter())?;
+        let captured = |read: &Segments| -> Result<Vec<Digest>, RowError> {
+            let read = read.as_ref().map_err(RowError::clone)?;
+            Ok(memory.as_captured(read.iter()))
+        };
+        let mut handshakes = captured(&self.handshakes)?;
         handshakes.retain(other);
-        let mut others = memory.as_captured(self.others.iter())?;
+        let mut others = captured(&self.others)?;
         others.retain(|digest| other(digest) && joins_hosts(digest, names));
-        let mut resets = memory.as_captured(self.resets.iter())?;
+        let mut resets = captured(&self.resets)?;
         resets.retain(other);
         Ok(Nearby::new(
             self.surroundings.moment,
@@ -52,6 +57,7 @@ pub(super) async fn load(
     tx: &mut PgConnection,
     posts: &[Post],
     around: &[Surroundings],
+    days: Span,
     selection: impl Fn(usize) -> Selection,
 ) -> Result<Vec<Around>, StoreError> {
     let names: Vec<Name> = posts
@@ -67,21 +73,25 @@ pub(super) async fn load(
             })
         })
         .collect();
-    let mut handshakes = questions::handshakes(&mut *tx, &names).await?;
+    let mut handshakes = questions::handshakes(&mut *tx, &names, days).await?;
     let wanted = neighbours(posts, around, &handshakes, selection);
-    let mut others = questions::neighbours(&mut *tx, &wanted).await?;
+    let mut others = questions::neighbours(&mut *tx, &wanted, days).await?;
     let moments: Vec<i64> = around.iter().map(|around| around.moment.nanos()).collect();
-    let mut resets = questions::nearby_resets(tx, posts, &moments).await?;
+    let mut resets = questions::nearby_resets(tx, posts, &moments, days).await?;
     Ok(around
         .iter()
         .enumerate()
         .map(|(index, surroundings)| Around {
             surroundings: surroundings.clone(),
-            handshakes: handshakes.remove(&index).unwrap_or_default(),
-            others: others.remove(&index).unwrap_or_default(),
-            resets: resets.remove(&index).unwrap_or_default(),
+            handshakes: take(&mut handshakes, index),
+            others: take(&mut others, index),
+            resets: take(&mut resets, index),
         })
         .collect())
+}
+
+fn take(found: &mut HashMap<usize, Segments>, post: usize) -> Segments {
+    found.remove(&post).unwrap_or_else(|| Ok(Vec::new()))
 }
 
 /// Flows between a flow's two hosts of which some vantage has a handshake nearby, at every vantage
@@ -89,18 +99,17 @@ pub(super) async fn load(
 fn neighbours(
     posts: &[Post],
     around: &[Surroundings],
-    handshakes: &HashMap<usize, Vec<DigestRow>>,
+    handshakes: &HashMap<usize, Segments>,
     selection: impl Fn(usize) -> Selection,
 ) -> Vec<Neighbour> {
     let mut flows: BTreeMap<(usize, Flow), BTreeSet<i64>> = BTreeMap::new();
     for (index, post) in posts.iter().enumerate() {
-        // A row that cannot be read is refused where the evidence is built.
-        let read = handshakes
-            .get(&index)
+        // What cannot be read is refused where the evidence is built.
+        let read = handshakes.get(&index).and_then(|read| read.as_ref().ok());
+        let mut near: Vec<Digest> = read
             .into_iter()
             .flatten()
-            .filter_map(|row| Digest::try_from(row).ok());
-        let mut near: Vec<Digest> = read
+            .map(|stored| stored.digest)
             .filter(|digest| !around[index].names.contains(&digest.tuple.flow()))
             .collect();
         let moment = around[index].moment;

@@ -7,9 +7,12 @@ use parallax_core::{Flow, KnownId};
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
+use super::segments::together;
 use super::{Ask, CoverageRow, Post, VantageRow};
 use crate::store::StoreError;
-use crate::store::digest_row::DigestRow;
+use crate::store::days::Span;
+use crate::store::digest_row::{DigestRow, Segments, Stored};
+use crate::store::packed::PackedRow;
 
 pub(super) async fn docket(
     tx: &mut PgConnection,
@@ -61,21 +64,6 @@ pub(super) async fn known_ids(
         .collect())
 }
 
-pub(super) async fn segments(
-    tx: &mut PgConnection,
-    asks: &[Ask],
-    posts: &[Post],
-) -> Result<HashMap<usize, Vec<DigestRow>>, StoreError> {
-    let rows: Vec<DigestRow> = sqlx::query_as(include_str!("../../sql/segments.sql"))
-        .bind(column(posts, |post| asks[post.ask].flow))
-        .bind(column(posts, |post| post.vantage_id))
-        .bind(column(posts, |post| post.moment))
-        .fetch_all(tx)
-        .await
-        .map_err(StoreError::database("gather segments"))?;
-    Ok(by_question(rows, |row| row.asked))
-}
-
 /// A name of a flow at a post, around which to look for others.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Name {
@@ -90,7 +78,8 @@ pub(super) struct Name {
 pub(super) async fn handshakes(
     tx: &mut PgConnection,
     names: &[Name],
-) -> Result<HashMap<usize, Vec<DigestRow>>, StoreError> {
+    days: Span,
+) -> Result<HashMap<usize, Segments>, StoreError> {
     let rows: Vec<DigestRow> = sqlx::query_as(include_str!("../../sql/handshakes.sql"))
         .bind(column(names, |name| name.flow.hash().cast_signed()))
         .bind(column(names, |name| name.vantage_id))
@@ -99,16 +88,16 @@ pub(super) async fn handshakes(
         .bind(column(names, |name| i32::from(name.flow.low().port)))
         .bind(column(names, |name| name.flow.high().addr))
         .bind(column(names, |name| i32::from(name.flow.high().port)))
+        .bind(days.first)
+        .bind(days.last)
         .fetch_all(tx)
         .await
         .map_err(StoreError::database("gather neighbouring handshakes"))?;
-    let mut by_post: HashMap<usize, Vec<DigestRow>> = HashMap::new();
-    for (name, rows) in by_question(rows, |row| row.asked) {
-        if let Some(name) = names.get(name) {
-            by_post.entry(name.post).or_default().extend(rows);
-        }
-    }
-    Ok(by_post)
+    let rows = rows.into_iter().filter_map(|mut row| {
+        row.asked = names.get(row.asked as usize - 1)?.post as i64 + 1;
+        Some(row)
+    });
+    Ok(together(rows.collect(), Vec::new()))
 }
 
 /// A neighbouring flow to look for at a post.
@@ -125,21 +114,52 @@ pub(super) struct Neighbour {
 pub(super) async fn neighbours(
     tx: &mut PgConnection,
     wanted: &[Neighbour],
-) -> Result<HashMap<usize, Vec<DigestRow>>, StoreError> {
+    days: Span,
+) -> Result<HashMap<usize, Segments>, StoreError> {
     if wanted.is_empty() {
         return Ok(HashMap::new());
     }
+    let posts = column(wanted, |wanted| wanted.post as i64 + 1);
+    let flows = column(wanted, |wanted| wanted.flow);
+    let vantages = column(wanted, |wanted| wanted.vantage_id);
+    let moments = column(wanted, |wanted| wanted.moment);
     let rows: Vec<DigestRow> = sqlx::query_as(include_str!("../../sql/neighbours.sql"))
-        .bind(column(wanted, |wanted| wanted.post as i64 + 1))
-        .bind(column(wanted, |wanted| wanted.flow))
-        .bind(column(wanted, |wanted| wanted.vantage_id))
-        .bind(column(wanted, |wanted| wanted.moment))
+        .bind(&posts)
+        .bind(&flows)
+        .bind(&vantages)
+        .bind(&moments)
         .bind(NEIGHBOURS_WITHIN)
         .bind(NEIGHBOURS_MAX as i64)
-        .fetch_all(tx)
+        .bind(days.first)
+        .bind(days.last)
+        .fetch_all(&mut *tx)
         .await
         .map_err(StoreError::database("gather neighbouring flows"))?;
-    Ok(by_question(rows, |row| row.asked))
+    let packed: Vec<PackedRow> = sqlx::query_as(include_str!("../../sql/packed_neighbours.sql"))
+        .bind(&posts)
+        .bind(&flows)
+        .bind(&vantages)
+        .bind(&moments)
+        .bind(NEIGHBOURS_WITHIN)
+        .bind(NEIGHBOURS_MAX as i64)
+        .bind(days.first)
+        .bind(days.last)
+        .fetch_all(tx)
+        .await
+        .map_err(StoreError::database("gather neighbouring packed segments"))?;
+    let mut found = together(rows, packed);
+    let moments: HashMap<usize, i64> = wanted
+        .iter()
+        .map(|wanted| (wanted.post, wanted.moment))
+        .collect();
+    for (post, read) in &mut found {
+        if let (Ok(read), Some(moment)) = (read, moments.get(post)) {
+            let distance = |stored: &Stored| stored.digest.time.nanos().abs_diff(*moment);
+            read.sort_by_key(|stored| (distance(stored), stored.digest.time));
+            read.truncate(NEIGHBOURS_MAX);
+        }
+    }
+    Ok(found)
 }
 
 /// RSTs of any flow near each post's moment.
@@ -147,17 +167,20 @@ pub(super) async fn nearby_resets(
     tx: &mut PgConnection,
     posts: &[Post],
     moments: &[i64],
-) -> Result<HashMap<usize, Vec<DigestRow>>, StoreError> {
+    days: Span,
+) -> Result<HashMap<usize, Segments>, StoreError> {
     let rows: Vec<DigestRow> = sqlx::query_as(include_str!("../../sql/nearby_resets.sql"))
         .bind(column(posts, |post| post.vantage_id))
         .bind(moments)
         .bind(NEIGHBOURS_WITHIN)
         // Those of the flow itself are among them.
         .bind(2 * RESETS_MAX as i64)
+        .bind(days.first)
+        .bind(days.last)
         .fetch_all(tx)
         .await
         .map_err(StoreError::database("gather resets of other flows"))?;
-    Ok(by_question(rows, |row| row.asked))
+    Ok(together(rows, Vec::new()))
 }
 
 pub(super) async fn coverage(
