@@ -81,9 +81,10 @@ impl Store {
     pub async fn open_days_ahead(&self) -> Result<(), StoreError> {
         self.days.forget();
         sqlx::query(
-            "SELECT open_day(day) \
-             FROM generate_series(current_date - date '1970-01-01', current_date - date '1970-01-01' + $1) AS day \
-             WHERE NOT EXISTS (SELECT FROM day AS known WHERE known.day = generate_series.day)",
+            "SELECT open_day(ahead) \
+             FROM generate_series(floor(extract(epoch FROM now()) / 86400)::integer, \
+                 floor(extract(epoch FROM now()) / 86400)::integer + $1) AS ahead \
+             WHERE NOT EXISTS (SELECT FROM day WHERE day.day = ahead)",
         )
         .bind(AHEAD)
         .execute(&self.pool)
@@ -100,7 +101,7 @@ impl Store {
         }
         let opened = sqlx::query(
             "SELECT open_day(asked) FROM unnest($1::integer[]) AS asked \
-             WHERE asked BETWEEN current_date - date '1970-01-01' - $2 AND current_date - date '1970-01-01' + $3",
+             WHERE asked - floor(extract(epoch FROM now()) / 86400)::integer BETWEEN -$2 AND $3",
         )
         .bind(new)
         .bind(BACK)
@@ -119,7 +120,7 @@ impl Store {
     /// run has ended so long ago, too.
     pub async fn drop_days(&self, keep: u16) -> Result<Vec<i32>, StoreError> {
         let old: Vec<(i32,)> = sqlx::query_as(
-            "SELECT day FROM day WHERE day < current_date - date '1970-01-01' - $1 ORDER BY day",
+            "SELECT day FROM day WHERE day < floor(extract(epoch FROM now()) / 86400)::integer - $1 ORDER BY day",
         )
         .bind(i32::from(keep))
         .fetch_all(&self.pool)
