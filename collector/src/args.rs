@@ -85,6 +85,9 @@ pub struct ServeArgs {
     /// started with. PUT /v1/policy changes it while they run
     #[arg(long, value_name = "WHICH", env = "PARALLAX_SEGMENTS")]
     pub segments: Option<Selection>,
+    /// Drop segments that were captured more than so many days ago; verdicts stay. Without it everything is kept
+    #[arg(long, value_name = "DAYS", env = "PARALLAX_RETENTION", value_parser = clap::value_parser!(u16).range(1..))]
+    pub retention: Option<u16>,
 }
 
 #[derive(Debug, Args)]

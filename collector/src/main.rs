@@ -74,6 +74,7 @@ async fn run_server(args: ServeArgs) -> anyhow::Result<()> {
         listen,
         path: args.path,
         segments: args.segments,
+        retention: args.retention,
     };
     let (grpc, http) = (args.grpc.0, args.http.0);
     let ready = move |bound: &[SocketAddr]| announce(bound, grpc, http);

@@ -33,6 +33,8 @@ const STOP_PATIENCE: Duration = Duration::from_secs(5);
 const LIVES_EACH: Duration = Duration::from_secs(2);
 /// How often the private Postgres is looked after.
 const SUPERVISION: Duration = Duration::from_millis(500);
+/// How often days are opened ahead, and old ones dropped.
+const DAYS_EACH: Duration = Duration::from_mins(10);
 
 /// Where the digests go.
 #[derive(Debug, Clone)]
@@ -53,6 +55,8 @@ pub struct Settings {
     pub path: Vec<String>,
     /// What agents are told to ship; `None`: what was set before, or what they were started with.
     pub segments: Option<Selection>,
+    /// Days after which segments are dropped; `None`: never.
+    pub retention: Option<u16>,
 }
 
 /// Why the collector does not run.
@@ -181,9 +185,18 @@ pub async fn serve(
     if let Some(segments) = settings.segments {
         store.set_policy("", Some(segments)).await?;
     }
+    // Before the first digests; where it fails they are stored as other days' until the next turn.
+    if let Err(error) = store.open_days_ahead().await {
+        warn!("{error}");
+    }
     let stop_all = CancellationToken::new();
     let supervisor = private.map(|private| tokio::spawn(supervise(private, stop_all.clone())));
     let streams = CancellationToken::new();
+    tokio::spawn(keep_days(
+        store.clone(),
+        settings.retention,
+        streams.clone(),
+    ));
     let (router, workers) = assemble(&store, settings.path, &streams);
     let servers = start_servers(listeners, &router, &streams);
     drop(router);
@@ -203,7 +216,7 @@ pub async fn serve(
 
 /// What works behind the routes, and how to stop it.
 struct Workers {
-    loader: JoinHandle<()>,
+    loaders: JoinSet<()>,
     judge: JoinHandle<()>,
     judge_stop: CancellationToken,
 }
@@ -231,7 +244,7 @@ fn assemble(store: &Store, path: Vec<String>, stop: &CancellationToken) -> (Rout
         collector,
     );
     let judge = tokio::spawn(judge.run(judge_stop.clone()));
-    let (entrance, loader) = Loader::start(store.clone(), court.clone());
+    let (entrance, loaders) = Loader::start(store, &court);
     let parts = Parts {
         store: store.clone(),
         registry: registry.clone(),
@@ -252,11 +265,34 @@ fn assemble(store: &Store, path: Vec<String>, stop: &CancellationToken) -> (Rout
     let router =
         http::routes(api).route_service("/parallax.v1.Ingest/{*method}", ingest.into_server());
     let workers = Workers {
-        loader,
+        loaders,
         judge,
         judge_stop,
     };
     (router, workers)
+}
+
+/// Opens days ahead and drops what is older than it is to be kept.
+async fn keep_days(store: Store, retention: Option<u16>, stop: CancellationToken) {
+    let mut turns = tokio::time::interval(DAYS_EACH);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = turns.tick() => {}
+        }
+        if let Err(error) = store.open_days_ahead().await {
+            warn!("{error}");
+        }
+        let Some(keep) = retention else { continue };
+        match store.drop_days(keep).await {
+            Ok(dropped) if dropped.is_empty() => {}
+            Ok(dropped) => info!(
+                days = dropped.len(),
+                "dropped what is older than {keep} days"
+            ),
+            Err(error) => warn!("old segments are dropped later: {error}"),
+        }
+    }
 }
 
 /// Says every now and then that this collector lives, and whose agents it holds.
@@ -273,15 +309,16 @@ async fn keep_streams(store: Store, registry: Registry, collector: Uuid, stop: C
     }
 }
 
-/// The loader stores what it was given, then the judge stops; its docket is in the database.
-async fn finish(mut servers: JoinSet<()>, workers: Workers) {
+/// The loaders store what they were given, then the judge stops; its docket is in the database.
+async fn finish(mut servers: JoinSet<()>, mut workers: Workers) {
     let ended = async { while servers.join_next().await.is_some() {} };
     if timeout(STOP_PATIENCE, ended).await.is_err() {
         warn!("some connections did not end in time");
         servers.shutdown().await;
     }
-    if timeout(STOP_PATIENCE, workers.loader).await.is_err() {
-        warn!("the loader did not end in time; agents will send again what is not committed");
+    let loaded = async { while workers.loaders.join_next().await.is_some() {} };
+    if timeout(STOP_PATIENCE, loaded).await.is_err() {
+        warn!("the loaders did not end in time; agents will send again what is not committed");
     }
     workers.judge_stop.cancel();
     if timeout(STOP_PATIENCE, workers.judge).await.is_err() {

@@ -10,10 +10,13 @@ mod clocks;
 mod collectors;
 mod connect;
 mod copy;
+mod days;
 mod digest_row;
 mod evidence;
 mod load;
 mod losses;
+mod packed;
+mod payloads;
 mod policy;
 mod questions;
 mod rows;
@@ -39,6 +42,7 @@ pub use verdicts::{Settling, Verdicts, Written};
 #[derive(Debug, Clone)]
 pub struct Store {
     pool: PgPool,
+    days: days::Asked,
 }
 
 /// What the database did not do.
@@ -49,6 +53,8 @@ pub enum StoreError {
         what: &'static str,
         source: sqlx::Error,
     },
+    #[error("cannot pack segments: {source}")]
+    Pack { source: std::io::Error },
     #[error(transparent)]
     Row(#[from] RowError),
     #[error("cannot {what}: {source}")]
@@ -63,6 +69,10 @@ impl StoreError {
         move |source| Self::Database { what, source }
     }
 
+    pub(crate) fn pack(source: std::io::Error) -> Self {
+        Self::Pack { source }
+    }
+
     /// Whether the statement itself was refused, rather than the database out of reach.
     pub fn is_refusal(&self) -> bool {
         match self {
@@ -74,7 +84,7 @@ impl StoreError {
                     .iter()
                     .any(|class| code.starts_with(class))
             }),
-            Self::Row(_) | Self::Json { .. } => true,
+            Self::Pack { .. } | Self::Row(_) | Self::Json { .. } => true,
         }
     }
 }

@@ -1,4 +1,5 @@
-//! The loader: takes what all streams hand over and stores it in few, large transactions.
+//! The loaders: take what all streams hand over and store it in few, large transactions, two at once: one packs while
+//! the database takes in what the other packed. A stream stays with one of them, so that its digests stay in order.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,6 +7,7 @@ use std::time::Duration;
 
 use parallax_core::Coverage;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 use tonic::Status;
 use tracing::warn;
@@ -15,6 +17,8 @@ use crate::clock;
 use crate::judging::Court;
 use crate::store::{Loaded, Outcome, Portion, Source, Store, StoreError};
 
+/// Transactions at once.
+const LOADERS: usize = 2;
 /// Digests that wait for the database, of all streams: past this, streams are read no further.
 const ROWS_WAITING_MAX: usize = 1 << 18;
 /// Digests of one transaction, about.
@@ -58,20 +62,24 @@ impl Waiting {
     }
 }
 
-/// The loader's entrance. Clones lead to the same loader.
+/// The loaders' entrance. Clones lead to the same loaders.
 #[derive(Clone)]
 pub struct Loader {
-    entrance: mpsc::Sender<Waiting>,
+    entrances: [mpsc::Sender<Waiting>; LOADERS],
     room: Arc<Semaphore>,
 }
 
 impl Loader {
-    /// Starts the loader; it ends when every clone of its entrance is gone and all is stored.
-    pub fn start(store: Store, court: Court) -> (Self, tokio::task::JoinHandle<()>) {
-        let (entrance, exit) = mpsc::channel(PORTIONS_MAX);
-        let task = tokio::spawn(load_all(store, court, exit));
+    /// Starts the loaders; they end when every clone of their entrance is gone and all is stored.
+    pub fn start(store: &Store, court: &Court) -> (Self, JoinSet<()>) {
+        let mut tasks = JoinSet::new();
+        let entrances = std::array::from_fn(|_| {
+            let (entrance, exit) = mpsc::channel(PORTIONS_MAX);
+            tasks.spawn(load_all(store.clone(), court.clone(), exit));
+            entrance
+        });
         let room = Arc::new(Semaphore::new(ROWS_WAITING_MAX));
-        (Self { entrance, room }, task)
+        (Self { entrances, room }, tasks)
     }
 
     /// Waits for room and queues an item.
@@ -82,8 +90,9 @@ impl Loader {
             .acquire_many_owned(rows as u32)
             .await
             .map_err(|_| stopping())?;
+        let entrance = &self.entrances[item.portion.run.id as usize % LOADERS];
         let waiting = Waiting { item, _room: room };
-        self.entrance.send(waiting).await.map_err(|_| stopping())
+        entrance.send(waiting).await.map_err(|_| stopping())
     }
 }
 

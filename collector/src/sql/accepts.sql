@@ -1,6 +1,6 @@
 -- SYN+ACK from one endpoint at vantages in stretches of time, those nearest to one end. $1 vantages, $2 and $3 the
 -- endpoint's address and port, $4 after which moment, $5 up to which, $6 whether counted from the late end (six columns of
--- one table), $7 how many are kept of each. Uses digest_accepts.
+-- one table), $7 how many are kept of each, $8 and $9 first and last day. Uses digest_accepts.
 SELECT asked.n AS asked, found.*
 FROM unnest($1::integer[], $2::inet[], $3::integer[], $4::bigint[], $5::bigint[], $6::boolean[])
     WITH ORDINALITY AS asked (vantage_id, addr, port, after_ns, until_ns, backwards, n)
@@ -10,7 +10,7 @@ CROSS JOIN LATERAL (
         vlan_outer, vlan_inner, link_source, sack_left, sack_right, tunnel_kind, tunnel_depth, tunnel_src, tunnel_dst,
         tunnel_id, rst_reason
     FROM digest
-    WHERE NOT asked.backwards AND digest.vantage_id = asked.vantage_id AND (flags & 22) = 18
+    WHERE (day = 0 OR day BETWEEN $8 AND $9) AND NOT asked.backwards AND digest.vantage_id = asked.vantage_id AND (flags & 22) = 18
         AND src = asked.addr AND sport = asked.port
         AND time_ns > asked.after_ns AND time_ns <= asked.until_ns
     ORDER BY time_ns
@@ -21,7 +21,7 @@ CROSS JOIN LATERAL (
         vlan_outer, vlan_inner, link_source, sack_left, sack_right, tunnel_kind, tunnel_depth, tunnel_src, tunnel_dst,
         tunnel_id, rst_reason
     FROM digest
-    WHERE asked.backwards AND digest.vantage_id = asked.vantage_id AND (flags & 22) = 18
+    WHERE (day = 0 OR day BETWEEN $8 AND $9) AND asked.backwards AND digest.vantage_id = asked.vantage_id AND (flags & 22) = 18
         AND src = asked.addr AND sport = asked.port
         AND time_ns > asked.after_ns AND time_ns <= asked.until_ns
     ORDER BY time_ns DESC

@@ -1,6 +1,6 @@
 -- Flows that share an initial sequence number with the asked ones, or with one that does: the same connections under
--- other names, maybe. $1 flows. Uses digest_openings, digest_numbers,
--- digest_answers, digest_resets and digest_reset_numbers.
+-- other names, maybe. $1 flows, $2 and $3 first and last day. Uses digest_by_flow, digest_numbers, digest_answers and
+-- digest_reset_numbers.
 WITH RECURSIVE kin (asked, flow) AS (
     SELECT n, asked.flow FROM unnest($1::bigint[]) WITH ORDINALITY AS asked (flow, n)
     UNION
@@ -14,12 +14,12 @@ WITH RECURSIVE kin (asked, flow) AS (
                 CASE WHEN (flags & 16) <> 0 THEN src ELSE dst END AS server,
                 CASE WHEN (flags & 16) <> 0 THEN sport ELSE dport END AS port
             FROM digest
-            WHERE digest.flow = kin.flow AND (flags & 6) = 2
+            WHERE (day = 0 OR day BETWEEN $2 AND $3) AND digest.flow = kin.flow AND (flags & 6) = 2
             LIMIT 256)
             UNION ALL
             (SELECT seq, ack, false, src, sport
             FROM digest
-            WHERE digest.flow = kin.flow AND (flags & 4) <> 0 AND seq <> 0
+            WHERE (day = 0 OR day BETWEEN $2 AND $3) AND digest.flow = kin.flow AND (flags & 4) <> 0 AND seq <> 0
             LIMIT 256)
         ) AS opening
         CROSS JOIN LATERAL (
@@ -36,17 +36,17 @@ WITH RECURSIVE kin (asked, flow) AS (
                 CASE WHEN (flags & 16) <> 0 THEN src = own.server AND sport = own.port
                     ELSE dst = own.server AND dport = own.port END AS same
             FROM digest
-            WHERE seq = own.number AND (flags & 6) = 2
+            WHERE (day = 0 OR day BETWEEN $2 AND $3) AND seq = own.number AND (flags & 6) = 2
             LIMIT 2048)
             UNION
             (SELECT digest.flow, src = own.server AND sport = own.port
             FROM digest
-            WHERE ack = (own.number + 1) % 4294967296 AND (flags & 22) = 18
+            WHERE (day = 0 OR day BETWEEN $2 AND $3) AND ack = (own.number + 1) % 4294967296 AND (flags & 22) = 18
             LIMIT 2048)
             UNION
             (SELECT digest.flow, src = own.server AND sport = own.port
             FROM digest
-            WHERE seq = own.number AND (flags & 4) <> 0 AND seq <> 0
+            WHERE (day = 0 OR day BETWEEN $2 AND $3) AND seq = own.number AND (flags & 4) <> 0 AND seq <> 0
             LIMIT 2048)
         ) AS found
         ORDER BY found.same DESC, found.flow

@@ -1,5 +1,5 @@
 -- RSTs of any flow at vantages in stretches of time, those nearest to one end. $1 vantages, $2 after which moment, $3 up to
--- which, $4 whether counted from the late end (four columns of one table), $5 how many are kept of each. Uses
+-- which, $4 whether counted from the late end (four columns of one table), $5 how many are kept of each, $6 and $7 first and last day. Uses
 -- digest_resets_by_time.
 SELECT asked.n AS asked, found.*
 FROM unnest($1::integer[], $2::bigint[], $3::bigint[], $4::boolean[])
@@ -10,7 +10,7 @@ CROSS JOIN LATERAL (
         vlan_outer, vlan_inner, link_source, sack_left, sack_right, tunnel_kind, tunnel_depth, tunnel_src, tunnel_dst,
         tunnel_id, rst_reason
     FROM digest
-    WHERE NOT asked.backwards AND digest.vantage_id = asked.vantage_id AND (flags & 4) <> 0
+    WHERE (day = 0 OR day BETWEEN $6 AND $7) AND NOT asked.backwards AND digest.vantage_id = asked.vantage_id AND (flags & 4) <> 0
         AND time_ns > asked.after_ns AND time_ns <= asked.until_ns
     ORDER BY time_ns
     LIMIT $5::bigint)
@@ -20,7 +20,7 @@ CROSS JOIN LATERAL (
         vlan_outer, vlan_inner, link_source, sack_left, sack_right, tunnel_kind, tunnel_depth, tunnel_src, tunnel_dst,
         tunnel_id, rst_reason
     FROM digest
-    WHERE asked.backwards AND digest.vantage_id = asked.vantage_id AND (flags & 4) <> 0
+    WHERE (day = 0 OR day BETWEEN $6 AND $7) AND asked.backwards AND digest.vantage_id = asked.vantage_id AND (flags & 4) <> 0
         AND time_ns > asked.after_ns AND time_ns <= asked.until_ns
     ORDER BY time_ns DESC
     LIMIT $5::bigint)

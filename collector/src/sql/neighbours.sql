@@ -1,6 +1,6 @@
 -- What else went in neighbouring flows, near a moment. $1 posts, $2 neighbouring flows, $3 vantages, $4 moments (four
 -- columns of one table), $5 nanoseconds before and after the moment (NEIGHBOURS_WITHIN in core/src/evidence.rs), $6 how
--- many are kept of all neighbours of a post together (NEIGHBOURS_MAX). Uses digest_by_flow.
+-- many are kept of all neighbours of a post together (NEIGHBOURS_MAX), $7 and $8 first and last day. Uses digest_by_flow.
 SELECT *
 FROM (
     SELECT asked.post AS asked, segment.*,
@@ -13,7 +13,7 @@ FROM (
         vlan_outer, vlan_inner, link_source, sack_left, sack_right, tunnel_kind, tunnel_depth, tunnel_src, tunnel_dst,
         tunnel_id, rst_reason
         FROM digest
-        WHERE digest.flow = asked.flow AND digest.vantage_id = asked.vantage_id AND (flags & 6) <> 2
+        WHERE (day = 0 OR day BETWEEN $7 AND $8) AND digest.flow = asked.flow AND digest.vantage_id = asked.vantage_id AND (flags & 6) <> 2
             AND time_ns BETWEEN asked.moment - $5::bigint AND asked.moment
         ORDER BY time_ns DESC
         LIMIT $6::bigint)
@@ -23,7 +23,7 @@ FROM (
         vlan_outer, vlan_inner, link_source, sack_left, sack_right, tunnel_kind, tunnel_depth, tunnel_src, tunnel_dst,
         tunnel_id, rst_reason
         FROM digest
-        WHERE digest.flow = asked.flow AND digest.vantage_id = asked.vantage_id AND (flags & 6) <> 2
+        WHERE (day = 0 OR day BETWEEN $7 AND $8) AND digest.flow = asked.flow AND digest.vantage_id = asked.vantage_id AND (flags & 6) <> 2
             AND time_ns > asked.moment AND time_ns <= asked.moment + $5::bigint
         ORDER BY time_ns
         LIMIT $6::bigint)

@@ -1,5 +1,5 @@
 -- The asked flows' segments at each vantage, around the moment at which that vantage saw the reset.
--- $1 flows, $2 vantages, $3 moments (three columns of one table). Uses digest_by_flow.
+-- $1 flows, $2 vantages, $3 moments (three columns of one table), $4 and $5 first and last day. Uses digest_by_flow.
 SELECT asked.n AS asked, segment.*
 FROM unnest($1::bigint[], $2::integer[], $3::bigint[]) WITH ORDINALITY AS asked (flow, vantage_id, moment, n)
 CROSS JOIN LATERAL (
@@ -9,7 +9,7 @@ CROSS JOIN LATERAL (
         vlan_outer, vlan_inner, link_source, sack_left, sack_right, tunnel_kind, tunnel_depth, tunnel_src, tunnel_dst,
         tunnel_id, rst_reason
     FROM digest
-    WHERE digest.flow = asked.flow AND digest.vantage_id = asked.vantage_id AND time_ns <= asked.moment
+    WHERE (day = 0 OR day BETWEEN $4 AND $5) AND digest.flow = asked.flow AND digest.vantage_id = asked.vantage_id AND time_ns <= asked.moment
     ORDER BY time_ns DESC
     LIMIT 3073)
     UNION ALL
@@ -19,7 +19,7 @@ CROSS JOIN LATERAL (
         vlan_outer, vlan_inner, link_source, sack_left, sack_right, tunnel_kind, tunnel_depth, tunnel_src, tunnel_dst,
         tunnel_id, rst_reason
     FROM digest
-    WHERE digest.flow = asked.flow AND digest.vantage_id = asked.vantage_id AND time_ns > asked.moment
+    WHERE (day = 0 OR day BETWEEN $4 AND $5) AND digest.flow = asked.flow AND digest.vantage_id = asked.vantage_id AND time_ns > asked.moment
     ORDER BY time_ns
     LIMIT 1025)
     UNION ALL
@@ -29,7 +29,7 @@ CROSS JOIN LATERAL (
         vlan_outer, vlan_inner, link_source, sack_left, sack_right, tunnel_kind, tunnel_depth, tunnel_src, tunnel_dst,
         tunnel_id, rst_reason
     FROM digest
-    WHERE digest.flow = asked.flow AND digest.vantage_id = asked.vantage_id
+    WHERE (day = 0 OR day BETWEEN $4 AND $5) AND digest.flow = asked.flow AND digest.vantage_id = asked.vantage_id
     ORDER BY time_ns
     LIMIT 16)
 ) AS segment

@@ -6,7 +6,7 @@ CROSS JOIN LATERAL (
     SELECT rst.src, rst.sport, rst.dst, rst.dport, rst.seq, rst.vantage_id,
         min(rst.time_ns) AS first_ns, max(rst.time_ns) AS last_ns
     FROM (
-        -- Bounded: a flood of RSTs on one flow must not stop the judge. Uses digest_resets.
+        -- Bounded: a flood of RSTs on one flow must not stop the judge. Uses digest_by_flow.
         SELECT src, sport, dst, dport, seq, vantage_id, time_ns
         FROM digest
         WHERE digest.flow = asked.flow AND (flags & 4) <> 0

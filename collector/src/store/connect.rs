@@ -149,6 +149,7 @@ impl Store {
         // Nothing was left undone on this connection.
         let _ = first.close().await;
         Ok(Self {
+            days: super::days::Asked::default(),
             pool: PgPoolOptions::new()
                 .max_connections(12)
                 .acquire_timeout(ACQUIRE_PATIENCE)

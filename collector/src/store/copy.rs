@@ -1,4 +1,4 @@
-//! Rows of table `digest` in Postgres's binary COPY format (COPY, "Binary Format").
+//! Rows in Postgres's binary COPY format (COPY, "Binary Format").
 
 use std::net::IpAddr;
 
@@ -6,6 +6,7 @@ use parallax_core::Digest;
 use parallax_core::digest::Direction;
 use parallax_core::reason::ResetReason;
 use parallax_core::tunnel::Tunnel;
+use sqlx::postgres::PgConnection;
 
 use super::digest_row::marks;
 
@@ -14,15 +15,17 @@ pub const COPY_DIGESTS: &str = "COPY digest (flow, time_ns, number, seq, ack, pa
     option_order, vantage_id, run_id, sport, dport, win, flags, ttl, traffic_class, marks, \
     interface, src, dst, payload_hash, ts_value, ts_echo, ip_id, mss, window_scale, vlan_outer, \
     vlan_inner, link_source, sack_left, sack_right, tunnel_kind, tunnel_depth, tunnel_src, \
-    tunnel_dst, tunnel_id, rst_reason) FROM STDIN (FORMAT BINARY)";
+    tunnel_dst, tunnel_id, rst_reason, day) FROM STDIN (FORMAT BINARY)";
 
-const COLUMNS: i16 = 36;
+const COLUMNS: i16 = 37;
+/// What the row of a digest takes, about.
+pub(super) const DIGEST_OCTETS: usize = 296;
 /// Signature, flags, length of the header extension.
 const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 const TRAILER: i16 = -1;
 
 /// What is sent of it at a time: larger messages gain nothing.
-pub(super) const MESSAGE: usize = 64 * 1024;
+const MESSAGE: usize = 64 * 1024;
 
 /// A COPY under construction.
 pub(super) struct CopyBuffer {
@@ -30,9 +33,9 @@ pub(super) struct CopyBuffer {
 }
 
 impl CopyBuffer {
-    /// Room for about `rows` rows.
-    pub fn new(rows: usize) -> Self {
-        let mut octets = Vec::with_capacity(HEADER.len() + rows * 288 + 2);
+    /// Room for about so many octets.
+    pub fn new(octets: usize) -> Self {
+        let mut octets = Vec::with_capacity(HEADER.len() + octets + 2);
         octets.extend_from_slice(HEADER);
         Self { octets }
     }
@@ -42,11 +45,30 @@ impl CopyBuffer {
         self.octets
     }
 
+    /// Sends all of it to the statement.
+    pub async fn send(
+        self,
+        connection: &mut PgConnection,
+        statement: &'static str,
+    ) -> Result<(), sqlx::Error> {
+        let mut copy = connection.copy_in_raw(statement).await?;
+        for message in self.finish().chunks(MESSAGE) {
+            copy.send(message).await?;
+        }
+        copy.finish().await?;
+        Ok(())
+    }
+
+    /// Begins a row of so many columns.
+    pub fn row(&mut self, columns: i16) {
+        self.octets.extend_from_slice(&columns.to_be_bytes());
+    }
+
     /// Adds the row of one digest.
-    pub fn push(&mut self, vantage_id: i32, run_id: i32, number: u64, digest: &Digest) {
+    pub fn push(&mut self, vantage_id: i32, run_id: i32, number: u64, day: i32, digest: &Digest) {
         let options = &digest.options;
         let stamps = options.timestamps;
-        self.octets.extend_from_slice(&COLUMNS.to_be_bytes());
+        self.row(COLUMNS);
         self.eight(digest.tuple.flow().hash().cast_signed());
         self.eight(digest.time.nanos());
         self.eight(number.cast_signed());
@@ -81,6 +103,7 @@ impl CopyBuffer {
         self.tunnel(digest.link.tunnel.as_ref());
         let reason = digest.rst_reason.and_then(ResetReason::number);
         self.optional(reason, u64::to_be_bytes);
+        self.four(day);
     }
 
     fn tunnel(&mut self, tunnel: Option<&Tunnel>) {
@@ -102,15 +125,15 @@ impl CopyBuffer {
         self.optional(tunnel.id, |id| i64::from(id).to_be_bytes());
     }
 
-    fn eight(&mut self, value: i64) {
+    pub fn eight(&mut self, value: i64) {
         self.field(&value.to_be_bytes());
     }
 
-    fn four(&mut self, value: i32) {
+    pub fn four(&mut self, value: i32) {
         self.field(&value.to_be_bytes());
     }
 
-    fn two(&mut self, value: i16) {
+    pub fn two(&mut self, value: i16) {
         self.field(&value.to_be_bytes());
     }
 
@@ -142,7 +165,7 @@ impl CopyBuffer {
         self.octets.extend_from_slice(&(-1_i32).to_be_bytes());
     }
 
-    fn field(&mut self, value: &[u8]) {
+    pub fn field(&mut self, value: &[u8]) {
         self.octets
             .extend_from_slice(&(value.len() as i32).to_be_bytes());
         self.octets.extend_from_slice(value);
@@ -163,17 +186,17 @@ fn marks_of(digest: &Digest) -> i16 {
         | direction
 }
 
-/// The octets of a whole COPY of `digests`, numbered from `first_number` on: what the loader sends,
-/// for benchmarks of plain COPY beside it.
+/// The octets of a whole COPY of `digests` row by row, numbered from `first_number` on, for benchmarks of plain COPY
+/// beside the loader.
 pub fn encode_digests(
     vantage_id: i32,
     run_id: i32,
     first_number: u64,
     digests: &[Digest],
 ) -> Vec<u8> {
-    let mut buffer = CopyBuffer::new(digests.len());
+    let mut buffer = CopyBuffer::new(digests.len() * DIGEST_OCTETS);
     for (number, digest) in (first_number..).zip(digests) {
-        buffer.push(vantage_id, run_id, number, digest);
+        buffer.push(vantage_id, run_id, number, 0, digest);
     }
     buffer.finish()
 }

@@ -11,6 +11,17 @@ use parallax_core::{CaptureTime, Endpoint, FourTuple, TcpSeq};
 
 use super::rows::{Mac, RowError, RowName};
 
+/// A digest that is stored, and by what name.
+#[derive(Debug, Clone)]
+pub(super) struct Stored {
+    pub run_id: i32,
+    pub number: i64,
+    pub digest: Digest,
+}
+
+/// Stored digests; a row of them that cannot be is refused, for whom it matters to.
+pub(super) type Segments = Result<Vec<Stored>, RowError>;
+
 /// Columns as they come; nothing of it leaves the store.
 #[derive(Debug, sqlx::FromRow)]
 pub(super) struct DigestRow {
@@ -112,6 +123,18 @@ impl TryFrom<&DigestRow> for Digest {
                 interface: name.narrow("interface", row.interface)?,
                 tunnel: tunnel(row, &name)?,
             },
+        })
+    }
+}
+
+impl TryFrom<&DigestRow> for Stored {
+    type Error = RowError;
+
+    fn try_from(row: &DigestRow) -> Result<Self, RowError> {
+        Ok(Self {
+            run_id: row.run_id,
+            number: row.number,
+            digest: Digest::try_from(row)?,
         })
     }
 }

@@ -1,29 +1,28 @@
 //! Gathering everything known about flows, in a constant number of questions for many of them.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::net::IpAddr;
 
 use parallax_core::evidence::{Surroundings, numbers, surroundings};
 use parallax_core::time::SECOND;
-use parallax_core::{
-    CaptureTime, Coverage, Digest, ExchangedClock, Flow, FlowEvidence, KnownId, LossRecord,
-    Selection, Testimony, Vantage, VantageEvidence, VantageKind,
-};
+use parallax_core::{CaptureTime, Digest, Flow, FlowEvidence, Vantage, VantageKind};
 
-use super::digest_row::DigestRow;
+use super::days::Span;
 use super::rows::{RowError, RowName};
-use super::runs::selection_of;
 use super::testimony::gather::{self, Question};
 use super::{Store, StoreError, losses};
 
+mod found;
 mod kin;
 mod memory;
 mod nearby;
 mod questions;
+mod segments;
 mod shelf;
 mod sightings;
 
-use memory::Memory;
+use found::{Found, digests_of, selection};
+use segments::Loaded;
 use sightings::Sightings;
 
 /// The most segments of one flow that are gathered at one vantage: those nearest to the reset, more
@@ -141,21 +140,27 @@ impl Store {
         let docket = questions::docket(&mut tx, &hashes).await?;
         let vantages = questions::vantages(&mut tx).await?;
         let sightings = sightings::load(&mut tx, &hashes).await?;
-        let kin = kin::load(&mut tx, &hashes).await?;
-        let known = questions::known_ids(&mut tx, asks, &kin).await?;
         let posts = posts(asks, &sightings, &vantages);
-        let segments = questions::segments(&mut tx, asks, &posts).await?;
-        let relatives = kin::segments(&mut tx, &posts, &kin).await?;
+        let days = Span::around(posts.iter().map(|post| post.moment));
+        let mut kin = kin::Kin::by_number(&mut tx, &hashes, days).await?;
+        let mut segments = Loaded::default();
+        segments
+            .add_own_and_kin(&mut tx, &posts, &kin.flows, days)
+            .await?;
+        let carriers = kin.add_carriers(&mut tx, &posts, &segments, days).await?;
+        segments.add_kin(&mut tx, &posts, &carriers, days).await?;
+        let kin = kin.flows;
+        let known = questions::known_ids(&mut tx, asks, &kin).await?;
         let coverage = questions::coverage(&mut tx, &posts).await?;
         let vantage_ids = questions::column(&posts, |post| post.vantage_id);
         let moments = questions::column(&posts, |post| post.moment);
         let losses = losses::around(&mut tx, vantage_ids, moments).await?;
         let memory = memory::load(&mut tx, asks, &posts, &kin).await?;
         let clocks = memory::clocks(&mut tx, &posts).await?;
-        let digests = digests_of(&posts, &segments, &relatives, &memory);
+        let digests = digests_of(&posts, &segments, &memory);
         let around = around(&posts, &digests);
         let testimony = gather::gather(&mut tx, &questions_to_witnesses(&posts, &around)).await?;
-        let nearby = nearby::load(&mut tx, &posts, around, |index| {
+        let nearby = nearby::load(&mut tx, &posts, around, days, |index| {
             selection(index, &posts[index], &segments, &coverage)
         });
         let mut found = Found {
@@ -252,160 +257,6 @@ fn questions_to_witnesses(posts: &[Post], around: &[Surroundings]) -> Vec<Questi
         })
     })
     .collect()
-}
-
-/// Answers by post (index into the posts).
-struct Found {
-    segments: HashMap<usize, Vec<DigestRow>>,
-    /// Segments of the flow and its kin.
-    digests: Vec<Result<Vec<Digest>, RowError>>,
-    nearby: nearby::Around,
-    coverage: HashMap<usize, Vec<CoverageRow>>,
-    losses: HashMap<usize, Vec<losses::LossRow>>,
-    memory: Memory,
-    clocks: HashMap<usize, ExchangedClock>,
-    testimony: HashMap<usize, Result<Testimony, RowError>>,
-}
-
-impl Found {
-    fn is_part(&self, start: usize, posts: &[Post]) -> bool {
-        (start..).zip(posts).any(|(index, post)| {
-            let Some(rows) = self.segments.get(&index) else {
-                return false;
-            };
-            let before = rows.iter().filter(|row| row.time_ns <= post.moment).count();
-            // The first ones may have come twice.
-            before >= BEFORE_LIMIT || rows.len() - before >= AFTER_LIMIT
-        })
-    }
-
-    fn build(
-        &mut self,
-        start: usize,
-        posts: &[Post],
-        vantages: &[VantageRow],
-        path: &[String],
-        known_ids: &[KnownId],
-    ) -> Result<FlowEvidence, RowError> {
-        let all: Result<Vec<VantageEvidence>, RowError> = (start..)
-            .zip(posts)
-            .zip(vantages)
-            .map(|((index, post), vantage)| self.at(index, post, vantage))
-            .collect();
-        Ok(FlowEvidence {
-            flow: posts[0].flow,
-            vantages: all?,
-            configured_path: configured(path, vantages),
-            known_ids: known_ids.to_vec(),
-        })
-    }
-
-    fn at(
-        &mut self,
-        index: usize,
-        post: &Post,
-        vantage: &VantageRow,
-    ) -> Result<VantageEvidence, RowError> {
-        let spans = self.coverage.get(&index).map_or(&[][..], Vec::as_slice);
-        let lost = self.losses.get(&index).map_or(&[][..], Vec::as_slice);
-        Ok(VantageEvidence {
-            vantage: Vantage::try_from(vantage)?,
-            selection: selection(index, post, &self.segments, &self.coverage),
-            complete: self.memory.complete(index),
-            clock: self.clocks.get(&index).copied(),
-            coverage: spans.iter().map(span).collect::<Result<_, _>>()?,
-            losses: lost
-                .iter()
-                .map(LossRecord::try_from)
-                .collect::<Result<_, _>>()?,
-            segments: std::mem::replace(&mut self.digests[index], Ok(Vec::new()))?,
-            nearby: self.nearby.evidence(index, post, &self.memory)?,
-            testimony: self
-                .testimony
-                .remove(&index)
-                .unwrap_or_else(|| Ok(Testimony::default()))?,
-        })
-    }
-}
-
-/// The segments at each post, of the flow and of its kin, in the order of capture.
-fn digests_of(
-    posts: &[Post],
-    segments: &HashMap<usize, Vec<DigestRow>>,
-    relatives: &HashMap<usize, Vec<DigestRow>>,
-    memory: &Memory,
-) -> Vec<Result<Vec<Digest>, RowError>> {
-    posts
-        .iter()
-        .enumerate()
-        .map(|(index, post)| {
-            let own = segments.get(&index).into_iter().flatten();
-            let others = relatives.get(&index).into_iter().flatten();
-            // Another 4-tuple of the same hash is nobody's kin.
-            let is_other = |digest: &Digest| {
-                let flow = digest.tuple.flow();
-                flow != post.flow && flow.hash() == post.flow.hash()
-            };
-            let mut all = memory.as_captured(own.chain(others))?;
-            all.retain(|digest| !is_other(digest));
-            Ok(all)
-        })
-        .collect()
-}
-
-fn span(row: &CoverageRow) -> Result<Coverage, RowError> {
-    let name = RowName {
-        table: "coverage",
-        row: format!("run {} from {}", row.run_id, row.from_ns),
-    };
-    Ok(Coverage {
-        from: CaptureTime::from_nanos(row.from_ns),
-        until: CaptureTime::from_nanos(row.until_ns),
-        received: name.narrow("received", row.received)?,
-        dropped: name.narrow("dropped", row.dropped)?,
-    })
-}
-
-/// The least that any run ships that recorded the flow, or watched while it lived.
-fn selection(
-    index: usize,
-    post: &Post,
-    segments: &HashMap<usize, Vec<DigestRow>>,
-    coverage: &HashMap<usize, Vec<CoverageRow>>,
-) -> Selection {
-    let segments = segments.get(&index).map_or(&[][..], Vec::as_slice);
-    let spans = coverage.get(&index).map_or(&[][..], Vec::as_slice);
-    let times = || segments.iter().map(|row| row.time_ns);
-    let from = times().min().unwrap_or(post.moment).saturating_sub(AROUND);
-    let until = times().max().unwrap_or(post.moment).saturating_add(AROUND);
-    let runs: BTreeSet<i32> = segments.iter().map(|row| row.run_id).collect();
-    let matters = |span: &&CoverageRow| {
-        runs.contains(&span.run_id) || (span.from_ns <= until && from <= span.until_ns)
-    };
-    let shipped = spans.iter().filter(matters).map(|span| {
-        selection_of(&span.selection, span.sample_one_in).unwrap_or(Selection::Context)
-    });
-    shipped.fold(Selection::All, least)
-}
-
-/// The one by which less travels.
-fn least(one: Selection, other: Selection) -> Selection {
-    match (one, other) {
-        (Selection::Context, _) | (_, Selection::Context) => Selection::Context,
-        (Selection::Sampled(one), Selection::Sampled(other)) => Selection::Sampled(one.max(other)),
-        (Selection::Sampled(one_in), Selection::All)
-        | (Selection::All, Selection::Sampled(one_in)) => Selection::Sampled(one_in),
-        (Selection::All, Selection::All) => Selection::All,
-    }
-}
-
-/// The configured path as indices; `None` unless two of its vantages are known.
-fn configured(path: &[String], vantages: &[VantageRow]) -> Option<Vec<usize>> {
-    let indices: Vec<usize> = path
-        .iter()
-        .filter_map(|name| vantages.iter().position(|vantage| vantage.name == *name))
-        .collect();
-    (indices.len() > 1).then_some(indices)
 }
 
 /// Every asked flow at every vantage.

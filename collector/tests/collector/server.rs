@@ -96,6 +96,7 @@ impl Collector {
             listen: vec!["127.0.0.1:0".parse().unwrap()],
             path: path.iter().map(ToString::to_string).collect(),
             segments: None,
+            retention: None,
         };
         // A runtime of its own, as the program has.
         let thread = std::thread::spawn(move || {

@@ -9,8 +9,7 @@ use sqlx::postgres::PgConnection;
 use super::questions::{by_question, column};
 use super::{Ask, Post};
 use crate::store::StoreError;
-use crate::store::digest_row::DigestRow;
-use crate::store::rows::RowError;
+use crate::store::digest_row::Stored;
 
 /// What memories answered about asked flows.
 #[derive(Debug, Default)]
@@ -108,39 +107,34 @@ impl Memory {
             .collect()
     }
 
-    fn is_recalled(&self, row: &DigestRow) -> bool {
-        let Some(ranges) = self.recalled.get(&row.run_id) else {
+    fn is_recalled(&self, stored: &Stored) -> bool {
+        let Some(ranges) = self.recalled.get(&stored.run_id) else {
             return false;
         };
-        let after = ranges.partition_point(|(first, _)| *first <= row.number);
+        let after = ranges.partition_point(|(first, _)| *first <= stored.number);
         after
             .checked_sub(1)
-            .is_some_and(|range| row.number < ranges[range].1)
+            .is_some_and(|range| stored.number < ranges[range].1)
     }
 
-    /// Digests of rows, each row once, in the order of capture.
-    pub fn as_captured<'a>(
-        &self,
-        rows: impl Iterator<Item = &'a DigestRow>,
-    ) -> Result<Vec<Digest>, RowError> {
-        let mut by_run: BTreeMap<i32, BTreeMap<i64, &DigestRow>> = BTreeMap::new();
-        for row in rows {
+    /// Stored digests, each once, in the order of capture.
+    pub fn as_captured<'a>(&self, stored: impl Iterator<Item = &'a Stored>) -> Vec<Digest> {
+        let mut by_run: BTreeMap<i32, BTreeMap<i64, &Stored>> = BTreeMap::new();
+        for stored in stored {
             by_run
-                .entry(row.run_id)
+                .entry(stored.run_id)
                 .or_default()
-                .insert(row.number, row);
+                .insert(stored.number, stored);
         }
-        let parts: Result<Vec<Vec<Digest>>, RowError> =
-            by_run.into_values().map(|run| self.run(run)).collect();
-        Ok(in_order_of_capture(parts?))
+        let parts = by_run.into_values().map(|run| self.run(run));
+        in_order_of_capture(parts.collect())
     }
 
-    fn run(&self, rows: BTreeMap<i64, &DigestRow>) -> Result<Vec<Digest>, RowError> {
-        let (recalled, captured): (Vec<&DigestRow>, Vec<&DigestRow>) =
-            rows.into_values().partition(|row| self.is_recalled(row));
-        let read = |rows: Vec<&DigestRow>| -> Result<Vec<Digest>, RowError> {
-            rows.into_iter().map(Digest::try_from).collect()
-        };
-        Ok(with_recalled(read(captured)?, read(recalled)?))
+    fn run(&self, stored: BTreeMap<i64, &Stored>) -> Vec<Digest> {
+        let (recalled, captured): (Vec<&Stored>, Vec<&Stored>) = stored
+            .into_values()
+            .partition(|stored| self.is_recalled(stored));
+        let digests = |of: Vec<&Stored>| of.into_iter().map(|stored| stored.digest).collect();
+        with_recalled(digests(captured), digests(recalled))
     }
 }

@@ -12,7 +12,8 @@ use super::memory::Memory;
 use super::questions::{self, Neighbour, column};
 use super::shelf::{End, Shelf, Stretch, stretches};
 use crate::store::StoreError;
-use crate::store::digest_row::DigestRow;
+use crate::store::days::Span;
+use crate::store::digest_row::{DigestRow, Segments, Stored};
 use crate::store::rows::RowError;
 
 /// How many are loaded on either side of a moment: those of the flow itself are among them.
@@ -31,17 +32,19 @@ pub(super) struct Around {
     between: Shelf<Hosts>,
     accepted: Shelf<Server>,
     resets: Shelf<i32>,
-    others: HashMap<usize, Vec<DigestRow>>,
+    others: HashMap<usize, Segments>,
 }
 
 impl Around {
     pub fn evidence(&self, index: usize, post: &Post, memory: &Memory) -> Result<Nearby, RowError> {
         let Surroundings { names, moment } = &self.surroundings[index];
         let other = |digest: &Digest| !names.contains(&digest.tuple.flow());
-        let mut handshakes = memory.as_captured(self.handshakes(index, post).into_iter())?;
+        let mut handshakes = memory.as_captured(read(self.handshakes(index, post))?.iter());
         handshakes.retain(other);
-        let others = self.others.get(&index).into_iter().flatten();
-        let mut others = memory.as_captured(others)?;
+        let mut others = match self.others.get(&index) {
+            Some(others) => memory.as_captured(others.as_ref().map_err(RowError::clone)?.iter()),
+            None => Vec::new(),
+        };
         others.retain(|digest| other(digest) && joins_hosts(digest, names));
         let resets = self.resets.near(
             post.vantage_id,
@@ -49,7 +52,7 @@ impl Around {
             NEIGHBOURS_WITHIN,
             RESETS_LOADED,
         );
-        let mut resets = memory.as_captured(resets.iter())?;
+        let mut resets = memory.as_captured(read(resets)?.iter());
         resets.retain(other);
         Ok(Nearby::new(*moment, handshakes, others, resets))
     }
@@ -77,6 +80,10 @@ impl Around {
     }
 }
 
+fn read<'a>(rows: impl IntoIterator<Item = &'a DigestRow>) -> Segments {
+    rows.into_iter().map(Stored::try_from).collect()
+}
+
 fn hosts(post: &Post, name: Flow) -> Hosts {
     (post.vantage_id, name.low().addr, name.high().addr)
 }
@@ -97,6 +104,7 @@ pub(super) async fn load(
     tx: &mut PgConnection,
     posts: &[Post],
     surroundings: Vec<Surroundings>,
+    days: Span,
     selection: impl Fn(usize) -> Selection,
 ) -> Result<Around, StoreError> {
     let (between, accepted) = {
@@ -119,20 +127,21 @@ pub(super) async fn load(
     let moments = moments.map(|(post, around)| (post.vantage_id, around.moment.nanos()));
     let reset = stretches(moments, NEIGHBOURS_WITHIN);
     let mut around = Around {
-        between: between_hosts(tx, &between).await?,
-        accepted: accepted_by(tx, &accepted).await?,
-        resets: resets(tx, &reset).await?,
+        between: between_hosts(tx, &between, days).await?,
+        accepted: accepted_by(tx, &accepted, days).await?,
+        resets: resets(tx, &reset, days).await?,
         others: HashMap::new(),
         surroundings,
     };
     let wanted = neighbours(posts, &around, selection);
-    around.others = questions::neighbours(tx, &wanted).await?;
+    around.others = questions::neighbours(tx, &wanted, days).await?;
     Ok(around)
 }
 
 async fn between_hosts(
     tx: &mut PgConnection,
     wanted: &[Stretch<Hosts>],
+    days: Span,
 ) -> Result<Shelf<Hosts>, StoreError> {
     let rows: Vec<DigestRow> = sqlx::query_as(include_str!("../../sql/handshakes.sql"))
         .bind(column(wanted, |stretch| stretch.key.0))
@@ -142,6 +151,8 @@ async fn between_hosts(
         .bind(column(wanted, |stretch| stretch.until))
         .bind(column(wanted, |stretch| stretch.from == End::Late))
         .bind(HANDSHAKES_LOADED as i64)
+        .bind(days.first)
+        .bind(days.last)
         .fetch_all(tx)
         .await
         .map_err(StoreError::database("gather neighbouring handshakes"))?;
@@ -151,6 +162,7 @@ async fn between_hosts(
 async fn accepted_by(
     tx: &mut PgConnection,
     wanted: &[Stretch<Server>],
+    days: Span,
 ) -> Result<Shelf<Server>, StoreError> {
     let rows: Vec<DigestRow> = sqlx::query_as(include_str!("../../sql/accepts.sql"))
         .bind(column(wanted, |stretch| stretch.key.0))
@@ -160,19 +172,27 @@ async fn accepted_by(
         .bind(column(wanted, |stretch| stretch.until))
         .bind(column(wanted, |stretch| stretch.from == End::Late))
         .bind(HANDSHAKES_LOADED as i64)
+        .bind(days.first)
+        .bind(days.last)
         .fetch_all(tx)
         .await
         .map_err(StoreError::database("gather accepted connections"))?;
     Ok(Shelf::new(wanted, rows))
 }
 
-async fn resets(tx: &mut PgConnection, wanted: &[Stretch<i32>]) -> Result<Shelf<i32>, StoreError> {
+async fn resets(
+    tx: &mut PgConnection,
+    wanted: &[Stretch<i32>],
+    days: Span,
+) -> Result<Shelf<i32>, StoreError> {
     let rows: Vec<DigestRow> = sqlx::query_as(include_str!("../../sql/nearby_resets.sql"))
         .bind(column(wanted, |stretch| stretch.key))
         .bind(column(wanted, |stretch| stretch.after))
         .bind(column(wanted, |stretch| stretch.until))
         .bind(column(wanted, |stretch| stretch.from == End::Late))
         .bind(RESETS_LOADED as i64)
+        .bind(days.first)
+        .bind(days.last)
         .fetch_all(tx)
         .await
         .map_err(StoreError::database("gather resets of other flows"))?;
@@ -193,7 +213,7 @@ fn neighbours(
         let read = around
             .handshakes(index, post)
             .into_iter()
-            .filter_map(|row| Digest::try_from(row).ok());
+            .filter_map(|row| Some(Stored::try_from(row).ok()?.digest));
         let mut near: Vec<Digest> = read
             .filter(|digest| !names.contains(&digest.tuple.flow()))
             .collect();

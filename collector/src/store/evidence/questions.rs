@@ -7,9 +7,12 @@ use parallax_core::evidence::{NEIGHBOURS_MAX, NEIGHBOURS_WITHIN};
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
+use super::segments::together;
 use super::{Ask, CoverageRow, Post, VantageRow};
 use crate::store::StoreError;
-use crate::store::digest_row::DigestRow;
+use crate::store::days::Span;
+use crate::store::digest_row::{DigestRow, Segments, Stored};
+use crate::store::packed::PackedRow;
 
 pub(super) async fn docket(
     tx: &mut PgConnection,
@@ -61,21 +64,6 @@ pub(super) async fn known_ids(
         .collect())
 }
 
-pub(super) async fn segments(
-    tx: &mut PgConnection,
-    asks: &[Ask],
-    posts: &[Post],
-) -> Result<HashMap<usize, Vec<DigestRow>>, StoreError> {
-    let rows: Vec<DigestRow> = sqlx::query_as(include_str!("../../sql/segments.sql"))
-        .bind(column(posts, |post| asks[post.ask].flow))
-        .bind(column(posts, |post| post.vantage_id))
-        .bind(column(posts, |post| post.moment))
-        .fetch_all(tx)
-        .await
-        .map_err(StoreError::database("gather segments"))?;
-    Ok(by_question(rows, |row| row.asked))
-}
-
 /// A neighbouring flow to look for at a post.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Neighbour {
@@ -90,21 +78,52 @@ pub(super) struct Neighbour {
 pub(super) async fn neighbours(
     tx: &mut PgConnection,
     wanted: &[Neighbour],
-) -> Result<HashMap<usize, Vec<DigestRow>>, StoreError> {
+    days: Span,
+) -> Result<HashMap<usize, Segments>, StoreError> {
     if wanted.is_empty() {
         return Ok(HashMap::new());
     }
+    let posts = column(wanted, |wanted| wanted.post as i64 + 1);
+    let flows = column(wanted, |wanted| wanted.flow);
+    let vantages = column(wanted, |wanted| wanted.vantage_id);
+    let moments = column(wanted, |wanted| wanted.moment);
     let rows: Vec<DigestRow> = sqlx::query_as(include_str!("../../sql/neighbours.sql"))
-        .bind(column(wanted, |wanted| wanted.post as i64 + 1))
-        .bind(column(wanted, |wanted| wanted.flow))
-        .bind(column(wanted, |wanted| wanted.vantage_id))
-        .bind(column(wanted, |wanted| wanted.moment))
+        .bind(&posts)
+        .bind(&flows)
+        .bind(&vantages)
+        .bind(&moments)
         .bind(NEIGHBOURS_WITHIN)
         .bind(NEIGHBOURS_MAX as i64)
-        .fetch_all(tx)
+        .bind(days.first)
+        .bind(days.last)
+        .fetch_all(&mut *tx)
         .await
         .map_err(StoreError::database("gather neighbouring flows"))?;
-    Ok(by_question(rows, |row| row.asked))
+    let packed: Vec<PackedRow> = sqlx::query_as(include_str!("../../sql/packed_neighbours.sql"))
+        .bind(&posts)
+        .bind(&flows)
+        .bind(&vantages)
+        .bind(&moments)
+        .bind(NEIGHBOURS_WITHIN)
+        .bind(NEIGHBOURS_MAX as i64)
+        .bind(days.first)
+        .bind(days.last)
+        .fetch_all(tx)
+        .await
+        .map_err(StoreError::database("gather neighbouring packed segments"))?;
+    let mut found = together(rows, packed);
+    let moments: HashMap<usize, i64> = wanted
+        .iter()
+        .map(|wanted| (wanted.post, wanted.moment))
+        .collect();
+    for (post, read) in &mut found {
+        if let (Ok(read), Some(moment)) = (read, moments.get(post)) {
+            let distance = |stored: &Stored| stored.digest.time.nanos().abs_diff(*moment);
+            read.sort_by_key(|stored| (distance(stored), stored.digest.time));
+            read.truncate(NEIGHBOURS_MAX);
+        }
+    }
+    Ok(found)
 }
 
 pub(super) async fn coverage(

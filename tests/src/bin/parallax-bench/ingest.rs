@@ -1,39 +1,64 @@
-//! Storing digests: the collector's loader, with everything that the join needs, beside plain COPY of the
-//! same rows.
+//! Storing digests: the collector's loader, with everything that the join needs, beside plain COPY of the same digests
+//! row by row; then on to many digests, whether it stays as fast, what they take, and what a verdict's join takes.
 
-use std::time::Instant;
+mod connections;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use parallax_collector::postgres::{self, Durability};
 use parallax_collector::store::{
-    Asides, COPY_DIGESTS, NewRun, Outcome, Portion, Registered, Source, Store, Target,
+    Asides, Ask, COPY_DIGESTS, NewRun, Outcome, Portion, Registered, Source, Store, Target,
     encode_digests,
 };
-use parallax_core::{Digest, Selection, Vantage, VantageKind};
+use parallax_core::{CaptureTime, Digest, Selection, Vantage, VantageKind};
+use tokio::task::JoinSet;
 use uuid::Uuid;
 
+use self::connections::{Connections, Random};
 use crate::digest::median;
-use crate::traffic;
 
 #[derive(clap::Args)]
 pub struct Options {
-    /// Digests to store.
-    #[arg(long, default_value_t = 500_000)]
-    digests: u32,
-    /// Connections that they belong to.
-    #[arg(long, default_value_t = 5_000)]
-    connections: u32,
-    /// Digests in one transaction.
-    #[arg(long, default_value_t = 50_000)]
-    batch: usize,
+    /// Digests to store in all, of all vantages.
+    #[arg(long, default_value_t = 3_000_000)]
+    digests: u64,
+    /// Digests of one round beside the peers.
+    #[arg(long, default_value_t = 300_000)]
+    round: usize,
     /// Rounds, of which the medians count.
     #[arg(long, default_value_t = 3)]
     runs: usize,
+    /// Connections at once.
+    #[arg(long, default_value_t = 500)]
+    at_once: u32,
+    /// Digests in one transaction.
+    #[arg(long, default_value_t = 50_000)]
+    batch: usize,
+    /// Vantages that see the same connections.
+    #[arg(long, default_value_t = 3)]
+    vantages: u32,
+    /// Transactions at once, as many as the collector has loaders.
+    #[arg(long, default_value_t = 2)]
+    loaders: usize,
+    /// Joins to measure.
+    #[arg(long, default_value_t = 1000)]
+    joins: usize,
+    /// Without the peers.
+    #[arg(long)]
+    alone: bool,
+    /// Where Postgres keeps its data meanwhile.
+    #[arg(long, value_name = "DIR")]
+    data: Option<std::path::PathBuf>,
 }
 
 pub fn run(options: &Options) -> Result<()> {
-    let digests = digests(options)?;
-    let folder = tempfile::tempdir().context("make a folder for Postgres")?;
+    let folder = match &options.data {
+        Some(data) => tempfile::tempdir_in(data),
+        None => tempfile::tempdir(),
+    };
+    let folder = folder.context("make a folder for Postgres")?;
     open_to_all(folder.path())?;
     let server = postgres::start(&postgres::Settings {
         data_dir: folder.path().to_owned(),
@@ -43,10 +68,9 @@ pub fn run(options: &Options) -> Result<()> {
     let target = Target::new(server.options("postgres"));
     let bench = Target::new(server.options("bench"));
     let runtime = tokio::runtime::Runtime::new()?;
-    let rates = runtime.block_on(measure(&target, &bench, &digests, options));
+    let measured = runtime.block_on(measure(&target, &bench, options));
     server.stop();
-    report(&rates?, digests.len(), options);
-    Ok(())
+    measured
 }
 
 /// Rows a second of one round.
@@ -56,66 +80,201 @@ struct Rates {
     indexed: f64,
 }
 
-async fn measure(
-    target: &Target,
-    bench: &Target,
-    digests: &[Digest],
-    options: &Options,
-) -> Result<Vec<Rates>> {
+async fn measure(target: &Target, bench: &Target, options: &Options) -> Result<()> {
     target.create_database("bench").await?;
     let store = Store::open(bench).await?;
+    store.open_days_ahead().await?;
+    let mut growing = Growing::new(store.clone(), options).await?;
     let mut rounds = Vec::new();
     for _ in 0..options.runs {
-        rounds.push(Rates {
-            loader: loader(&store, digests, options.batch).await?,
-            plain: copy(&store, digests, options.batch, "").await?,
-            indexed: copy(
-                &store,
-                digests,
-                options.batch,
-                "CREATE INDEX ON plain (flow, seq)",
-            )
-            .await?,
-        });
+        let digests = growing.connections.take(options.round);
+        let mut rates = Rates {
+            loader: growing.store(&digests).await?,
+            plain: f64::NAN,
+            indexed: f64::NAN,
+        };
+        if !options.alone {
+            rates.plain = copy(&store, &digests, options.batch, "").await?;
+            let index = "CREATE INDEX ON plain (flow, seq)";
+            rates.indexed = copy(&store, &digests, options.batch, index).await?;
+        }
+        rounds.push(rates);
     }
+    sqlx::query("DROP TABLE IF EXISTS plain")
+        .execute(store.pool())
+        .await?;
+    report(&rounds, options);
+    growing.grow(options.digests.min(1_000_000)).await?;
+    let early = growing.joins(options).await?;
+    tell_joins(growing.stored, &early);
+    growing.grow_in_tenths(options.digests).await?;
+    let late = growing.joins(options).await?;
+    tell_joins(growing.stored, &late);
+    let [before, after] = [&early, &late].map(|joins| quantile(joins, 0.99).as_secs_f64());
+    println!(
+        "{:<44} {:>10} {:>8.2}",
+        "p99 of the join, late to early",
+        "",
+        after / before
+    );
+    tell_octets(&store, growing.stored).await?;
     store.close().await;
-    Ok(rounds)
+    Ok(())
 }
 
-/// The way that an agent's batches go: transaction, watermark, COPY, docket.
-async fn loader(store: &Store, digests: &[Digest], batch: usize) -> Result<f64> {
-    sqlx::query("TRUNCATE digest").execute(store.pool()).await?;
-    let run = register(store).await?;
-    let begun = now();
-    let mut first_number = 0;
-    for digests in digests.chunks(batch) {
-        let portion = Portion {
-            run,
-            first_number,
-            digests: digests.to_vec(),
-            losses: Vec::new(),
-            skipped_to: 0,
-            asides: Asides::default(),
-            beats: Vec::new(),
-            finished: false,
-        };
-        first_number += digests.len() as u64;
+/// A database that grows.
+struct Growing {
+    store: Store,
+    /// A run at each vantage, and the number of its next digest.
+    runs: Vec<(Registered, u64)>,
+    connections: Connections,
+    batch: usize,
+    loaders: usize,
+    stored: u64,
+}
+
+impl Growing {
+    async fn new(store: Store, options: &Options) -> Result<Self> {
+        let mut runs = Vec::new();
+        for vantage in 0..options.vantages {
+            runs.push((register(&store, vantage).await?, 0));
+        }
+        Ok(Self {
+            store,
+            runs,
+            connections: Connections::new(options.at_once, wall()),
+            batch: options.batch,
+            loaders: options.loaders,
+            stored: 0,
+        })
+    }
+
+    /// Stores digests at every vantage, the way that an agent's batches go: transaction, watermark, COPY, docket.
+    /// Returns digests a second.
+    async fn store(&mut self, digests: &[Digest]) -> Result<f64> {
+        let mut portions: Vec<Portion> = Vec::new();
+        for chunk in digests.chunks(self.batch) {
+            for (run, next) in &mut self.runs {
+                portions.push(portion(*run, *next, chunk.to_vec()));
+                *next += chunk.len() as u64;
+            }
+        }
+        let all = (digests.len() * self.runs.len()) as u64;
+        // One run's portions stay with one loader, as a stream's do.
+        let mut queues: Vec<Vec<Portion>> = (0..self.loaders).map(|_| Vec::new()).collect();
+        for portion in portions {
+            let queue = portion.run.id as usize % self.loaders;
+            queues[queue].push(portion);
+        }
+        let begun = now();
+        let mut loaders = JoinSet::new();
+        for queue in queues {
+            loaders.spawn(load(self.store.clone(), queue));
+        }
+        while let Some(loaded) = loaders.join_next().await {
+            loaded??;
+        }
+        self.stored += all;
+        Ok(all as f64 / begun.elapsed().as_secs_f64())
+    }
+
+    async fn grow(&mut self, until: u64) -> Result<f64> {
+        let mut seconds = 0.0;
+        let before = self.stored;
+        while self.stored < until {
+            let each = (until - self.stored).div_ceil(self.runs.len() as u64);
+            let count = each.min(4 * self.batch as u64) as usize;
+            let digests = self.connections.take(count);
+            let all = (count * self.runs.len()) as f64;
+            seconds += all / self.store(&digests).await?;
+        }
+        Ok((self.stored - before) as f64 / seconds)
+    }
+
+    async fn grow_in_tenths(&mut self, until: u64) -> Result<()> {
+        let (from, mut rates) = (self.stored, Vec::new());
+        for tenth in 1..=10 {
+            let rate = self
+                .grow(from + (until.saturating_sub(from)) * tenth / 10)
+                .await?;
+            if rate.is_finite() {
+                println!(
+                    "{:<44} {rate:>10.0}",
+                    format!("digests/s up to {}", self.stored)
+                );
+                rates.push(rate);
+            }
+        }
+        if let (Some(first), Some(last)) = (rates.first(), rates.last()) {
+            println!(
+                "{:<44} {:>10} {:>8.2}",
+                "last tenth to first",
+                "",
+                last / first
+            );
+        }
+        Ok(())
+    }
+
+    /// How long gathering everything about one flow with a reset takes.
+    async fn joins(&self, options: &Options) -> Result<Vec<Duration>> {
+        // As autovacuum does after a while.
+        sqlx::query("VACUUM (ANALYZE) digest, packed, payload")
+            .execute(self.store.pool())
+            .await?;
+        let mut random = Random(7);
+        let mut took = Vec::with_capacity(options.joins);
+        for turn in 0..options.joins + options.joins / 10 {
+            let index = random.below(self.connections.reset.len().max(1) as u64) as usize;
+            let flow = *self.connections.reset.get(index).context("no resets yet")?;
+            let begun = now();
+            let ask = Ask { flow, moment: None };
+            let gathered = self.store.gather(&[ask], &[]).await?;
+            let elapsed = begun.elapsed();
+            if gathered[0].evidence.as_ref().map_or(0, Vec::len) != 1 {
+                bail!("flow {flow} was not gathered: {:?}", gathered[0].evidence);
+            }
+            if turn >= options.joins / 10 {
+                took.push(elapsed);
+            }
+        }
+        took.sort_unstable();
+        Ok(took)
+    }
+}
+
+async fn load(store: Store, queue: Vec<Portion>) -> Result<()> {
+    for portion in queue {
         let loaded = store.load(&[&portion]).await?;
-        if loaded.outcomes.get(&run.id) != Some(&Outcome::Committed(first_number)) {
+        let until = portion.first_number + portion.digests.len() as u64;
+        if loaded.outcomes.get(&portion.run.id) != Some(&Outcome::Committed(until)) {
             bail!("the loader did not commit: {:?}", loaded.outcomes);
         }
     }
-    Ok(digests.len() as f64 / begun.elapsed().as_secs_f64())
+    Ok(())
 }
 
-async fn register(store: &Store) -> Result<Registered> {
+fn portion(run: Registered, first_number: u64, digests: Vec<Digest>) -> Portion {
+    Portion {
+        run,
+        first_number,
+        digests,
+        losses: Vec::new(),
+        skipped_to: 0,
+        asides: Asides::default(),
+        beats: Vec::new(),
+        finished: false,
+    }
+}
+
+async fn register(store: &Store, vantage: u32) -> Result<Registered> {
     let run = NewRun {
         vantage: Vantage {
-            name: "bench".to_owned(),
+            name: format!("bench-{vantage}"),
             kind: VantageKind::Hop,
         },
         run_id: Uuid::now_v7(),
-        source: Source::File,
+        source: Source::Live,
         selection: Selection::All,
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
         interfaces: Vec::new(),
@@ -125,7 +284,7 @@ async fn register(store: &Store) -> Result<Registered> {
     Ok(store.register(&run).await?)
 }
 
-/// The same rows by COPY into a table of the same columns.
+/// The same digests by COPY into a table of a row each.
 async fn copy(store: &Store, digests: &[Digest], batch: usize, index: &'static str) -> Result<f64> {
     let mut connection = store.pool().acquire().await?;
     for step in [
@@ -137,7 +296,7 @@ async fn copy(store: &Store, digests: &[Digest], batch: usize, index: &'static s
             sqlx::query(step).execute(&mut *connection).await?;
         }
     }
-    let into_plain = COPY_DIGESTS.replacen("COPY digest", "COPY plain", 1);
+    let into_plain: Arc<str> = COPY_DIGESTS.replacen("COPY digest", "COPY plain", 1).into();
     let begun = now();
     let mut first_number = 0;
     for digests in digests.chunks(batch) {
@@ -152,17 +311,17 @@ async fn copy(store: &Store, digests: &[Digest], batch: usize, index: &'static s
     Ok(digests.len() as f64 / begun.elapsed().as_secs_f64())
 }
 
-fn report(rounds: &[Rates], rows: usize, options: &Options) {
+fn report(rounds: &[Rates], options: &Options) {
     let of = |rate: fn(&Rates) -> f64| median(rounds.iter().map(rate));
     println!(
-        "\nStoring {rows} digests in durable Postgres, {} a transaction, medians of {} rounds",
-        options.batch, options.runs
+        "\nStoring {} digests at {} vantages in durable Postgres, {} a transaction, {} loaders, medians of {} rounds",
+        options.round, options.vantages, options.batch, options.loaders, options.runs
     );
-    println!("{:<44} {:>10} {:>8}", "way", "rows/s", "ratio");
+    println!("{:<44} {:>10} {:>8}", "way", "digests/s", "ratio");
     let loader = of(|round| round.loader);
     println!(
-        "{:<44} {loader:>10.0} {:>8}",
-        "parallax, with everything that the join needs", ""
+        "{:<44} {loader:>10.0}",
+        "parallax, with everything that the join needs"
     );
     for (name, peer, ratio) in [
         (
@@ -180,14 +339,50 @@ fn report(rounds: &[Rates], rows: usize, options: &Options) {
     }
 }
 
-/// The digests of the mix, in one vantage's order.
-fn digests(options: &Options) -> Result<Vec<Digest>> {
-    let folder = tempfile::tempdir()?;
-    let capture = folder.path().join("mix.pcap");
-    traffic::write_mix(&capture, options.digests, options.connections)?;
-    let mut digests = Vec::with_capacity(options.digests as usize);
-    parallax_agent::capture::file::read_digests(&capture, &mut |digest| digests.push(digest))?;
-    Ok(digests)
+fn quantile(sorted: &[Duration], share: f64) -> Duration {
+    let index = (sorted.len() as f64 * share) as usize;
+    sorted
+        .get(index)
+        .or(sorted.last())
+        .copied()
+        .unwrap_or_default()
+}
+
+fn tell_joins(stored: u64, joins: &[Duration]) {
+    let [median, late] = [0.5, 0.99].map(|share| quantile(joins, share).as_secs_f64() * 1000.0);
+    let what = format!("join of one flow at {stored}");
+    println!("{what:<44} median {median:.2} ms, p99 {late:.2} ms");
+}
+
+/// What the tables take with their indexes.
+async fn tell_octets(store: &Store, stored: u64) -> Result<()> {
+    let size = "SELECT sum(pg_total_relation_size(relid))::bigint FROM pg_partition_tree($1::regclass) WHERE isleaf";
+    let mut sizes = Vec::new();
+    for table in ["packed", "payload", "digest"] {
+        let (octets,): (i64,) = sqlx::query_as(size)
+            .bind(table)
+            .fetch_one(store.pool())
+            .await?;
+        sizes.push(octets as f64);
+    }
+    let (rows, segments): (i64, i64) =
+        sqlx::query_as("SELECT count(*), sum(segments)::bigint FROM packed")
+            .fetch_one(store.pool())
+            .await?;
+    println!(
+        "{:<44} {:>10.1} (packed {:.1}, payloads {:.1}; {:.0} segments a row)",
+        "octets a segment, with indexes",
+        (sizes[0] + sizes[1]) / segments as f64,
+        sizes[0] / segments as f64,
+        sizes[1] / segments as f64,
+        segments as f64 / rows as f64
+    );
+    println!(
+        "{:<44} {:>10.1}",
+        "octets a digest, SYN and RST counted",
+        sizes.iter().sum::<f64>() / stored as f64
+    );
+    Ok(())
 }
 
 /// Postgres runs as another user when started by root.
@@ -202,4 +397,9 @@ fn open_to_all(folder: &std::path::Path) -> Result<()> {
 #[expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
 fn now() -> Instant {
     Instant::now()
+}
+
+/// Days have partitions around now only.
+fn wall() -> CaptureTime {
+    parallax_collector::clock::wall()
 }
