@@ -105,7 +105,11 @@ fn mend(scene: &Scene<'_>, case: &Case<'_>, place: usize, blindness: Blindness) 
             of_vantage(scene, vantage, why, text)
         }
         Blindness::Dropping(_) | Blindness::Lost(..) | Blindness::Lossy(_) | Blindness::Missed => {
-            if scene.host_side(vantage) == Some(case.sender) {
+            let listens = !scene.evidence.vantages[vantage]
+                .testimony
+                .watches
+                .is_empty();
+            if scene.host_side(vantage) == Some(case.sender) && !listens {
                 let text = format!(
                     "repair {quoted}, or give it the kernel witness, whose word does not hang on the capture: {why}"
                 );

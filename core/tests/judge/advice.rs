@@ -1,6 +1,7 @@
 //! What would decide it: a role and a place for each kind of open or wide verdict.
 
 use parallax_core::report::{Advice, Cause, Origin, ResetReport, Role, Side};
+use parallax_core::testimony::TapPlace;
 use parallax_core::{CaptureTime, LossCause, LossOf, LossRecord, Strength};
 
 use crate::wire::{Wire, flags};
@@ -144,6 +145,22 @@ fn a_host_whose_tap_loses_packets_is_given_the_kernel_witness() {
         (advice.role, advice.vantage.as_deref()),
         (Role::Witness, Some("server"))
     );
+}
+
+#[test]
+fn a_kernel_witness_that_is_there_is_not_asked_for_again() {
+    let mut wire = Wire::new(&["client@", "server@"]);
+    wire.witness("server", TapPlace::OwnInterface);
+    // It lost events itself: its silence says nothing.
+    wire.testimony("server").watches[0].lost = 1;
+    forged_before(&mut wire, "client");
+    let report = with_loss(&wire, "server", lossy(Strength::Certain, None));
+    let advice = advice(&report);
+    assert_eq!(
+        (advice.role, advice.vantage.as_deref()),
+        (Role::Host, Some("server"))
+    );
+    assert!(!advice.text.contains("witness"), "{}", advice.text);
 }
 
 fn forged_before(wire: &mut Wire, first: &str) {
