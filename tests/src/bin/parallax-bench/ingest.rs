@@ -1,8 +1,6 @@
 //! Storing digests: the collector's loader, with everything that the join needs, beside plain COPY of the
 //! same rows.
 
-use std::time::Instant;
-
 use anyhow::{Context, Result, bail};
 use parallax_collector::postgres::{self, Durability};
 use parallax_collector::store::{
@@ -12,8 +10,9 @@ use parallax_collector::store::{
 use parallax_core::{Digest, Selection, Vantage, VantageKind};
 use uuid::Uuid;
 
-use crate::digest::median;
-use crate::traffic;
+use crate::measured::{middle, now};
+use crate::report::{Bound, Report, Show, grouped, short};
+use crate::traffic::{self, Plan};
 
 #[derive(clap::Args)]
 pub struct Options {
@@ -29,6 +28,11 @@ pub struct Options {
     /// Rounds, of which the medians count.
     #[arg(long, default_value_t = 3)]
     runs: usize,
+    /// The same seed makes the same digests.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    #[command(flatten)]
+    show: Show,
 }
 
 pub fn run(options: &Options) -> Result<()> {
@@ -45,8 +49,7 @@ pub fn run(options: &Options) -> Result<()> {
     let runtime = tokio::runtime::Runtime::new()?;
     let rates = runtime.block_on(measure(&target, &bench, &digests, options));
     server.stop();
-    report(&rates?, digests.len(), options);
-    Ok(())
+    report(&rates?, digests.len(), options)
 }
 
 /// Rows a second of one round.
@@ -152,39 +155,63 @@ async fn copy(store: &Store, digests: &[Digest], batch: usize, index: &'static s
     Ok(digests.len() as f64 / begun.elapsed().as_secs_f64())
 }
 
-fn report(rounds: &[Rates], rows: usize, options: &Options) {
-    let of = |rate: fn(&Rates) -> f64| median(rounds.iter().map(rate));
-    println!(
-        "\nStoring {rows} digests in durable Postgres, {} a transaction, medians of {} rounds",
-        options.batch, options.runs
+fn report(rounds: &[Rates], rows: usize, options: &Options) -> Result<()> {
+    let of = |rate: fn(&Rates) -> f64| middle(rounds.iter().map(rate));
+    let over_plain = of(|round| round.loader / round.plain);
+    let over_indexed = of(|round| round.loader / round.indexed);
+    let mut report = Report::new("ingest");
+    report.say(&format!(
+        "Storing {} digests of {} connections in durable Postgres, {} a transaction, medians of {} rounds; the \
+         ratio is ours over theirs.",
+        grouped(rows as i64),
+        grouped(options.connections.into()),
+        grouped(options.batch as i64),
+        options.runs
+    ));
+    let row = |way: &str, rate: f64, ratio: String| vec![way.to_owned(), short(rate), ratio];
+    report.table(
+        &["way", "digests/s", "ratio"],
+        &[
+            row(
+                "parallax, with everything that the join needs",
+                of(|round| round.loader),
+                String::new(),
+            ),
+            row(
+                "plain COPY, no index",
+                of(|round| round.plain),
+                short(over_plain),
+            ),
+            row(
+                "plain COPY, B-tree on (flow, seq)",
+                of(|round| round.indexed),
+                short(over_indexed),
+            ),
+        ],
     );
-    println!("{:<44} {:>10} {:>8}", "way", "rows/s", "ratio");
-    let loader = of(|round| round.loader);
-    println!(
-        "{:<44} {loader:>10.0} {:>8}",
-        "parallax, with everything that the join needs", ""
+    report.goal(
+        "digests a second, over COPY into a B-tree",
+        over_indexed,
+        Bound::AtLeast(3.0),
     );
-    for (name, peer, ratio) in [
-        (
-            "plain COPY, no index",
-            of(|round| round.plain),
-            of(|round| round.loader / round.plain),
-        ),
-        (
-            "plain COPY, B-tree on (flow, seq)",
-            of(|round| round.indexed),
-            of(|round| round.loader / round.indexed),
-        ),
-    ] {
-        println!("{name:<44} {peer:>10.0} {ratio:>8.2}");
-    }
+    report.goal(
+        "digests a second, over COPY without index",
+        over_plain,
+        Bound::AtLeast(0.7),
+    );
+    report.show(&options.show)
 }
 
 /// The digests of the mix, in one vantage's order.
 fn digests(options: &Options) -> Result<Vec<Digest>> {
     let folder = tempfile::tempdir()?;
     let capture = folder.path().join("mix.pcap");
-    traffic::write_mix(&capture, options.digests, options.connections)?;
+    let plan = Plan {
+        packets: options.digests,
+        connections: options.connections,
+        seed: options.seed,
+    };
+    traffic::write_mix(&capture, plan)?;
     let mut digests = Vec::with_capacity(options.digests as usize);
     parallax_agent::capture::file::read_digests(&capture, &mut |digest| digests.push(digest))?;
     Ok(digests)
@@ -197,9 +224,4 @@ fn open_to_all(folder: &std::path::Path) -> Result<()> {
         folder,
         std::fs::Permissions::from_mode(0o755),
     )?)
-}
-
-#[expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
-fn now() -> Instant {
-    Instant::now()
 }

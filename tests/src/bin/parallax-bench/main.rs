@@ -1,10 +1,15 @@
 //! Benchmarks that print ratios against peers measured in the same run.
 //!
-//! Absolute figures of a shared machine mean little; each pair of runs is taken in turn, and the median
-//! of the ratios counts.
+//! Absolute figures of a shared machine mean little; programs run in turn, round by round, and the medians count.
+//! Each prints a Markdown table with its goals, met or missed, and puts it into the README on demand.
 
 mod digest;
 mod ingest;
+mod latency;
+mod measured;
+mod peers;
+mod random;
+mod report;
 mod traffic;
 
 use std::path::PathBuf;
@@ -14,14 +19,23 @@ use clap::Parser;
 /// Measures Parallax beside its peers.
 #[derive(Parser)]
 #[command(
-    after_help = "Examples:\n  parallax-bench digest\n  parallax-bench digest --packets 5000000 --runs 9"
+    after_help = "Examples:\n  parallax-bench digest\n  parallax-bench digest --packets 1000000 --connections 10000 --runs 9\n  \
+                  parallax-bench ingest --readme"
 )]
 enum Bench {
-    /// CPU per packet of `parallax-agent digest --format none` beside `tcpdump -r` counting.
+    /// CPU per packet and memory of `parallax-agent digest --format none` beside tcpdump, flow meters and tshark.
     Digest(digest::Options),
-    /// Rows a second into durable Postgres beside plain COPY of the same rows.
+    /// Digests a second into durable Postgres beside plain COPY of the same rows.
     Ingest(ingest::Options),
+    /// From a reset on the wire to its verdict, in the lab.
+    Latency(latency::Options),
+    #[command(hide = true)]
+    Measure(measured::Measure),
 }
+
+/// The names of the blocks in the README.
+#[cfg(test)]
+const BENCHMARKS: [&str; 3] = ["digest", "ingest", "latency"];
 
 /// The folder of the release binaries: that of this program.
 fn binaries() -> anyhow::Result<PathBuf> {
@@ -33,5 +47,7 @@ fn main() -> anyhow::Result<()> {
     match Bench::parse() {
         Bench::Digest(options) => digest::run(&options),
         Bench::Ingest(options) => ingest::run(&options),
+        Bench::Latency(options) => latency::run(&options),
+        Bench::Measure(options) => options.run(),
     }
 }
