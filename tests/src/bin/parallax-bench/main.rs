@@ -3,6 +3,7 @@
 //! Absolute figures of a shared machine mean little; programs run in turn, round by round, and the medians count.
 //! Each prints a Markdown table with its goals, met or missed, and puts it into the README on demand.
 
+mod analyze;
 mod digest;
 mod ingest;
 mod latency;
@@ -13,6 +14,7 @@ mod report;
 mod traffic;
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::Parser;
 
@@ -25,6 +27,8 @@ use clap::Parser;
 enum Bench {
     /// CPU per packet and memory of `parallax-agent digest --format none` beside tcpdump, flow meters and tshark.
     Digest(digest::Options),
+    /// `parallax analyze` of three vantages beside tshark to fields and a join in SQLite, and their answers.
+    Analyze(analyze::Options),
     /// Digests a second into durable Postgres beside plain COPY of the same rows.
     Ingest(ingest::Options),
     /// From a reset on the wire to its verdict, in the lab.
@@ -35,7 +39,7 @@ enum Bench {
 
 /// The names of the blocks in the README.
 #[cfg(test)]
-const BENCHMARKS: [&str; 3] = ["digest", "ingest", "latency"];
+const BENCHMARKS: [&str; 4] = ["digest", "analyze", "ingest", "latency"];
 
 /// The folder of the release binaries: that of this program.
 fn binaries() -> anyhow::Result<PathBuf> {
@@ -43,9 +47,20 @@ fn binaries() -> anyhow::Result<PathBuf> {
     Ok(own.parent().map(PathBuf::from).unwrap_or_default())
 }
 
-fn main() -> anyhow::Result<()> {
-    match Bench::parse() {
+fn main() -> ExitCode {
+    match carry_out(Bench::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("parallax-bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn carry_out(bench: Bench) -> anyhow::Result<()> {
+    match bench {
         Bench::Digest(options) => digest::run(&options),
+        Bench::Analyze(options) => analyze::run(&options),
         Bench::Ingest(options) => ingest::run(&options),
         Bench::Latency(options) => latency::run(&options),
         Bench::Measure(options) => options.run(),

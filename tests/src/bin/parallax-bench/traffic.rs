@@ -21,7 +21,7 @@ pub use vantages::{NAMES, Reset, write_vantages};
 /// How much traffic, and which.
 #[derive(Debug, Clone, Copy)]
 pub struct Plan {
-    /// Packets as the middle of the path sees them, losses of capture not counted.
+    /// Packets that pass the middle of the path, at least seven for each connection.
     pub packets: u32,
     pub connections: u32,
     /// The same seed gives the same octets.

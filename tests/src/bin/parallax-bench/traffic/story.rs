@@ -62,16 +62,19 @@ impl Story {
         }
     }
 
-    /// Three of four connections are small, the fourth is ten times as large; the last one has what is left.
+    /// Three of four connections are small, the fourth is ten times as large; the last one has what is left. For
+    /// each of the others so much is left that it can be whole.
     fn size(&mut self) -> u32 {
+        let least = u64::from(LEAST_PACKETS);
         let left = u64::from(self.plan.connections - self.begun);
         let mean = self.unplanned / left;
+        let most = self.unplanned.saturating_sub((left - 1) * least);
         let wanted = match (left, self.random.below(4)) {
             (1, _) => self.unplanned,
             (_, 0) => mean * 40 / 13,
             _ => mean * 4 / 13,
         };
-        let size = wanted.max(u64::from(LEAST_PACKETS));
+        let size = wanted.min(most).max(least);
         self.unplanned = self.unplanned.saturating_sub(size);
         u32::try_from(size).unwrap_or(u32::MAX)
     }
