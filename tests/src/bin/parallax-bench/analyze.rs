@@ -17,7 +17,7 @@ use self::by_hand::ByHand;
 use crate::measured::{Bounds, Cost, Run, median, middle};
 use crate::peers::installed;
 use crate::report::{Bound, Report, Show, grouped, short};
-use crate::traffic::{self, NAMES, Plan, Reset};
+use crate::traffic::{self, NAMES, Plan};
 
 #[derive(clap::Args)]
 pub struct Options {

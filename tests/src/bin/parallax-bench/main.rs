@@ -5,6 +5,7 @@
 
 mod analyze;
 mod digest;
+mod fleet;
 mod ingest;
 mod latency;
 mod measured;
@@ -31,6 +32,8 @@ enum Bench {
     Analyze(analyze::Options),
     /// Digests a second into durable Postgres beside plain COPY of the same rows.
     Ingest(ingest::Options),
+    /// Simulated agents on one collector: memory, digests a second, latency, losses.
+    Fleet(fleet::Options),
     /// From a reset on the wire to its verdict, in the lab.
     Latency(latency::Options),
     #[command(hide = true)]
@@ -39,7 +42,7 @@ enum Bench {
 
 /// The names of the blocks in the README.
 #[cfg(test)]
-const BENCHMARKS: [&str; 4] = ["digest", "analyze", "ingest", "latency"];
+const BENCHMARKS: [&str; 5] = ["digest", "analyze", "ingest", "fleet", "latency"];
 
 /// The folder of the release binaries: that of this program.
 fn binaries() -> anyhow::Result<PathBuf> {
@@ -61,6 +64,7 @@ fn carry_out(bench: Bench) -> anyhow::Result<()> {
     match bench {
         Bench::Digest(options) => digest::run(&options),
         Bench::Analyze(options) => analyze::run(&options),
+        Bench::Fleet(options) => fleet::run(&options),
         Bench::Ingest(options) => ingest::run(&options),
         Bench::Latency(options) => latency::run(&options),
         Bench::Measure(options) => options.run(),

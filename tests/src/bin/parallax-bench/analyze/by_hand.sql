@@ -1,4 +1,5 @@
 -- Which vantages saw each RST, across a NAT, from the fields that tshark printed for each of them.
+.once /dev/null
 PRAGMA journal_mode = OFF;
 PRAGMA synchronous = OFF;
 

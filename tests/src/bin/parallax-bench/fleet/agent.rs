@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use parallax_agent::outbox::Span;
 use parallax_agent::recall::{Desk, LEAST_OCTETS, Ring};
@@ -16,7 +16,6 @@ use tokio::sync::{mpsc, watch};
 
 use super::script::{Path, Sight};
 use super::tally::Tally;
-use crate::measured::now;
 
 /// How often a live agent says what it watched.
 const BEAT: i64 = 200_000_000;
@@ -84,6 +83,8 @@ struct Capture {
     /// The connection that begins next.
     next: u32,
     watched: i64,
+    /// Packets since then.
+    received: u64,
 }
 
 impl Capture {
@@ -97,6 +98,7 @@ impl Capture {
             coming: Vec::new(),
             next: 0,
             watched: since,
+            received: 0,
         }
     }
 
@@ -122,7 +124,8 @@ impl Capture {
         let urgent = self.coming.iter().find(|sight| sight.reset.is_some());
         let urgent = urgent.map(|sight| sight.digest.time.nanos());
         // Agents do not tick in step.
-        let phase = i64::from(self.post.path.number) * 7_000_000 + self.post.place as i64 * 3_000_000;
+        let phase =
+            i64::from(self.post.path.number) * 7_000_000 + self.post.place as i64 * 3_000_000;
         let tick = now + TICK - (now + phase) % TICK;
         urgent.map_or(tick, |urgent| urgent.min(tick)).max(now)
     }
@@ -156,15 +159,15 @@ impl Capture {
             self.desk.note(&sight.digest, &[sight.digest]);
             digests.push(sight.digest);
             if let Some((key, truth)) = sight.reset {
-                self.post.tally.sent(key, truth, moment());
+                self.post.tally.sent(key, truth, crate::measured::now());
             }
         }
-        let received = digests.len() as u64;
-        if received > 0 {
+        self.received += digests.len() as u64;
+        if !digests.is_empty() {
             self.feed.send(Feed::Digests(digests)).await?;
         }
         if now - self.watched >= BEAT {
-            self.beat(now, received).await?;
+            self.beat(now).await?;
         }
         for order in self.orders.try_iter() {
             if let Order::Ask(question) = order {
@@ -177,15 +180,11 @@ impl Capture {
         Ok(())
     }
 
-    async fn beat(
-        &mut self,
-        now: i64,
-        received: u64,
-    ) -> Result<(), mpsc::error::SendError<Feed>> {
+    async fn beat(&mut self, now: i64) -> Result<(), mpsc::error::SendError<Feed>> {
         let coverage = Coverage {
             from: CaptureTime::from_nanos(self.watched),
             until: CaptureTime::from_nanos(now),
-            received,
+            received: std::mem::take(&mut self.received),
             dropped: 0,
         };
         self.watched = now + 1;
@@ -198,10 +197,6 @@ impl Capture {
             }))
             .await
     }
-}
-
-fn moment() -> Instant {
-    now()
 }
 
 /// Nanoseconds since the epoch.

@@ -308,7 +308,9 @@ mod tests {
     }
 
     fn first(truth: Option<Truth>) -> u32 {
-        (0..1_000).find(|number| PATH.ends(*number) == truth).unwrap()
+        (0..1_000)
+            .find(|number| PATH.ends(*number) == truth)
+            .unwrap()
     }
 
     #[test]

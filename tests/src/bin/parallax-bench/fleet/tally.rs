@@ -128,9 +128,10 @@ fn is_right(report: &ResetReport, truth: Truth) -> bool {
         Truth::Server => report.origin == Origin::Endpoint,
         Truth::Firewall => {
             report.origin == Origin::Middlebox
-                && report.between.as_ref().is_some_and(|[from, to]| {
-                    ends_with(from, "-fw-out") && ends_with(to, "-fw-in")
-                })
+                && report
+                    .between
+                    .as_ref()
+                    .is_some_and(|[from, to]| ends_with(from, "-fw-out") && ends_with(to, "-fw-in"))
         }
     }
 }
