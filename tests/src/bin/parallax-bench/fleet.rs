@@ -93,8 +93,9 @@ async fn measure(mut collector: Collector, options: &Options) -> Result<Measured
     let tally = Arc::new(Tally::default());
     collector.watch(Arc::clone(&tally))?;
     let alone = collector.memory()?;
-    let mut fleet = Fleet::start(&collector, &tally, options).await;
-    fleet.await_connected(&collector, &tally).await?;
+    let fleet = Fleet::start(&collector, &tally, options).await;
+    fleet.await_connected(&collector).await?;
+    eprintln!("{} agents are connected", fleet.tasks.len());
     let connected = collector.memory()?;
     let from = wall() + SECOND;
     let until = from + i64::from(options.seconds) * SECOND;
@@ -110,7 +111,12 @@ async fn measure(mut collector: Collector, options: &Options) -> Result<Measured
     }
     let (passed, after) = (begun.elapsed().as_secs_f64(), fleet.progress());
     let cores = (collector.cpu()? - cpu) / passed;
+    let ended = now();
     let progress = fleet.finish().await?;
+    eprintln!(
+        "the last digest was delivered {:.1} s after the traffic",
+        ended.elapsed().as_secs_f64()
+    );
     tokio::time::sleep(SETTLING).await;
     let held = tally.hold(&collector.document("/v1/resets?limit=100000")?);
     let rate = |before: u64, after: u64| (after - before) as f64 / passed;
@@ -165,7 +171,7 @@ impl Fleet {
         fleet
     }
 
-    async fn await_connected(&mut self, collector: &Collector, _tally: &Tally) -> Result<()> {
+    async fn await_connected(&self, collector: &Collector) -> Result<()> {
         let end = now() + CONNECTING;
         loop {
             let document = collector.document("/v1/vantages")?;

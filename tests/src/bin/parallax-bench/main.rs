@@ -9,6 +9,7 @@ mod fleet;
 mod ingest;
 mod latency;
 mod measured;
+mod micro;
 mod peers;
 mod random;
 mod report;
@@ -36,13 +37,17 @@ enum Bench {
     Fleet(fleet::Options),
     /// From a reset on the wire to its verdict, in the lab.
     Latency(latency::Options),
+    /// Single steps: decode, flow memory, recall ring, encode, judge.
+    Micro(micro::Options),
+    /// Write the captures that the others read, to look at or to profile with.
+    Traffic(traffic::Wanted),
     #[command(hide = true)]
     Measure(measured::Measure),
 }
 
 /// The names of the blocks in the README.
 #[cfg(test)]
-const BENCHMARKS: [&str; 5] = ["digest", "analyze", "ingest", "fleet", "latency"];
+const BENCHMARKS: [&str; 6] = ["digest", "analyze", "ingest", "fleet", "latency", "micro"];
 
 /// The folder of the release binaries: that of this program.
 fn binaries() -> anyhow::Result<PathBuf> {
@@ -67,6 +72,8 @@ fn carry_out(bench: Bench) -> anyhow::Result<()> {
         Bench::Fleet(options) => fleet::run(&options),
         Bench::Ingest(options) => ingest::run(&options),
         Bench::Latency(options) => latency::run(&options),
+        Bench::Micro(options) => micro::run(&options),
+        Bench::Traffic(wanted) => Ok(wanted.write()?),
         Bench::Measure(options) => options.run(),
     }
 }
