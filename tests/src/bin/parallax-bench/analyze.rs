@@ -41,7 +41,7 @@ pub struct Options {
 }
 
 const BOUNDS: Bounds = Bounds {
-    time: Duration::from_secs(300),
+    time: Duration::from_mins(5),
     memory: 8 * 1024,
 };
 

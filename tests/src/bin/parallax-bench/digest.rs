@@ -36,7 +36,7 @@ pub struct Options {
 
 /// A peer takes no longer, and no more.
 const BOUNDS: Bounds = Bounds {
-    time: Duration::from_secs(120),
+    time: Duration::from_mins(2),
     memory: 8 * 1024,
 };
 

@@ -50,7 +50,7 @@ pub struct Options {
 }
 
 /// Until all agents are connected.
-const CONNECTING: Duration = Duration::from_secs(120);
+const CONNECTING: Duration = Duration::from_mins(2);
 /// Seconds at the beginning of the traffic that are not counted.
 const WARM: u64 = 5;
 /// Verdicts settle after the last evidence.

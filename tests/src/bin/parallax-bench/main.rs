@@ -29,7 +29,7 @@ use clap::Parser;
 enum Bench {
     /// CPU per packet and memory of `parallax-agent digest --format none` beside tcpdump, flow meters and tshark.
     Digest(digest::Options),
-    /// `parallax analyze` of three vantages beside tshark to fields and a join in SQLite, and their answers.
+    /// `parallax analyze` of three vantages beside tshark to fields and a join in `SQLite`, and their answers.
     Analyze(analyze::Options),
     /// Digests a second into durable Postgres beside plain COPY of the same rows.
     Ingest(ingest::Options),

@@ -130,9 +130,7 @@ impl Run {
 
     #[must_use]
     pub fn args(self, arguments: &[&str]) -> Self {
-        arguments
-            .iter()
-            .fold(self, |run, argument| run.arg(argument))
+        arguments.iter().fold(self, Run::arg)
     }
 
     #[must_use]

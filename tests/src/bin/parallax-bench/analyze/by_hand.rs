@@ -1,4 +1,4 @@
-//! tshark to fields for each capture, then a join in SQLite.
+//! tshark to fields for each capture, then a join in `SQLite`.
 
 use std::path::{Path, PathBuf};
 

@@ -27,7 +27,7 @@ const OUTBOX: usize = 262_144;
 const FEED: usize = 64;
 const ORDERS: usize = 1_024;
 /// How long the last digests may take.
-const DRAIN: Duration = Duration::from_secs(60);
+const DRAIN: Duration = Duration::from_mins(1);
 
 /// Where and when an agent works.
 #[derive(Clone)]

@@ -16,7 +16,7 @@ use super::tally::Tally;
 use crate::measured::now;
 
 /// How long it may take to make a database and listen.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_mins(1);
 
 pub struct Collector {
     running: Running,

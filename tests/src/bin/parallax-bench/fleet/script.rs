@@ -118,7 +118,10 @@ impl Path {
     }
 
     fn random(&self, number: u32) -> Random {
-        Random::of(self.seed, u64::from(self.number) << 32 | u64::from(number))
+        Random::of(
+            self.seed,
+            (u64::from(self.number) << 32) | u64::from(number),
+        )
     }
 
     /// Appends what the vantage at `place` sees of connection `number`, which begins at `start`.

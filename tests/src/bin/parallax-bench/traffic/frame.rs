@@ -90,7 +90,7 @@ impl Frame {
     }
 
     /// Makes the client another address and port, both in the range for benchmarks (RFC 2544); IPv4 only.
-    pub fn from_address(&mut self, number: u32) {
+    pub fn set_client(&mut self, number: u32) {
         let address = u32::from_be_bytes([198, 18, 0, 0]) + number % (1 << 17);
         let port = LEAST_PORT + number / (1 << 17);
         self.octets[26..30].copy_from_slice(&address.to_be_bytes());
@@ -103,8 +103,8 @@ impl Frame {
 fn ends(connection: u32, name: Name) -> Ends {
     let host = connection / 4;
     if connection % 10 == 9 {
-        let client = Ipv6Addr::from(0x2001_0db8_0001 << 80 | u128::from(host) + 1);
-        return Ends::V6(client, Ipv6Addr::from(0x2001_0db8_0002 << 80 | 7));
+        let client = Ipv6Addr::from((0x2001_0db8_0001 << 80) | (u128::from(host) + 1));
+        return Ends::V6(client, Ipv6Addr::from((0x2001_0db8_0002 << 80) | 7));
     }
     let client = match name {
         Name::Own => u32::from_be_bytes([10, 20, 0, 1]) + host % (1 << 18),
@@ -216,7 +216,7 @@ fn put_stamps(octets: &mut [u8], stamps: Stamps) {
 /// A function of connection, direction and sequence number: a repeated segment carries the same octets.
 fn payload(room: &mut [u8], packet: &Packet) {
     let kept = room.len().min(usize::from(packet.len));
-    let what = u64::from(packet.seq) << 32 | u64::from(packet.connection) << 1;
+    let what = (u64::from(packet.seq) << 32) | (u64::from(packet.connection) << 1);
     let mut random = Random::new(what | packet.from.index() as u64);
     for part in room[..kept].chunks_mut(8) {
         part.copy_from_slice(&random.next().to_le_bytes()[..part.len()]);

@@ -50,7 +50,7 @@ pub fn write_flood(path: &Path, packets: u32, seed: u64) -> io::Result<()> {
             ..bare(Side::Client)
         };
         let mut frame = Frame::of(&packet, Name::Translated, 64 - HOPS[0]);
-        frame.from_address(number);
+        frame.set_client(number);
         capture.write(u64::from(number) * 10 * MICRO, &frame)?;
     }
     capture.finish().map(drop)
