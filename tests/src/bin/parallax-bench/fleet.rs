@@ -104,7 +104,7 @@ async fn measure(mut collector: Collector, options: &Options) -> Result<Measured
     let (begun, before) = (now(), fleet.progress());
     let cpu = collector.cpu()?;
     let mut most = connected;
-    for _ in WARM..u64::from(options.seconds) {
+    for _ in WARM..u64::from(options.seconds).max(WARM + 1) {
         tokio::time::sleep(Duration::from_secs(1)).await;
         collector.check()?;
         most = most.max(collector.memory()?);
@@ -239,78 +239,101 @@ fn told(measured: &Measured, options: &Options) -> Result<()> {
         options.resets,
         options.seconds
     ));
-    let row = |what: &str, value: String| vec![what.to_owned(), value];
+    let mut rows = load(measured, agents);
+    rows.extend(outcome(measured));
+    report.table(&["what", "measured"], &rows);
+    goals(&mut report, measured);
+    report.show(&options.show)
+}
+
+fn row(what: &str, value: String) -> Vec<String> {
+    vec![what.to_owned(), value]
+}
+
+/// What it cost, and what was stored.
+fn load(measured: &Measured, agents: u32) -> Vec<Vec<String>> {
     let [alone, connected, most] = measured.memory;
     let per_connection = (connected - alone) * 1024.0 / f64::from(agents);
+    let progress = &measured.progress;
+    let all = [
+        progress.numbered as i64,
+        progress.committed as i64,
+        progress.lost as i64,
+        measured.unaccounted(),
+    ];
+    vec![
+        row(
+            "collector's memory a connection, KiB",
+            short(per_connection),
+        ),
+        row(
+            "collector's memory alone, connected, under load, MiB",
+            [alone, connected, most].map(short).join(", "),
+        ),
+        row(
+            "collector's CPU, cores, without Postgres",
+            short(measured.cores),
+        ),
+        row("digests/s handed over", short(measured.handed)),
+        row("digests/s stored", short(measured.stored)),
+        row(
+            "digests in all, stored, lost, unaccounted for",
+            all.map(grouped).join(", "),
+        ),
+    ]
+}
+
+/// How soon verdicts could be read, and what they said in the end.
+fn outcome(measured: &Measured) -> Vec<Vec<String>> {
+    let of = |sorted: &[f64]| {
+        let parts = [0.5, 0.99, 1.0].map(|part| short(quantile(sorted, part)));
+        parts.join(", ")
+    };
     let Measured {
-        progress,
-        latencies,
-        held,
-        ..
+        latencies, held, ..
     } = measured;
-    let unaccounted = progress.numbered as i64 - progress.committed as i64 - progress.lost as i64;
-    let told = |part| short(quantile(&latencies.told, part));
-    let right = |part| short(quantile(&latencies.right, part));
-    report.table(
-        &["what", "measured"],
-        &[
-            row(
-                "collector's memory a connection, KiB",
-                short(per_connection),
+    vec![
+        row(
+            "RST sent to a verdict that can be read, ms: median, p99, worst",
+            of(&latencies.told),
+        ),
+        row(
+            "RST sent to the right verdict, ms: median, p99, worst",
+            of(&latencies.right),
+        ),
+        row(
+            "resets sent; verdicts right, undetermined, wrong, missing, surplus",
+            format!(
+                "{}; {}, {}, {}, {}, {}",
+                held.sent, held.right, held.undetermined, held.wrong, held.missing, held.surplus
             ),
-            row(
-                "collector's memory alone, connected, under load, MiB",
-                format!("{}, {}, {}", short(alone), short(connected), short(most)),
-            ),
-            row(
-                "collector's CPU, cores, without Postgres",
-                short(measured.cores),
-            ),
-            row("digests/s handed over", short(measured.handed)),
-            row("digests/s stored", short(measured.stored)),
-            row(
-                "digests in all, stored, lost, unaccounted for",
-                format!(
-                    "{}, {}, {}, {}",
-                    grouped(progress.numbered as i64),
-                    grouped(progress.committed as i64),
-                    grouped(progress.lost as i64),
-                    grouped(unaccounted)
-                ),
-            ),
-            row(
-                "RST sent to a verdict that can be read, ms: median, p99, worst",
-                format!("{}, {}, {}", told(0.5), told(0.99), told(1.0)),
-            ),
-            row(
-                "RST sent to the right verdict, ms: median, p99, worst",
-                format!("{}, {}, {}", right(0.5), right(0.99), right(1.0)),
-            ),
-            row(
-                "resets sent; verdicts right, undetermined, wrong, missing, surplus",
-                format!(
-                    "{}; {}, {}, {}, {}, {}",
-                    grouped(held.sent as i64),
-                    grouped(held.right as i64),
-                    held.undetermined,
-                    held.wrong,
-                    held.missing,
-                    held.surplus
-                ),
-            ),
-        ],
-    );
+        ),
+    ]
+}
+
+impl Measured {
+    /// Digests that are neither stored nor counted as lost.
+    fn unaccounted(&self) -> i64 {
+        let progress = &self.progress;
+        progress.numbered as i64 - progress.committed as i64 - progress.lost as i64
+    }
+}
+
+fn goals(report: &mut Report, measured: &Measured) {
+    let Measured {
+        latencies, held, ..
+    } = measured;
+    // A verdict that was never heard is later than any.
     let p99 = if latencies.unheard == 0 {
         quantile(&latencies.told, 0.99)
     } else {
         f64::INFINITY
     };
     report.goal("RST sent to verdict, p99, ms", p99, Bound::Below(1_000.0));
-    let lost = progress.lost as f64 + unaccounted.unsigned_abs() as f64;
+    let lost = measured.progress.lost as f64 + measured.unaccounted().unsigned_abs() as f64;
     report.goal("digests lost", lost, Bound::AtMost(0.0));
     let share = measured.stored / measured.handed;
     report.goal("stored of handed over", share, Bound::AtLeast(0.98));
     let not_right = (held.sent - held.right + held.surplus) as f64;
     report.goal("verdicts that are not right", not_right, Bound::AtMost(0.0));
-    report.show(&options.show)
 }

@@ -157,6 +157,7 @@ fn table(head: &[&str], rows: &[Vec<String>]) -> String {
 pub fn short(value: f64) -> String {
     match value.abs() {
         size if size.is_nan() => "not measured".to_owned(),
+        size if size.is_infinite() => "never".to_owned(),
         size if size >= 100.0 => grouped(value.round() as i64),
         size if size >= 10.0 => format!("{value:.1}"),
         size if size >= 0.1 || size == 0.0 => format!("{value:.2}"),
