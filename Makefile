@@ -3,13 +3,15 @@
 #   make test    every test
 #   make networks  networks that translate, rewrite and tunnel, and attackers, against their truth
 #   make chaos   a hundred faults at random under load; nothing may get lost uncounted (about ten minutes)
-#   make bench   the numbers of the README's table
+#   make bench   the numbers of the README's section "Measured", beside peers; README=--readme writes them there
+#                (bench-digest, bench-analyze, bench-ingest, bench-fleet, bench-latency, bench-micro: a part)
 #   make calibrate   what confidence is worth, over 100,000 simulated resets (RESETS=n: over n)
 #   make lint    formatting and clippy
 
 CARGO ?= cargo
 
-.PHONY: demo test networks chaos bench calibrate lint build packages
+.PHONY: demo test networks chaos bench calibrate lint build packages \
+	bench-build bench-digest bench-analyze bench-ingest bench-fleet bench-latency bench-micro
 
 packages:
 	@tests/packages
@@ -30,12 +32,22 @@ chaos: packages
 	$(CARGO) build --locked --workspace --bins
 	@target/debug/parallax-lab chaos
 
-bench:
-	@tests/packages tcpdump
+# One after another, also with -j: they measure time.
+bench: bench-build
+	@target/release/parallax-bench digest $(README)
+	@target/release/parallax-bench analyze $(README)
+	@target/release/parallax-bench ingest $(README)
+	@target/release/parallax-bench fleet $(README)
+	@target/release/parallax-bench latency $(README)
+	@target/release/parallax-bench micro $(README)
+
+# Peers that cannot be had are said and left out.
+bench-build: packages
+	@tests/packages --optional tcpdump tshark sqlite3 softflowd nfdump tcptrace p0f
 	$(CARGO) build --release --locked --workspace --bins
-	@target/release/parallax-bench digest
-	@target/release/parallax-bench ingest
-	@target/release/parallax-lab latency
+
+bench-digest bench-analyze bench-ingest bench-fleet bench-latency bench-micro: bench-%: bench-build
+	@target/release/parallax-bench $* $(README)
 
 calibrate:
 	$(CARGO) test --release --locked -p parallax-core --test simulator -- --ignored --exact calibrate --nocapture
