@@ -19,6 +19,7 @@ use ways::Ways;
 
 use crate::memory::{Evicted, Memory};
 use crate::meter::Meter;
+use crate::noted::{Batch, Noted};
 use crate::outbox::{Change, Join, Span};
 use crate::recall::{Desk, Question};
 use crate::stream::{FEED_MAX, Feed};
@@ -47,6 +48,8 @@ pub struct Tally {
 #[derive(Debug)]
 pub struct Handover {
     memory: Memory,
+    /// Decoded, but not yet taken in.
+    batch: Batch,
     feed: mpsc::Sender<Feed>,
     waiting: Vec<Digest>,
     /// One for each epoch of the clock.
@@ -66,6 +69,7 @@ impl Handover {
     pub fn new(memory: Memory, feed: mpsc::Sender<Feed>) -> Self {
         Self {
             memory,
+            batch: Batch::default(),
             feed,
             waiting: Vec::with_capacity(FEED_MAX),
             spans: VecDeque::new(),
@@ -97,6 +101,7 @@ impl Handover {
 
     /// A question to the memory of all segments.
     pub fn ask(&mut self, question: Question) {
+        self.take_in();
         if let Some(desk) = &mut self.desk {
             desk.ask(question);
         }
@@ -104,6 +109,7 @@ impl Handover {
 
     /// From now on, that is after every packet up to `now`, other segments travel.
     pub fn select(&mut self, selection: Selection, now: CaptureTime) {
+        self.take_in();
         if selection == self.memory.selection() {
             return;
         }
@@ -128,7 +134,12 @@ impl Handover {
         self.tally.packets += 1;
         self.observed += u64::from(packet.original_len);
         match decode(packet) {
-            Ok(digest) => self.digest(&digest),
+            Ok(digest) => {
+                self.batch.push(&digest);
+                if self.batch.is_full() {
+                    self.take_in();
+                }
+            }
             Err(reason) => {
                 self.unread.add(reason);
                 self.tally.unread.add(reason);
@@ -136,14 +147,25 @@ impl Handover {
         }
     }
 
-    fn digest(&mut self, digest: &Digest) {
+    /// Remembers what was decoded, and puts what is to be shipped with what waits.
+    fn take_in(&mut self) {
+        let mut batch = std::mem::take(&mut self.batch);
+        for noted in batch.foreseen(&self.memory, self.desk.as_ref()) {
+            self.segment(noted);
+        }
+        batch.clear();
+        self.batch = batch;
+    }
+
+    #[inline]
+    fn segment(&mut self, noted: &Noted) {
         let start = self.waiting.len();
-        self.memory.observe(digest, &mut self.waiting);
+        self.memory.observe(noted, &mut self.waiting);
         for shipped in &self.waiting[start..] {
             self.ways.note(shipped);
         }
         if let Some(desk) = &mut self.desk {
-            desk.note(digest, &self.waiting[start..]);
+            desk.note(noted, &self.waiting[start..]);
         }
         if self.waiting.len() > WAITING_MAX {
             self.lose(start.max(WAITING_MAX));
@@ -168,6 +190,7 @@ impl Handover {
     /// Everything that passed in this span was [taken](Self::packet). Loss on the way to the stream
     /// is added to what the capture lost.
     pub fn watched(&mut self, mut coverage: Coverage, epoch: u32) {
+        self.take_in();
         let lost = std::mem::take(&mut self.lost);
         if lost > 0 {
             self.lost(LossRecord {
@@ -212,6 +235,7 @@ impl Handover {
 
     /// Hands over what waits, as far as the stream takes it now.
     pub fn turn(&mut self) -> Result<(), StreamEnded> {
+        self.take_in();
         while !self.waiting.is_empty() {
             let count = self.waiting.len().min(FEED_MAX);
             match self.feed.try_reserve() {
@@ -261,6 +285,7 @@ impl Handover {
 
     /// Hands over all that waits, waiting for room: the capture is over.
     pub fn finish(mut self) -> Tally {
+        self.take_in();
         while !self.waiting.is_empty() {
             let count = self.waiting.len().min(FEED_MAX);
             let chunk = take_first(&mut self.waiting, count);
