@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use parallax_core::decode::{RawPacket, UnreadCounts, decode};
+use parallax_core::decode::{RawPacket, UnreadCounts, decode_into};
 use parallax_core::{
     CaptureTime, Coverage, Digest, LossCause, LossOf, LossRecord, Selection, Strength,
 };
@@ -19,7 +19,7 @@ use ways::Ways;
 
 use crate::memory::{Evicted, Memory};
 use crate::meter::Meter;
-use crate::noted::{Batch, Noted};
+use crate::noted::Batch;
 use crate::outbox::{Change, Join, Span};
 use crate::recall::{Desk, Question};
 use crate::stream::{FEED_MAX, Feed};
@@ -133,10 +133,9 @@ impl Handover {
     pub fn packet(&mut self, packet: &RawPacket<'_>) {
         self.tally.packets += 1;
         self.observed += u64::from(packet.original_len);
-        match decode(packet) {
-            Ok(digest) => {
-                self.batch.push(&digest);
-                if self.batch.is_full() {
+        match decode_into(packet, self.batch.place()) {
+            Ok(()) => {
+                if self.batch.note() {
                     self.take_in();
                 }
             }
@@ -149,42 +148,23 @@ impl Handover {
 
     /// Remembers what was decoded, and puts what is to be shipped with what waits.
     fn take_in(&mut self) {
-        let mut batch = std::mem::take(&mut self.batch);
-        for noted in batch.foreseen(&self.memory, self.desk.as_ref()) {
-            self.segment(noted);
-        }
-        batch.clear();
-        self.batch = batch;
-    }
-
-    #[inline]
-    fn segment(&mut self, noted: &Noted) {
-        let start = self.waiting.len();
-        self.memory.observe(noted, &mut self.waiting);
-        for shipped in &self.waiting[start..] {
-            self.ways.note(shipped);
-        }
-        if let Some(desk) = &mut self.desk {
-            desk.note(noted, &self.waiting[start..]);
-        }
-        if self.waiting.len() > WAITING_MAX {
-            self.lose(start.max(WAITING_MAX));
-        }
-    }
-
-    /// Gives up what waits from `start` on, but for resets within their own room.
-    fn lose(&mut self, start: usize) {
-        let before = self.waiting.len();
-        let mut kept = start;
-        for index in start..before {
-            if self.waiting[index].is_rst() && kept < WAITING_MAX + RESETS_MAX {
-                self.waiting.swap(kept, index);
-                kept += 1;
+        let mut lost = 0;
+        for noted in self.batch.foreseen(&self.memory, self.desk.as_ref()) {
+            let start = self.waiting.len();
+            let own = self.memory.observe(noted, &mut self.waiting);
+            for shipped in &self.waiting[start..] {
+                self.ways.note(shipped);
+            }
+            if let Some(desk) = &mut self.desk {
+                desk.note(noted, &self.waiting[start..], own);
+            }
+            if self.waiting.len() > WAITING_MAX {
+                lost += lose(&mut self.waiting, start.max(WAITING_MAX));
             }
         }
-        self.waiting.truncate(kept);
-        self.lost += (before - kept) as u64;
-        self.tally.lost += (before - kept) as u64;
+        self.batch.clear();
+        self.lost += lost;
+        self.tally.lost += lost;
     }
 
     /// Everything that passed in this span was [taken](Self::packet). Loss on the way to the stream
@@ -304,6 +284,20 @@ impl Handover {
         }
         self.tally
     }
+}
+
+/// Gives up what waits from `start` on, but for resets within their own room; how much that was.
+fn lose(waiting: &mut Vec<Digest>, start: usize) -> u64 {
+    let before = waiting.len();
+    let mut kept = start;
+    for index in start..before {
+        if waiting[index].is_rst() && kept < WAITING_MAX + RESETS_MAX {
+            waiting.swap(kept, index);
+            kept += 1;
+        }
+    }
+    waiting.truncate(kept);
+    (before - kept) as u64
 }
 
 /// The first `count` digests; the others stay, in order.

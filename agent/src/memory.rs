@@ -13,8 +13,8 @@
 
 use parallax_core::{Digest, Selection};
 
-use crate::noted::Noted;
 use crate::noted::wide::Wide;
+use crate::noted::{BATCH, Noted};
 
 mod flows;
 mod segments;
@@ -129,35 +129,43 @@ impl Memory {
         let sets = batch
             .iter()
             .fold(0, |read, noted| read ^ self.flows.touch_set(noted.hash));
+        let mut places = [None; BATCH];
         let flows = batch
             .iter()
-            .fold(sets, |read, noted| read ^ self.flows.touch_flow(noted.hash));
-        batch.iter().fold(flows, |read, noted| {
-            let slot = self.flows.next_slot(noted.hash, noted.way);
-            read ^ slot.map_or(0, |slot| self.segments.touch(slot))
-        })
+            .zip(&mut places)
+            .fold(sets, |read, (noted, place)| {
+                *place = self.flows.guess(noted.hash);
+                read ^ place.map_or(0, |place| self.flows.touch(place))
+            });
+        batch
+            .iter()
+            .zip(places)
+            .fold(flows, |read, (noted, place)| {
+                let slot = place.and_then(|place| self.flows.next_slot(place, noted.way));
+                read ^ slot.map_or(0, |slot| self.segments.touch(slot))
+            })
     }
 
     /// Takes notice of one segment and appends to `out` what is to be shipped because of it, oldest
-    /// first.
+    /// first; true if it is itself among that, as the last.
     #[inline]
-    pub fn observe(&mut self, noted: &Noted, out: &mut Vec<Digest>) {
+    pub fn observe(&mut self, noted: &Noted, out: &mut Vec<Digest>) -> bool {
         let digest = &noted.digest;
         if self.selection == Selection::All {
             out.push(*digest);
-            return;
+            return true;
         }
         let index = self.flow_of(noted);
         let first_of_its_way = self.flows[index].meet(noted.way);
         if digest.is_rst() {
             self.ship_context(index, out);
             self.flows[index].begin_grace(digest.time, self.grace);
-            out.push(*digest);
-        } else if self.leaves_at_once(index, noted, first_of_its_way) {
-            out.push(*digest);
-        } else {
+        } else if !self.leaves_at_once(index, noted, first_of_its_way) {
             self.remember(index, noted);
+            return false;
         }
+        out.push(*digest);
+        true
     }
 
     #[inline]
@@ -232,7 +240,7 @@ impl Memory {
     /// Writes a segment in the place of its chain's oldest; `None` if it finds no room.
     #[inline]
     fn turn(&mut self, index: usize, chain: Chain, noted: &Noted) -> Option<Chain> {
-        if let Some(plain) = &noted.plain {
+        if let Some(plain) = noted.plain() {
             let (slot, turned) = self.segments.turn(chain)?;
             self.segments.write_plain(slot, plain, noted.way);
             return Some(turned);
@@ -262,7 +270,7 @@ impl Memory {
     /// A slot with the segment in it; `None` if it finds no room.
     #[inline]
     fn kept(&mut self, index: usize, noted: &Noted) -> Option<Slot> {
-        let Some(plain) = &noted.plain else {
+        let Some(plain) = noted.plain() else {
             return self.kept_wide(index, &noted.digest);
         };
         let slot = self.free_slot(index)?;

@@ -12,7 +12,7 @@ pub(crate) mod key;
 pub(crate) mod plain;
 pub(crate) mod wide;
 
-use key::FlowKey;
+use key::{Family, FlowKey};
 use plain::Plain;
 
 /// A digest with what both memories need to know of it.
@@ -23,61 +23,90 @@ pub struct Noted {
     /// [`FlowKey::hash`].
     pub(crate) hash: u64,
     pub(crate) way: Way,
-    /// `None`: only the [wide](wide) form holds all of it.
-    pub(crate) plain: Option<Plain>,
+    plain: Plain,
+    /// Whether the plain form holds all of it.
+    is_plain: bool,
 }
 
 impl Noted {
-    #[inline]
+    const BLANK: Self = Self {
+        digest: Digest::BLANK,
+        key: FlowKey {
+            words: [0; 9],
+            family: Family::V4,
+        },
+        hash: 0,
+        way: Way::LowToHigh,
+        plain: Plain::EMPTY,
+        is_plain: false,
+    };
+
     pub fn of(digest: &Digest) -> Self {
-        let (key, way) = FlowKey::of(digest.tuple);
-        Self {
-            digest: *digest,
-            key,
-            hash: key.hash(),
-            way,
-            plain: Plain::of(digest),
-        }
+        let mut noted = Self::BLANK;
+        noted.digest = *digest;
+        noted.derive();
+        noted
+    }
+
+    /// Makes of the digest what else is known of it.
+    #[inline]
+    fn derive(&mut self) {
+        (self.key, self.way) = FlowKey::of(self.digest.tuple);
+        self.hash = self.key.hash();
+        self.is_plain = self.plain.pack(&self.digest);
+    }
+
+    /// `None`: only the [wide] form holds all of it.
+    #[inline]
+    pub(crate) fn plain(&self) -> Option<&Plain> {
+        self.is_plain.then_some(&self.plain)
     }
 }
 
 /// Segments that are taken in together: what they will need is fetched for all of them at once.
-pub const BATCH: usize = 64;
+pub const BATCH: usize = 32;
 
 /// Segments of one round, in order.
 #[derive(Debug)]
 pub struct Batch {
-    noted: Vec<Noted>,
+    places: Box<[Noted]>,
+    len: usize,
 }
 
 impl Default for Batch {
     fn default() -> Self {
         Self {
-            noted: Vec::with_capacity(BATCH),
+            places: vec![Noted::BLANK; BATCH].into_boxed_slice(),
+            len: 0,
         }
     }
 }
 
 impl Batch {
+    /// Where the next digest is written, to be [noted](Self::note) then. There must be room.
     #[inline]
-    pub fn push(&mut self, digest: &Digest) {
-        self.noted.push(Noted::of(digest));
+    pub fn place(&mut self) -> &mut Digest {
+        &mut self.places[self.len].digest
     }
 
+    /// A digest was written to [its place](Self::place); true if the batch is full now.
     #[inline]
-    pub fn is_full(&self) -> bool {
-        self.noted.len() >= BATCH
+    pub fn note(&mut self) -> bool {
+        self.places[self.len].derive();
+        self.len += 1;
+        self.len == BATCH
     }
 
     /// Fetches what the memories will need for these segments, and tells them.
     pub fn foreseen(&self, memory: &Memory, desk: Option<&Desk>) -> &[Noted] {
-        let read = desk.map_or(0, |desk| desk.foresee(&self.noted));
+        let noted = &self.places[..self.len];
+        let read = desk.map_or(0, |desk| desk.foresee(noted));
         // Else the compiler would leave the reading away.
-        std::hint::black_box(read ^ memory.foresee(&self.noted));
-        &self.noted
+        std::hint::black_box(read ^ memory.foresee(noted));
+        noted
     }
 
     pub fn clear(&mut self) {
-        self.noted.clear();
+        self.len = 0;
     }
 }

@@ -10,7 +10,7 @@ mod stream;
 
 use std::path::Path;
 
-use parallax_core::decode::{RawPacket, Unread, UnreadCounts, decode};
+use parallax_core::decode::{RawPacket, Unread, UnreadCounts, decode_into};
 use parallax_core::{CaptureTime, Coverage, Digest};
 
 pub use error::{FileError, FileWarning};
@@ -158,16 +158,26 @@ impl FileReader {
     /// # Errors
     /// As [`Self::next_packet`].
     pub fn next_digest(&mut self) -> Result<Option<Digest>, FileError> {
+        let mut digest = Digest::BLANK;
+        Ok(self.next_into(&mut digest)?.then_some(digest))
+    }
+
+    /// Writes the next digest where it is to stay; false at the end, as [`Self::next_digest`].
+    ///
+    /// # Errors
+    /// As [`Self::next_packet`].
+    #[inline]
+    pub fn next_into(&mut self, place: &mut Digest) -> Result<bool, FileError> {
         while let Some(packet) = self.next_packet()? {
-            match decode(&packet) {
-                Ok(digest) => {
+            match decode_into(&packet, place) {
+                Ok(()) => {
                     self.digests += 1;
-                    return Ok(Some(digest));
+                    return Ok(true);
                 }
                 Err(reason) => self.unread.add(reason),
             }
         }
-        Ok(None)
+        Ok(false)
     }
 
     fn next_record(&mut self) -> Result<Option<Record>, FileError> {

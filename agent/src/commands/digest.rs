@@ -88,9 +88,8 @@ impl Memories {
     }
 
     fn take_in(mut self, reader: &mut FileReader) -> Result<(), FileError> {
-        while let Some(digest) = reader.next_digest()? {
-            self.batch.push(&digest);
-            if self.batch.is_full() {
+        while reader.next_into(self.batch.place())? {
+            if self.batch.note() {
                 self.turn();
             }
         }
@@ -101,8 +100,8 @@ impl Memories {
     fn turn(&mut self) {
         for noted in self.batch.foreseen(&self.flows, Some(&self.desk)) {
             self.travels.clear();
-            self.flows.observe(noted, &mut self.travels);
-            self.desk.note(noted, &self.travels);
+            let own = self.flows.observe(noted, &mut self.travels);
+            self.desk.note(noted, &self.travels, own);
         }
         self.batch.clear();
     }

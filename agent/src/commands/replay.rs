@@ -125,7 +125,9 @@ fn read(
     let mut chunk = Vec::with_capacity(FEED_MAX);
     let error = loop {
         match reader.next_digest() {
-            Ok(Some(digest)) => memory.observe(&Noted::of(&digest), &mut chunk),
+            Ok(Some(digest)) => {
+                memory.observe(&Noted::of(&digest), &mut chunk);
+            }
             Ok(None) => break None,
             Err(error) => break Some(error),
         }

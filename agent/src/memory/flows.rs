@@ -93,7 +93,7 @@ impl KnownFlow {
 
     #[inline]
     fn is(&self, key: &FlowKey) -> bool {
-        self.words == key.words && self.family() == key.family
+        key.is(&self.words, self.family())
     }
 
     fn family(&self) -> Family {
@@ -209,8 +209,8 @@ impl KnownFlow {
 struct Set {
     /// The ways in the order of their use, one octet each, the latest lowest.
     order: u64,
-    /// Part of each flow's hash.
-    tags: [u16; WAYS],
+    /// Part of each flow's hash, four a word; zero is empty.
+    tags: [u64; 2],
     /// Place of each flow plus one; zero is empty.
     places: [u32; WAYS],
 }
@@ -221,7 +221,7 @@ const EACH: u64 = 0x0101_0101_0101_0101;
 impl Set {
     const EMPTY: Self = Self {
         order: 0x0706_0504_0302_0100,
-        tags: [0; WAYS],
+        tags: [0; 2],
         places: [0; WAYS],
     };
 
@@ -229,12 +229,22 @@ impl Set {
         self.places[way].checked_sub(1).map(|place| place as usize)
     }
 
-    /// The ways whose tags are the same, as bits.
+    /// Marks the ways whose tags are the same, two bits apart, and seldom one more.
     #[inline]
-    fn alike(&self, tag: u16) -> u32 {
-        (0..WAYS).fold(0, |alike, way| {
-            alike | u32::from(self.tags[way] == tag && self.places[way] != 0) << way
-        })
+    fn alike(&self, tag: u16) -> u64 {
+        const LANES: u64 = 0x0001_0001_0001_0001;
+        // A lane that is equal becomes zero, and borrows from its highest bit.
+        let equal = |tags: u64| {
+            let differ = tags ^ (LANES * u64::from(tag));
+            differ.wrapping_sub(LANES) & !differ & (LANES << 15)
+        };
+        equal(self.tags[0]) >> 15 | equal(self.tags[1]) >> 14
+    }
+
+    /// The way of a mark of [`Self::alike`].
+    #[inline]
+    fn way_of(mark: u32) -> usize {
+        (mark / 16 + mark % 16 * 4) as usize
     }
 
     /// The way that was used longest ago; an empty one if there is one.
@@ -258,7 +268,9 @@ impl Set {
     }
 
     fn put(&mut self, way: usize, tag: u16, place: usize) {
-        self.tags[way] = tag;
+        let shift = 16 * (way % 4);
+        let tags = &mut self.tags[way / 4];
+        *tags = (*tags & !(0xffff << shift)) | (u64::from(tag) << shift);
         self.places[way] = place as u32 + 1;
         self.use_way(way);
     }
@@ -275,8 +287,9 @@ pub(super) struct Flows {
     segments: u64,
 }
 
-const fn tag(hash: u64) -> u16 {
-    hash as u16
+/// Never zero.
+fn tag(hash: u64) -> u16 {
+    (hash as u16).max(1)
 }
 
 impl Flows {
@@ -313,25 +326,26 @@ impl Flows {
         self.sets[self.set(hash)].order
     }
 
-    /// Reads from where the flow of a hash probably is.
+    /// Where the flow of a hash probably is; else the place that it will probably get, if that is taken.
     #[inline]
-    pub fn touch_flow(&self, hash: u64) -> u64 {
-        self.guess(hash)
-            .map_or(0, |place| self.known[place].marks.into())
-    }
-
-    /// The slot that the next segment of this direction will probably need.
-    #[inline]
-    pub fn next_slot(&self, hash: u64, way: Way) -> Option<Slot> {
-        self.guess(hash)
-            .and_then(|place| self.known[place].places.chains[side(way)])
-    }
-
-    #[inline]
-    fn guess(&self, hash: u64) -> Option<usize> {
+    pub fn guess(&self, hash: u64) -> Option<usize> {
         let set = &self.sets[self.set(hash)];
-        let way = set.alike(tag(hash)).trailing_zeros() as usize;
-        (way < WAYS).then(|| set.places[way] as usize - 1)
+        match set.alike(tag(hash)) {
+            0 => set.place(set.oldest()),
+            alike => set.place(Set::way_of(alike.trailing_zeros())),
+        }
+    }
+
+    /// Reads from a place.
+    #[inline]
+    pub fn touch(&self, place: usize) -> u64 {
+        self.known[place].marks.into()
+    }
+
+    /// The slot that a segment of the flow in a place will need if it comes this way.
+    #[inline]
+    pub fn next_slot(&self, place: usize, way: Way) -> Option<Slot> {
+        self.known[place].places.chains[side(way)]
     }
 
     /// The place of a known flow, which counts as used.
@@ -343,15 +357,17 @@ impl Flows {
         let set = &mut self.sets[set];
         let mut alike = set.alike(tag(noted.hash));
         while alike != 0 {
-            let way = alike.trailing_zeros() as usize;
-            let place = set.places[way] as usize - 1;
+            let way = Set::way_of(alike.trailing_zeros());
+            alike &= alike - 1;
+            let Some(place) = set.place(way) else {
+                continue;
+            };
             let known = &mut self.known[place];
             if known.is(&noted.key) {
                 known.last = age;
                 set.use_way(way);
                 return Some(place);
             }
-            alike &= alike - 1;
         }
         None
     }

@@ -49,21 +49,22 @@ impl FlowKey {
         let FourTuple { src, dst } = tuple;
         match (src.addr, dst.addr) {
             (IpAddr::V4(from), IpAddr::V4(to)) => {
-                Self::v4((from.to_bits(), src.port), (to.to_bits(), dst.port))
+                let end = |addr: Ipv4Addr, port| u64::from(addr.to_bits()) << 16 | u64::from(port);
+                Self::v4(end(from, src.port), end(to, dst.port))
             }
             _ => Self::v6(tuple),
         }
     }
 
+    /// Ends as one number each: which is lower is chance, and a branch on it would go wrong half the time.
     #[inline]
-    fn v4(src: (u32, u16), dst: (u32, u16)) -> (Self, Way) {
-        let (low, high, way) = if src <= dst {
-            (src, dst, Way::LowToHigh)
-        } else {
-            (dst, src, Way::HighToLow)
-        };
+    fn v4(src: u64, dst: u64) -> (Self, Way) {
+        let (low, high) = (src.min(dst), src.max(dst));
+        let way = [Way::HighToLow, Way::LowToHigh][usize::from(src <= dst)];
+        let ports = ports(low as u16, high as u16);
+        let (low, high) = ((low >> 16) as u32, (high >> 16) as u32);
         let key = Self {
-            words: [ports(low.1, high.1), low.0, high.0, 0, 0, 0, 0, 0, 0],
+            words: [ports, low, high, 0, 0, 0, 0, 0, 0],
             family: Family::V4,
         };
         (key, way)
@@ -86,6 +87,13 @@ impl FlowKey {
 
     pub fn of_flow(flow: Flow) -> Self {
         Self::of(flow.tuple(Way::LowToHigh)).0
+    }
+
+    #[inline]
+    pub fn is(&self, words: &Words, family: Family) -> bool {
+        let differ = self.words.iter().zip(words);
+        let differ = differ.fold(0, |differ, (one, other)| differ | (one ^ other));
+        differ == 0 && self.family == family
     }
 
     /// For tables of this process only: neither stored nor sent, unlike [`Flow::hash`].

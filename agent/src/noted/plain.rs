@@ -19,6 +19,7 @@ pub(crate) const HASH: u16 = 1;
 pub(crate) const SACK: u16 = 2;
 pub(crate) const MSS: u16 = 4;
 pub(crate) const SCALE: u16 = 8;
+const SPECIALS: u16 = HASH | SACK | MSS | SCALE;
 const STAMPS: u16 = 16;
 const IP_ID: u16 = 32;
 const MAC: u16 = 64;
@@ -36,48 +37,57 @@ pub(crate) struct Plain {
 }
 
 impl Plain {
-    /// `None` for a segment that has more to it.
+    pub const EMPTY: Self = Self {
+        present: 0,
+        octets: [0; WHOLE],
+    };
+
+    /// Packs a segment; false if there is more to it, and then nothing counts.
     #[inline]
-    pub fn of(digest: &Digest) -> Option<Self> {
+    pub fn pack(&mut self, digest: &Digest) -> bool {
         let Digest {
             options, ip, link, ..
         } = digest;
         let present = present(digest);
-        let special = present & (HASH | SACK | MSS | SCALE);
+        let special = present & SPECIALS;
         let one_special =
             matches!(special, 0 | HASH | SACK | MSS | SCALE) || special == MSS | SCALE;
         let untold =
             link.vlans[0].is_some() || link.tunnel.is_some() || digest.rst_reason.is_some();
         if untold || !one_special || options.order > u64::from(u32::MAX) {
-            return None;
+            return false;
         }
         let stamps = options
             .timestamps
             .map_or([0; 2], |stamps| [stamps.value, stamps.echo]);
-        let mut octets = [0; WHOLE];
-        let mut put = |at: usize, part: &[u8]| octets[at..at + part.len()].copy_from_slice(part);
-        put(0, &digest.time.nanos().to_le_bytes());
-        put(8, &digest.seq.0.to_le_bytes());
-        put(12, &digest.ack.0.to_le_bytes());
-        put(16, &digest.flags.0.to_le_bytes());
-        put(18, &digest.window.to_le_bytes());
-        put(
+        self.present = present;
+        self.put(0, digest.time.nanos().to_le_bytes());
+        self.put(8, digest.seq.0.to_le_bytes());
+        self.put(12, digest.ack.0.to_le_bytes());
+        self.put(16, digest.flags.0.to_le_bytes());
+        self.put(18, digest.window.to_le_bytes());
+        self.put(
             20,
-            &[ip.ttl, ip.traffic_class, link.interface, marks(digest)],
+            [ip.ttl, ip.traffic_class, link.interface, marks(digest)],
         );
-        put(24, &digest.payload_len.to_le_bytes());
-        put(28, &stamps[0].to_le_bytes());
-        put(32, &stamps[1].to_le_bytes());
-        put(36, &ip.id.unwrap_or(0).to_le_bytes());
-        put(38, &link.source.unwrap_or_default());
-        put(44, &(options.order as u32).to_le_bytes());
-        put(FIXED, &special_part(digest).to_le_bytes());
-        Some(Self { present, octets })
+        self.put(24, digest.payload_len.to_le_bytes());
+        self.put(28, stamps[0].to_le_bytes());
+        self.put(32, stamps[1].to_le_bytes());
+        self.put(36, ip.id.unwrap_or(0).to_le_bytes());
+        self.put(38, link.source.unwrap_or_default());
+        self.put(44, (options.order as u32).to_le_bytes());
+        self.put(FIXED, special_part(digest).to_le_bytes());
+        true
+    }
+
+    #[inline]
+    fn put<const N: usize>(&mut self, at: usize, part: [u8; N]) {
+        self.octets[at..at + N].copy_from_slice(&part);
     }
 
     /// Whether only the first [`FIXED`] octets say something.
     pub const fn is_short(present: u16) -> bool {
-        present & (HASH | SACK | MSS | SCALE) == 0
+        present & SPECIALS == 0
     }
 }
 

@@ -75,14 +75,13 @@ impl Desk {
         }
     }
 
-    /// A segment was captured, and because of it these travel; its own digest, if among them, is the last.
+    /// A segment was captured, and because of it these travel; its own digest as the last if `own`.
     #[inline]
-    pub fn note(&mut self, noted: &Noted, travels: &[Digest]) {
-        let (own, context) = match travels.split_last() {
-            Some((last, context)) if *last == noted.digest => (true, context),
-            _ => (false, travels),
-        };
-        self.ring.shipped(context);
+    pub fn note(&mut self, noted: &Noted, travels: &[Digest], own: bool) {
+        let context = travels.len() - usize::from(own);
+        if context > 0 {
+            self.ring.shipped(&travels[..context]);
+        }
         self.ring.push(noted, own);
     }
 

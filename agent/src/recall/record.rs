@@ -35,7 +35,7 @@ pub(super) type Distances = [u32; 2];
 /// Room that a record needs at most.
 #[inline]
 pub(super) fn room_for(noted: &Noted) -> usize {
-    match noted.plain {
+    match noted.plain() {
         Some(_) => ENDS + 4 * noted.key.family.words() + 8,
         None => LONGEST,
     }
@@ -45,7 +45,7 @@ pub(super) fn room_for(noted: &Noted) -> usize {
 #[inline]
 pub(super) fn write(noted: &Noted, shipped: bool, distances: Distances, room: &mut [u8]) -> usize {
     let shipped = if shipped { SHIPPED } else { 0 };
-    let len = match (&noted.plain, noted.key.family) {
+    let len = match (noted.plain(), noted.key.family) {
         (Some(plain), Family::V4) => write_plain::<3>(noted, plain, shipped, room),
         (Some(plain), Family::V6) => write_plain::<9>(noted, plain, shipped | V6, room),
         (None, _) => write_wide(&noted.digest, shipped, room),

@@ -172,7 +172,7 @@ fn coverage(from: i64, until: i64, dropped: u64) -> Coverage {
 #[test]
 fn an_answer_speaks_of_what_was_watched_and_comes_again_when_the_span_has_passed() {
     let mut desk = Desk::new(Ring::new(LEAST_OCTETS), at(0));
-    desk.note(&Noted::of(&ack(1, 1, 5)), &[]);
+    desk.note(&Noted::of(&ack(1, 1, 5)), &[], false);
     let question = Question {
         id: 9,
         sought: sought(&[tuple(1).flow()], -10, 100),
@@ -185,7 +185,7 @@ fn an_answer_speaks_of_what_was_watched_and_comes_again_when_the_span_has_passed
     );
     assert!(first.answer.more && !first.answer.complete);
     assert_eq!(numbers(&first.digests), [1]);
-    desk.note(&Noted::of(&ack(1, 2, 20)), &[]);
+    desk.note(&Noted::of(&ack(1, 2, 20)), &[], false);
     desk.watched(&coverage(0, 50, 3));
     let second = desk.take_ready().expect("an answer with the next beat");
     assert_eq!(second.answer.span, Some((at(0), at(50))));
@@ -194,7 +194,7 @@ fn an_answer_speaks_of_what_was_watched_and_comes_again_when_the_span_has_passed
     assert_eq!(numbers(&second.digests), [2]);
     desk.watched(&coverage(51, 80, 0));
     assert_eq!(desk.take_ready(), None);
-    desk.note(&Noted::of(&ack(1, 3, 99)), &[]);
+    desk.note(&Noted::of(&ack(1, 3, 99)), &[], false);
     desk.watched(&coverage(81, 120, 0));
     let last = desk.take_ready().expect("the last answer");
     assert_eq!(last.answer.span, Some((at(0), at(100))));
@@ -209,9 +209,9 @@ fn a_segment_that_travels_by_itself_is_not_recalled() {
     let mut desk = Desk::new(Ring::new(LEAST_OCTETS), at(0));
     let (one, two) = (ack(1, 1, 1), ack(1, 2, 2));
     let reset = segment(1, TcpFlags::RST, 3, 3);
-    desk.note(&Noted::of(&one), &[]);
-    desk.note(&Noted::of(&two), &[]);
-    desk.note(&Noted::of(&reset), &[two, reset]);
+    desk.note(&Noted::of(&one), &[], false);
+    desk.note(&Noted::of(&two), &[], false);
+    desk.note(&Noted::of(&reset), &[two, reset], true);
     desk.ask(Question {
         id: 1,
         sought: sought(&[tuple(1).flow()], 0, 9),
