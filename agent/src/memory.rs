@@ -11,7 +11,7 @@
 //! All of it is allocated once and bounded. Under pressure the longest idle flow among a bounded
 //! number of candidates gives way, and is counted. The memory has no clock: time is the packets'.
 
-use parallax_core::{Digest, Selection};
+use parallax_core::{Digest, Selection, Way};
 
 use crate::noted::wide::Wide;
 use crate::noted::{BATCH, Noted};
@@ -128,22 +128,37 @@ impl Memory {
         }
         let sets = batch
             .iter()
-            .fold(0, |read, noted| read ^ self.flows.touch_set(noted.hash));
+            .fold(0, |read, noted| read ^ self.flows.touch_set(noted.of.hash));
         let mut places = [None; BATCH];
         let flows = batch
             .iter()
             .zip(&mut places)
             .fold(sets, |read, (noted, place)| {
-                *place = self.flows.guess(noted.hash);
+                *place = self.flows.guess(noted.of.hash);
                 read ^ place.map_or(0, |place| self.flows.touch(place))
             });
-        batch
-            .iter()
-            .zip(places)
-            .fold(flows, |read, (noted, place)| {
-                let slot = place.and_then(|place| self.flows.next_slot(place, noted.way));
-                read ^ slot.map_or(0, |slot| self.segments.touch(slot))
-            })
+        flows ^ self.foresee_slots(batch, &places)
+    }
+
+    /// Reads from the slots that segments will take: the second of a direction the one after the first's.
+    fn foresee_slots(&self, batch: &[Noted], places: &[Option<usize>; BATCH]) -> u64 {
+        let mut following: [Option<(usize, Slot)>; 2 * BATCH] = [None; 2 * BATCH];
+        let mut read = 0;
+        for (noted, place) in batch.iter().zip(places) {
+            let Some(place) = *place else { continue };
+            let chain = self.flows[place].chain(noted.of.way);
+            let direction = 2 * place + usize::from(noted.of.way == Way::HighToLow);
+            let before = &mut following[direction % (2 * BATCH)];
+            let slot = before
+                .filter(|(same, _)| *same == direction && chain.is_full())
+                .map(|(_, slot)| slot)
+                .or(chain.at);
+            let Some(slot) = slot else { continue };
+            let next = self.segments.after(slot);
+            *before = next.map(|next| (direction, next));
+            read ^= u64::from(next.is_some());
+        }
+        read
     }
 
     /// Takes notice of one segment and appends to `out` what is to be shipped because of it, oldest
@@ -156,7 +171,7 @@ impl Memory {
             return true;
         }
         let index = self.flow_of(noted);
-        let first_of_its_way = self.flows[index].meet(noted.way);
+        let first_of_its_way = self.flows[index].meet(noted.of.way);
         if digest.is_rst() {
             self.ship_context(index, out);
             self.flows[index].begin_grace(digest.time, self.grace);
@@ -173,7 +188,7 @@ impl Memory {
         let digest = &noted.digest;
         let flow = &mut self.flows[index];
         if digest.is_syn() {
-            flow.await_handshake_ack(noted.way);
+            flow.await_handshake_ack(noted.of.way);
             return true;
         }
         let in_grace = flow.spend_grace(digest.time, self.grace);
@@ -224,7 +239,7 @@ impl Memory {
             self.remember_handshake_ack(index, noted);
             return;
         }
-        let chain = self.flows[index].chain(noted.way);
+        let chain = self.flows[index].chain(noted.of.way);
         let chain = if chain.is_full() {
             self.turn(index, chain, noted)
         } else {
@@ -232,7 +247,7 @@ impl Memory {
             slot.map(|slot| self.segments.push(chain, slot))
         };
         match chain {
-            Some(chain) => self.flows[index].set_chain(noted.way, chain),
+            Some(chain) => self.flows[index].set_chain(noted.of.way, chain),
             None => self.evicted.segments += 1,
         }
     }
@@ -242,7 +257,7 @@ impl Memory {
     fn turn(&mut self, index: usize, chain: Chain, noted: &Noted) -> Option<Chain> {
         if let Some(plain) = noted.plain() {
             let (slot, turned) = self.segments.turn(chain)?;
-            self.segments.write_plain(slot, plain, noted.way);
+            self.segments.write_plain(slot, plain, noted.of.way);
             return Some(turned);
         }
         let wide = Wide::of(&noted.digest);
@@ -274,7 +289,7 @@ impl Memory {
             return self.kept_wide(index, &noted.digest);
         };
         let slot = self.free_slot(index)?;
-        self.segments.write_plain(slot, plain, noted.way);
+        self.segments.write_plain(slot, plain, noted.of.way);
         Some(slot)
     }
 

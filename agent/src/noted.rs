@@ -3,7 +3,7 @@
 //! All of it is made once for each packet. Flow memory and recall ring take from it what they keep, so that
 //! neither sorts ends, hashes or packs again.
 
-use parallax_core::{Digest, Way};
+use parallax_core::Digest;
 
 use crate::memory::Memory;
 use crate::recall::Desk;
@@ -12,17 +12,14 @@ pub(crate) mod key;
 pub(crate) mod plain;
 pub(crate) mod wide;
 
-use key::{Family, FlowKey};
+use key::Keyed;
 use plain::Plain;
 
 /// A digest with what both memories need to know of it.
 #[derive(Debug, Clone)]
 pub struct Noted {
     pub digest: Digest,
-    pub(crate) key: FlowKey,
-    /// [`FlowKey::hash`].
-    pub(crate) hash: u64,
-    pub(crate) way: Way,
+    pub(crate) of: Keyed,
     plain: Plain,
     /// Whether the plain form holds all of it.
     is_plain: bool,
@@ -31,12 +28,7 @@ pub struct Noted {
 impl Noted {
     const BLANK: Self = Self {
         digest: Digest::BLANK,
-        key: FlowKey {
-            words: [0; 9],
-            family: Family::V4,
-        },
-        hash: 0,
-        way: Way::LowToHigh,
+        of: Keyed::BLANK,
         plain: Plain::EMPTY,
         is_plain: false,
     };
@@ -51,8 +43,7 @@ impl Noted {
     /// Makes of the digest what else is known of it.
     #[inline]
     fn derive(&mut self) {
-        (self.key, self.way) = FlowKey::of(self.digest.tuple);
-        self.hash = self.key.hash();
+        self.of.set(&self.digest.tuple);
         self.is_plain = self.plain.pack(&self.digest);
     }
 
@@ -92,14 +83,15 @@ impl Batch {
     /// A digest was written to [its place](Self::place); true if the batch is full now.
     #[inline]
     pub fn note(&mut self) -> bool {
-        self.places[self.len].derive();
         self.len += 1;
         self.len == BATCH
     }
 
     /// Fetches what the memories will need for these segments, and tells them.
-    pub fn foreseen(&self, memory: &Memory, desk: Option<&Desk>) -> &[Noted] {
-        let noted = &self.places[..self.len];
+    pub fn foreseen(&mut self, memory: &Memory, desk: Option<&Desk>) -> &[Noted] {
+        let noted = &mut self.places[..self.len];
+        // Not as each came: what was just written is read slowly.
+        noted.iter_mut().for_each(Noted::derive);
         let read = desk.map_or(0, |desk| desk.foresee(noted));
         // Else the compiler would leave the reading away.
         std::hint::black_box(read ^ memory.foresee(noted));

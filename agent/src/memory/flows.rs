@@ -128,7 +128,7 @@ impl KnownFlow {
     /// Whether the segment completes a handshake that was asked for in its direction.
     #[inline]
     pub fn takes_handshake_ack(&mut self, noted: &Noted) -> bool {
-        let bit = ASKING << side(noted.way);
+        let bit = ASKING << side(noted.of.way);
         let completes = self.marks & bit != 0 && noted.digest.acked().is_some();
         if completes {
             self.marks &= !bit;
@@ -342,20 +342,14 @@ impl Flows {
         self.known[place].marks.into()
     }
 
-    /// The slot that a segment of the flow in a place will need if it comes this way.
-    #[inline]
-    pub fn next_slot(&self, place: usize, way: Way) -> Option<Slot> {
-        self.known[place].places.chains[side(way)]
-    }
-
     /// The place of a known flow, which counts as used.
     #[inline]
     pub fn find(&mut self, noted: &Noted) -> Option<usize> {
         self.segments += 1;
         let age = (self.segments / AGE) as u32;
-        let set = self.set(noted.hash);
+        let set = self.set(noted.of.hash);
         let set = &mut self.sets[set];
-        let mut alike = set.alike(tag(noted.hash));
+        let mut alike = set.alike(tag(noted.of.hash));
         while alike != 0 {
             let way = Set::way_of(alike.trailing_zeros());
             alike &= alike - 1;
@@ -363,7 +357,7 @@ impl Flows {
                 continue;
             };
             let known = &mut self.known[place];
-            if known.is(&noted.key) {
+            if known.is(&noted.of.key) {
                 known.last = age;
                 set.use_way(way);
                 return Some(place);
@@ -374,12 +368,12 @@ impl Flows {
 
     /// A place for a flow that is not known, and what the flow that had it remembered.
     pub fn place(&mut self, noted: &Noted) -> (usize, Option<Remembered>) {
-        let set = self.set(noted.hash);
+        let set = self.set(noted.of.hash);
         let set = &mut self.sets[set];
-        let mut fresh = KnownFlow::new(&noted.key);
+        let mut fresh = KnownFlow::new(&noted.of.key);
         fresh.last = (self.segments / AGE) as u32;
         let way = set.oldest();
-        let tag = tag(noted.hash);
+        let tag = tag(noted.of.hash);
         if let Some(place) = set.place(way) {
             set.put(way, tag, place);
             let gone = self.known[place].take_remembered();

@@ -160,10 +160,10 @@ impl Segments {
         self.lines.len() - std::iter::successors(self.free, next).count()
     }
 
-    /// Reads from a slot.
+    /// The slot after one in its chain.
     #[inline]
-    pub fn touch(&self, slot: Slot) -> u64 {
-        self.lines[slot.index()].0[0].into()
+    pub fn after(&self, slot: Slot) -> Option<Slot> {
+        self.lines[slot.index()].next()
     }
 
     #[inline]

@@ -43,46 +43,77 @@ fn fold(one: u64, other: u64) -> u64 {
     (product >> 64) as u64 ^ product as u64
 }
 
-impl FlowKey {
+/// A flow's key, its [hash](FlowKey::hash), and the way that a segment goes.
+#[derive(Debug, Clone)]
+pub(crate) struct Keyed {
+    pub key: FlowKey,
+    pub hash: u64,
+    pub way: Way,
+}
+
+impl Keyed {
+    pub const BLANK: Self = Self {
+        key: FlowKey {
+            words: [0; 9],
+            family: Family::V4,
+        },
+        hash: 0,
+        way: Way::LowToHigh,
+    };
+
+    /// Writes in place: a copy would be read in larger parts than it was written a moment before, which
+    /// stalls the processor.
     #[inline]
-    pub fn of(tuple: FourTuple) -> (Self, Way) {
-        let FourTuple { src, dst } = tuple;
-        match (src.addr, dst.addr) {
+    pub fn set(&mut self, tuple: &FourTuple) {
+        match (&tuple.src.addr, &tuple.dst.addr) {
             (IpAddr::V4(from), IpAddr::V4(to)) => {
-                let end = |addr: Ipv4Addr, port| u64::from(addr.to_bits()) << 16 | u64::from(port);
-                Self::v4(end(from, src.port), end(to, dst.port))
+                let end = |addr: &Ipv4Addr, port| u64::from(addr.to_bits()) << 16 | u64::from(port);
+                self.set_v4(end(from, tuple.src.port), end(to, tuple.dst.port));
             }
-            _ => Self::v6(tuple),
+            _ => self.set_v6(tuple),
         }
     }
 
     /// Ends as one number each: which is lower is chance, and a branch on it would go wrong half the time.
     #[inline]
-    fn v4(src: u64, dst: u64) -> (Self, Way) {
+    fn set_v4(&mut self, src: u64, dst: u64) {
         let (low, high) = (src.min(dst), src.max(dst));
-        let way = [Way::HighToLow, Way::LowToHigh][usize::from(src <= dst)];
         let ports = ports(low as u16, high as u16);
         let (low, high) = ((low >> 16) as u32, (high >> 16) as u32);
-        let key = Self {
-            words: [ports, low, high, 0, 0, 0, 0, 0, 0],
-            family: Family::V4,
-        };
-        (key, way)
+        self.way = [Way::HighToLow, Way::LowToHigh][usize::from(src <= dst)];
+        self.hash = hash_v4(ports, low, high);
+        self.key.words = [ports, low, high, 0, 0, 0, 0, 0, 0];
+        self.key.family = Family::V4;
     }
 
-    fn v6(tuple: FourTuple) -> (Self, Way) {
-        let way = tuple.way();
+    #[inline(never)]
+    fn set_v6(&mut self, tuple: &FourTuple) {
         let flow = tuple.flow();
         let [low, high] = [flow.low(), flow.high()];
-        let mut words = [ports(low.port, high.port), 0, 0, 0, 0, 0, 0, 0, 0];
-        for (part, end) in words[1..].chunks_exact_mut(4).zip([low, high]) {
+        self.key.words[0] = ports(low.port, high.port);
+        for (part, end) in self.key.words[1..].chunks_exact_mut(4).zip([low, high]) {
             let bits = bits(end.addr);
             for (word, shift) in part.iter_mut().zip([96, 64, 32, 0]) {
                 *word = (bits >> shift) as u32;
             }
         }
-        let family = Family::V6;
-        (Self { words, family }, way)
+        self.key.family = Family::V6;
+        self.way = tuple.way();
+        self.hash = self.key.hash();
+    }
+}
+
+#[inline]
+fn hash_v4(ports: u32, low: u32, high: u32) -> u64 {
+    let addresses = u64::from(low) << 32 | u64::from(high);
+    fold(addresses ^ MIX[0], u64::from(ports) ^ MIX[1])
+}
+
+impl FlowKey {
+    pub fn of(tuple: FourTuple) -> (Self, Way) {
+        let mut keyed = Keyed::BLANK;
+        keyed.set(&tuple);
+        (keyed.key, keyed.way)
     }
 
     pub fn of_flow(flow: Flow) -> Self {
@@ -97,18 +128,17 @@ impl FlowKey {
     }
 
     /// For tables of this process only: neither stored nor sent, unlike [`Flow::hash`].
-    #[inline]
     pub fn hash(&self) -> u64 {
-        let pair = |at: usize| u64::from(self.words[at]) << 32 | u64::from(self.words[at + 1]);
-        let ports = u64::from(self.words[0]);
-        let addresses = match self.family {
-            Family::V4 => pair(1),
+        let words = &self.words;
+        let pair = |at: usize| u64::from(words[at]) << 32 | u64::from(words[at + 1]);
+        match self.family {
+            Family::V4 => hash_v4(words[0], words[1], words[2]),
             Family::V6 => {
                 let low = fold(pair(1) ^ MIX[0], pair(3) ^ MIX[1]);
-                fold(low ^ pair(5), pair(7) ^ MIX[2])
+                let both = fold(low ^ pair(5), pair(7) ^ MIX[2]);
+                fold(both ^ MIX[0], u64::from(words[0]) ^ MIX[1])
             }
-        };
-        fold(addresses ^ MIX[0], ports ^ MIX[1])
+        }
     }
 
     /// Source and destination of a segment that goes this way.

@@ -36,7 +36,7 @@ pub(super) type Distances = [u32; 2];
 #[inline]
 pub(super) fn room_for(noted: &Noted) -> usize {
     match noted.plain() {
-        Some(_) => ENDS + 4 * noted.key.family.words() + 8,
+        Some(_) => ENDS + 4 * noted.of.key.family.words() + 8,
         None => LONGEST,
     }
 }
@@ -45,7 +45,7 @@ pub(super) fn room_for(noted: &Noted) -> usize {
 #[inline]
 pub(super) fn write(noted: &Noted, shipped: bool, distances: Distances, room: &mut [u8]) -> usize {
     let shipped = if shipped { SHIPPED } else { 0 };
-    let len = match (noted.plain(), noted.key.family) {
+    let len = match (noted.plain(), noted.of.key.family) {
         (Some(plain), Family::V4) => write_plain::<3>(noted, plain, shipped, room),
         (Some(plain), Family::V6) => write_plain::<9>(noted, plain, shipped | V6, room),
         (None, _) => write_wide(&noted.digest, shipped, room),
@@ -63,7 +63,11 @@ fn write_plain<const WORDS: usize>(
     state: u8,
     room: &mut [u8],
 ) -> usize {
-    let back = if noted.way == Way::HighToLow { BACK } else { 0 };
+    let back = if noted.of.way == Way::HighToLow {
+        BACK
+    } else {
+        0
+    };
     let special = ENDS + 4 * WORDS;
     let room = &mut room[..special + 8];
     room[1] = state | back;
@@ -71,7 +75,7 @@ fn write_plain<const WORDS: usize>(
     room[HEAD..ENDS].copy_from_slice(&plain.octets[..FIXED]);
     for (part, word) in room[ENDS..special]
         .chunks_exact_mut(4)
-        .zip(&noted.key.words[..WORDS])
+        .zip(&noted.of.key.words[..WORDS])
     {
         part.copy_from_slice(&word.to_le_bytes());
     }

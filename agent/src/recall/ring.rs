@@ -148,7 +148,7 @@ impl Ring {
             read ^ u64::from(self.records.get(at).copied().unwrap_or(0))
         });
         batch.iter().fold(given_way, |read, noted| {
-            let flow = self.by_flow[self.place_of(noted.hash)];
+            let flow = self.by_flow[self.place_of(noted.of.hash)];
             let mark = mark(&noted.digest).map_or(0, |mark| self.by_mark[self.place_of(mark)]);
             read ^ flow ^ mark
         })
@@ -164,7 +164,7 @@ impl Ring {
             self.newest = digest.time;
         }
         self.newest = self.newest.max(digest.time);
-        let flow = self.link(By::Flow, noted.hash);
+        let flow = self.link(By::Flow, noted.of.hash);
         let mark = mark(digest).map_or(0, |mark| self.link(By::Mark, mark));
         let at = self.head_at;
         let room = &mut self.records[at..at + room];
