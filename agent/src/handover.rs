@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use parallax_core::decode::{RawPacket, UnreadCounts, decode};
+use parallax_core::decode::{RawPacket, UnreadCounts, decode_into};
 use parallax_core::{
     CaptureTime, Coverage, Digest, LossCause, LossOf, LossRecord, Selection, Strength,
 };
@@ -19,6 +19,7 @@ use ways::Ways;
 
 use crate::memory::{Evicted, Memory};
 use crate::meter::Meter;
+use crate::noted::Batch;
 use crate::outbox::{Change, Join, Span};
 use crate::recall::{Desk, Question};
 use crate::stream::{FEED_MAX, Feed};
@@ -47,6 +48,8 @@ pub struct Tally {
 #[derive(Debug)]
 pub struct Handover {
     memory: Memory,
+    /// Decoded, but not yet taken in.
+    batch: Batch,
     feed: mpsc::Sender<Feed>,
     waiting: Vec<Digest>,
     /// One for each epoch of the clock.
@@ -66,6 +69,7 @@ impl Handover {
     pub fn new(memory: Memory, feed: mpsc::Sender<Feed>) -> Self {
         Self {
             memory,
+            batch: Batch::default(),
             feed,
             waiting: Vec::with_capacity(FEED_MAX),
             spans: VecDeque::new(),
@@ -97,6 +101,7 @@ impl Handover {
 
     /// A question to the memory of all segments.
     pub fn ask(&mut self, question: Question) {
+        self.take_in();
         if let Some(desk) = &mut self.desk {
             desk.ask(question);
         }
@@ -104,6 +109,7 @@ impl Handover {
 
     /// From now on, that is after every packet up to `now`, other segments travel.
     pub fn select(&mut self, selection: Selection, now: CaptureTime) {
+        self.take_in();
         if selection == self.memory.selection() {
             return;
         }
@@ -127,8 +133,12 @@ impl Handover {
     pub fn packet(&mut self, packet: &RawPacket<'_>) {
         self.tally.packets += 1;
         self.observed += u64::from(packet.original_len);
-        match decode(packet) {
-            Ok(digest) => self.digest(&digest),
+        match decode_into(packet, self.batch.place()) {
+            Ok(()) => {
+                if self.batch.note() {
+                    self.take_in();
+                }
+            }
             Err(reason) => {
                 self.unread.add(reason);
                 self.tally.unread.add(reason);
@@ -136,38 +146,31 @@ impl Handover {
         }
     }
 
-    fn digest(&mut self, digest: &Digest) {
-        let start = self.waiting.len();
-        self.memory.observe(digest, &mut self.waiting);
-        for shipped in &self.waiting[start..] {
-            self.ways.note(shipped);
-        }
-        if let Some(desk) = &mut self.desk {
-            desk.note(digest, &self.waiting[start..]);
-        }
-        if self.waiting.len() > WAITING_MAX {
-            self.lose(start.max(WAITING_MAX));
-        }
-    }
-
-    /// Gives up what waits from `start` on, but for resets within their own room.
-    fn lose(&mut self, start: usize) {
-        let before = self.waiting.len();
-        let mut kept = start;
-        for index in start..before {
-            if self.waiting[index].is_rst() && kept < WAITING_MAX + RESETS_MAX {
-                self.waiting.swap(kept, index);
-                kept += 1;
+    /// Remembers what was decoded, and puts what is to be shipped with what waits.
+    fn take_in(&mut self) {
+        let mut lost = 0;
+        for noted in self.batch.foreseen(&self.memory, self.desk.as_ref()) {
+            let start = self.waiting.len();
+            let own = self.memory.observe(noted, &mut self.waiting);
+            for shipped in &self.waiting[start..] {
+                self.ways.note(shipped);
+            }
+            if let Some(desk) = &mut self.desk {
+                desk.note(noted, &self.waiting[start..], own);
+            }
+            if self.waiting.len() > WAITING_MAX {
+                lost += lose(&mut self.waiting, start.max(WAITING_MAX));
             }
         }
-        self.waiting.truncate(kept);
-        self.lost += (before - kept) as u64;
-        self.tally.lost += (before - kept) as u64;
+        self.batch.clear();
+        self.lost += lost;
+        self.tally.lost += lost;
     }
 
     /// Everything that passed in this span was [taken](Self::packet). Loss on the way to the stream
     /// is added to what the capture lost.
     pub fn watched(&mut self, mut coverage: Coverage, epoch: u32) {
+        self.take_in();
         let lost = std::mem::take(&mut self.lost);
         if lost > 0 {
             self.lost(LossRecord {
@@ -212,6 +215,7 @@ impl Handover {
 
     /// Hands over what waits, as far as the stream takes it now.
     pub fn turn(&mut self) -> Result<(), StreamEnded> {
+        self.take_in();
         while !self.waiting.is_empty() {
             let count = self.waiting.len().min(FEED_MAX);
             match self.feed.try_reserve() {
@@ -261,6 +265,7 @@ impl Handover {
 
     /// Hands over all that waits, waiting for room: the capture is over.
     pub fn finish(mut self) -> Tally {
+        self.take_in();
         while !self.waiting.is_empty() {
             let count = self.waiting.len().min(FEED_MAX);
             let chunk = take_first(&mut self.waiting, count);
@@ -279,6 +284,20 @@ impl Handover {
         }
         self.tally
     }
+}
+
+/// Gives up what waits from `start` on, but for resets within their own room; how much that was.
+fn lose(waiting: &mut Vec<Digest>, start: usize) -> u64 {
+    let before = waiting.len();
+    let mut kept = start;
+    for index in start..before {
+        if waiting[index].is_rst() && kept < WAITING_MAX + RESETS_MAX {
+            waiting.swap(kept, index);
+            kept += 1;
+        }
+    }
+    waiting.truncate(kept);
+    (before - kept) as u64
 }
 
 /// The first `count` digests; the others stay, in order.

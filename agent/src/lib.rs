@@ -1,6 +1,6 @@
 //! Captures at vantages and streams digests to a collector.
 //!
-//! The way of the data: [`capture`] → `parallax_core::decode` → [`memory`] → [`handover`] →
+//! The way of the data: [`capture`] → `parallax_core::decode` → [`noted`] → [`memory`] → [`handover`] →
 //! [`outbox`], on disk in [`spool`] → [`stream`]. Beside it [`recall`] remembers every segment.
 
 pub mod capture;
@@ -11,6 +11,7 @@ pub mod handover;
 mod loss_message;
 pub mod memory;
 pub mod meter;
+pub mod noted;
 pub mod outbox;
 pub mod recall;
 pub mod spool;

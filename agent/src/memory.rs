@@ -11,15 +11,18 @@
 //! All of it is allocated once and bounded. Under pressure the longest idle flow among a bounded
 //! number of candidates gives way, and is counted. The memory has no clock: time is the packets'.
 
-use parallax_core::{Digest, Flow, Selection, Way};
+use parallax_core::{Digest, Selection, Way};
+
+use crate::noted::wide::Wide;
+use crate::noted::{BATCH, Noted};
 
 mod flows;
 mod segments;
 #[cfg(test)]
 mod tests;
 
-use flows::{Chain, Flows, Remembered, Slot};
-use segments::Segments;
+use flows::{Flows, Remembered};
+use segments::{Chain, Further, Segments, Slot};
 
 /// Segments remembered of each direction of a flow.
 pub const LAST_SEGMENTS: u8 = 16;
@@ -117,31 +120,75 @@ impl Memory {
         [cells, known, self.segments.reserved()]
     }
 
+    /// Reads what [`Self::observe`] will need for these, so that it waits for memory three times for all of
+    /// them and not for each; the value means nothing.
+    pub fn foresee(&self, batch: &[Noted]) -> u64 {
+        if self.selection == Selection::All {
+            return 0;
+        }
+        let sets = batch
+            .iter()
+            .fold(0, |read, noted| read ^ self.flows.touch_set(noted.of.hash));
+        let mut places = [None; BATCH];
+        let flows = batch
+            .iter()
+            .zip(&mut places)
+            .fold(sets, |read, (noted, place)| {
+                *place = self.flows.guess(noted.of.hash);
+                read ^ place.map_or(0, |place| self.flows.touch(place))
+            });
+        flows ^ self.foresee_slots(batch, &places)
+    }
+
+    /// Reads from the slots that segments will take: the second of a direction the one after the first's.
+    fn foresee_slots(&self, batch: &[Noted], places: &[Option<usize>; BATCH]) -> u64 {
+        let mut following: [Option<(usize, Slot)>; 2 * BATCH] = [None; 2 * BATCH];
+        let mut read = 0;
+        for (noted, place) in batch.iter().zip(places) {
+            let Some(place) = *place else { continue };
+            let chain = self.flows[place].chain(noted.of.way);
+            let direction = 2 * place + usize::from(noted.of.way == Way::HighToLow);
+            let before = &mut following[direction % (2 * BATCH)];
+            let slot = before
+                .filter(|(same, _)| *same == direction && chain.is_full())
+                .map(|(_, slot)| slot)
+                .or(chain.at);
+            let Some(slot) = slot else { continue };
+            let next = self.segments.after(slot);
+            *before = next.map(|next| (direction, next));
+            read ^= u64::from(next.is_some());
+        }
+        read
+    }
+
     /// Takes notice of one segment and appends to `out` what is to be shipped because of it, oldest
-    /// first.
-    pub fn observe(&mut self, digest: &Digest, out: &mut Vec<Digest>) {
+    /// first; true if it is itself among that, as the last.
+    #[inline]
+    pub fn observe(&mut self, noted: &Noted, out: &mut Vec<Digest>) -> bool {
+        let digest = &noted.digest;
         if self.selection == Selection::All {
             out.push(*digest);
-            return;
+            return true;
         }
-        let index = self.flow_of(digest);
-        let way = digest.tuple.way();
-        let first_of_its_way = self.flows[index].meet(way, digest.time);
+        let index = self.flow_of(noted);
+        let first_of_its_way = self.flows[index].meet(noted.of.way);
         if digest.is_rst() {
             self.ship_context(index, out);
             self.flows[index].begin_grace(digest.time, self.grace);
-            out.push(*digest);
-        } else if self.leaves_at_once(index, digest, first_of_its_way) {
-            out.push(*digest);
-        } else {
-            self.remember(index, way, digest);
+        } else if !self.leaves_at_once(index, noted, first_of_its_way) {
+            self.remember(index, noted);
+            return false;
         }
+        out.push(*digest);
+        true
     }
 
-    fn leaves_at_once(&mut self, index: usize, digest: &Digest, first_of_its_way: bool) -> bool {
+    #[inline]
+    fn leaves_at_once(&mut self, index: usize, noted: &Noted, first_of_its_way: bool) -> bool {
+        let digest = &noted.digest;
         let flow = &mut self.flows[index];
         if digest.is_syn() {
-            flow.await_handshake_ack(digest.tuple.way());
+            flow.await_handshake_ack(noted.of.way);
             return true;
         }
         let in_grace = flow.spend_grace(digest.time, self.grace);
@@ -153,13 +200,12 @@ impl Memory {
     }
 
     /// The flow's place, after making one if need be.
-    fn flow_of(&mut self, digest: &Digest) -> usize {
-        let flow: Flow = digest.tuple.flow();
-        let hash = flow.hash();
-        if let Some(index) = self.flows.find(flow, hash, digest.time) {
+    #[inline]
+    fn flow_of(&mut self, noted: &Noted) -> usize {
+        if let Some(index) = self.flows.find(noted) {
             return index;
         }
-        let (index, given_way) = self.flows.place(flow, hash, digest.time);
+        let (index, given_way) = self.flows.place(noted);
         if let Some(gone) = given_way {
             self.evicted.flows += 1;
             self.release(gone);
@@ -169,56 +215,122 @@ impl Memory {
 
     fn release(&mut self, gone: Remembered) {
         for chain in gone.chains {
-            self.segments.release(chain);
+            self.segments.release(chain, gone.wide);
         }
         if let Some(slot) = gone.handshake_ack {
-            self.segments.release(Chain::of_one(slot));
+            self.segments.release(Chain::of_one(slot), gone.wide);
         }
     }
 
     /// Appends what the flow remembers to `out`, in order of time, and forgets it.
     fn ship_context(&mut self, index: usize, out: &mut Vec<Digest>) {
+        let key = self.flows[index].key();
         let context = self.flows[index].take_remembered();
         if let Some(slot) = context.handshake_ack {
-            out.push(*self.segments.get(slot));
+            out.push(self.segments.get(slot, &key));
         }
-        self.segments.append(context.chains, out);
+        self.segments.append(context.chains, &key, out);
         self.release(context);
     }
 
-    fn remember(&mut self, index: usize, way: Way, digest: &Digest) {
-        if self.flows[index].takes_handshake_ack(way, digest) {
-            if let Some(old) = self.flows[index].take_handshake_ack() {
-                self.segments.release(Chain::of_one(old));
-            }
-            let slot = self.free_slot(index);
-            self.flows[index].set_handshake_ack(slot);
-            self.write(slot, digest);
+    #[inline]
+    fn remember(&mut self, index: usize, noted: &Noted) {
+        if self.flows[index].takes_handshake_ack(noted) {
+            self.remember_handshake_ack(index, noted);
             return;
         }
-        let chain = self.flows[index].chain(way);
-        if chain.len() == LAST_SEGMENTS {
-            self.segments.turn(self.flows[index].chain_mut(way), digest);
-        } else if let Some(slot) = self.free_slot(index) {
-            self.segments.write(slot, digest);
-            self.segments.push(self.flows[index].chain_mut(way), slot);
+        let chain = self.flows[index].chain(noted.of.way);
+        let chain = if chain.is_full() {
+            self.turn(index, chain, noted)
         } else {
-            self.evicted.segments += 1;
-        }
-    }
-
-    fn write(&mut self, slot: Option<Slot>, digest: &Digest) {
-        match slot {
-            Some(slot) => self.segments.write(slot, digest),
+            let slot = self.kept(index, noted);
+            slot.map(|slot| self.segments.push(chain, slot))
+        };
+        match chain {
+            Some(chain) => self.flows[index].set_chain(noted.of.way, chain),
             None => self.evicted.segments += 1,
         }
     }
 
-    /// A free slot, if need be taken from the longest idle of a few flows other than `index`.
-    fn free_slot(&mut self, index: usize) -> Option<Slot> {
-        if let Some(slot) = self.segments.take_free() {
-            return Some(slot);
+    /// Writes a segment in the place of its chain's oldest; `None` if it finds no room.
+    #[inline]
+    fn turn(&mut self, index: usize, chain: Chain, noted: &Noted) -> Option<Chain> {
+        if let Some(plain) = noted.plain() {
+            let (slot, turned) = self.segments.turn(chain)?;
+            self.segments.write_plain(slot, plain, noted.of.way);
+            return Some(turned);
         }
+        let wide = Wide::of(&noted.digest);
+        let further = self.further(index, &wide)?;
+        let (slot, turned) = self.segments.turn(chain)?;
+        self.segments.write_wide(slot, &wide, further);
+        Some(turned)
+    }
+
+    #[inline(never)]
+    fn remember_handshake_ack(&mut self, index: usize, noted: &Noted) {
+        if let Some(old) = self.flows[index].take_handshake_ack() {
+            self.segments.release(Chain::of_one(old), true);
+        }
+        let slot = self.kept(index, noted);
+        match slot {
+            Some(slot) => {
+                self.segments.push(Chain::default(), slot);
+            }
+            None => self.evicted.segments += 1,
+        }
+        self.flows[index].set_handshake_ack(slot);
+    }
+
+    /// A slot with the segment in it; `None` if it finds no room.
+    #[inline]
+    fn kept(&mut self, index: usize, noted: &Noted) -> Option<Slot> {
+        let Some(plain) = noted.plain() else {
+            return self.kept_wide(index, &noted.digest);
+        };
+        let slot = self.free_slot(index)?;
+        self.segments.write_plain(slot, plain, noted.of.way);
+        Some(slot)
+    }
+
+    #[inline(never)]
+    fn kept_wide(&mut self, index: usize, digest: &Digest) -> Option<Slot> {
+        let wide = Wide::of(digest);
+        let further = self.further(index, &wide)?;
+        let Some(slot) = self.free_slot(index) else {
+            self.segments.release_list(further.0);
+            return None;
+        };
+        self.segments.write_wide(slot, &wide, further);
+        Some(slot)
+    }
+
+    /// The slots that a wide segment needs beside its first; `None` if there is no room.
+    fn further(&mut self, index: usize, wide: &Wide) -> Option<Further> {
+        let mut further = Further::default();
+        for _ in 0..Further::needed(wide) {
+            let Some(slot) = self.free_slot(index) else {
+                self.segments.release_list(further.0);
+                return None;
+            };
+            further = self.segments.put_before(slot, further);
+        }
+        self.flows[index].holds_wide();
+        Some(further)
+    }
+
+    /// A free slot, if need be taken from the longest idle of a few flows other than `index`.
+    #[inline]
+    fn free_slot(&mut self, index: usize) -> Option<Slot> {
+        let free = self.segments.take_free();
+        if free.is_some() {
+            return free;
+        }
+        self.make_room(index)
+    }
+
+    #[inline(never)]
+    fn make_room(&mut self, index: usize) -> Option<Slot> {
         let idle = self.flows.idle_with_segments(index)?;
         let context = self.flows[idle].take_remembered();
         self.evicted.contexts += 1;

@@ -26,7 +26,6 @@ pub use unread::{Unread, UnreadCounts};
 use self::link::{Carried, Framed};
 use self::octets::Body;
 use crate::digest::Digest;
-use crate::flow::{Endpoint, FourTuple};
 use crate::time::CaptureTime;
 
 /// One packet as a capture holds it.
@@ -52,11 +51,22 @@ pub struct RawPacket<'a> {
 /// # Errors
 /// Why there is no digest.
 pub fn decode(packet: &RawPacket<'_>) -> Result<Digest, Unread> {
+    let mut digest = Digest::BLANK;
+    decode_into(packet, &mut digest)?;
+    Ok(digest)
+}
+
+/// As [`decode`], written where it is to stay: a digest is large, and copies of it are what costs most on
+/// the way of a packet. Without a digest the place holds nothing that means anything.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_into(packet: &RawPacket<'_>, place: &mut Digest) -> Result<(), Unread> {
     let plain = link::plain(packet.link, packet.data)
         .and_then(|framed| Some((framed, ip::plain(framed.octets, on_link(packet, &framed))?)));
     match plain {
-        Some((framed, segment)) => digest(packet, &framed, &segment),
-        None => other(packet),
+        Some((framed, segment)) => digest(packet, &framed, &segment, place),
+        None => other(packet, place),
     }
 }
 
@@ -68,33 +78,38 @@ fn on_link(packet: &RawPacket<'_>, framed: &Framed<'_>) -> usize {
 
 /// Other links and tags. Apart, so that plain packets pay nothing for it.
 #[inline(never)]
-fn other(packet: &RawPacket<'_>) -> Result<Digest, Unread> {
+fn other(packet: &RawPacket<'_>, place: &mut Digest) -> Result<(), Unread> {
     let framed = link::walk(packet.link, packet.data)?;
     let on_link = on_link(packet, &framed);
     if matches!(framed.carried, Carried::V4 | Carried::Ip)
         && let Some(segment) = ip::plain(framed.octets, on_link)
     {
-        return digest(packet, &framed, &segment);
+        return digest(packet, &framed, &segment, place);
     }
-    far(packet, &framed, on_link)
+    far(packet, &framed, on_link, place)
 }
 
 /// IPv6, tunnels, and what is no TCP or not sound.
 #[inline(never)]
-fn far(packet: &RawPacket<'_>, framed: &Framed<'_>, on_link: usize) -> Result<Digest, Unread> {
+fn far(
+    packet: &RawPacket<'_>,
+    framed: &Framed<'_>,
+    on_link: usize,
+    place: &mut Digest,
+) -> Result<(), Unread> {
     if framed.carried.is_ip() {
         let segment = ip::read(framed.carried, framed.octets, on_link)?;
         if segment.protocol == ip::TCP {
-            return digest(packet, framed, &segment);
+            return digest(packet, framed, &segment, place);
         }
         if !tunnel::may_be_carried_by(segment.protocol) {
             return Err(Unread::NotTcp);
         }
     }
     let (segment, tunnel) = tunnel::follow(framed.carried, Body::new(framed.octets, on_link))?;
-    let mut digest = digest(packet, framed, &segment)?;
-    digest.link.tunnel = Some(tunnel);
-    Ok(digest)
+    digest(packet, framed, &segment, place)?;
+    place.link.tunnel = Some(tunnel);
+    Ok(())
 }
 
 #[expect(
@@ -106,23 +121,13 @@ fn digest(
     packet: &RawPacket<'_>,
     framed: &Framed<'_>,
     segment: &ip::Packet<'_>,
-) -> Result<Digest, Unread> {
-    let tcp = tcp::read(&segment.body, segment.fields.fragment)?;
-    Ok(Digest {
-        time: packet.time,
-        tuple: FourTuple::new(
-            Endpoint::new(segment.src, tcp.source_port),
-            Endpoint::new(segment.dst, tcp.destination_port),
-        ),
-        seq: tcp.seq,
-        ack: tcp.ack,
-        flags: tcp.flags,
-        window: tcp.window,
-        payload_len: tcp.payload_len,
-        payload_hash: tcp.payload_hash,
-        options: tcp.options,
-        rst_reason: tcp.rst_reason,
-        ip: segment.fields,
-        link: framed.fields.of_interface(packet.interface),
-    })
+    place: &mut Digest,
+) -> Result<(), Unread> {
+    tcp::read(&segment.body, segment.fields.fragment, place)?;
+    place.time = packet.time;
+    place.tuple.src.addr = segment.src;
+    place.tuple.dst.addr = segment.dst;
+    place.ip = segment.fields;
+    place.link = framed.fields.of_interface(packet.interface);
+    Ok(())
 }

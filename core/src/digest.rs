@@ -1,8 +1,9 @@
 //! The digest: the fixed-size record of one TCP segment at one vantage.
 
 use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
 
-use crate::flow::FourTuple;
+use crate::flow::{Endpoint, FourTuple};
 use crate::reason::ResetReason;
 use crate::seq::TcpSeq;
 use crate::time::CaptureTime;
@@ -36,6 +37,37 @@ pub struct Digest {
 pub const PAYLOAD_HASH_OCTETS: usize = 32;
 
 impl Digest {
+    /// All zero: a place for a segment to be [decoded into](crate::decode::decode_into).
+    pub const BLANK: Self = {
+        let nowhere = Endpoint::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+        Self {
+            time: CaptureTime::from_nanos(0),
+            tuple: FourTuple::new(nowhere, nowhere),
+            seq: TcpSeq(0),
+            ack: TcpSeq(0),
+            flags: TcpFlags(0),
+            window: 0,
+            payload_len: 0,
+            payload_hash: None,
+            options: TcpOptions::NONE,
+            rst_reason: None,
+            ip: IpFields {
+                ttl: 0,
+                id: None,
+                dont_fragment: false,
+                traffic_class: 0,
+                fragment: false,
+            },
+            link: LinkFields {
+                direction: Direction::Unknown,
+                source: None,
+                vlans: [None, None],
+                interface: 0,
+                tunnel: None,
+            },
+        }
+    };
+
     /// Octets of sequence space: payload, and one each for SYN and FIN (RFC 9293, 3.4).
     pub fn seq_len(&self) -> u32 {
         self.payload_len
@@ -163,6 +195,19 @@ pub struct TcpOptions {
     pub order: u64,
     /// The capture or the header ended within the options: what is missing here may have been sent.
     pub cut: bool,
+}
+
+impl TcpOptions {
+    /// A header without options.
+    pub const NONE: Self = Self {
+        mss: None,
+        window_scale: None,
+        sack_permitted: false,
+        timestamps: None,
+        sack: None,
+        order: 0,
+        cut: false,
+    };
 }
 
 /// TCP timestamps (RFC 7323).

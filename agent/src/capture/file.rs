@@ -10,7 +10,7 @@ mod stream;
 
 use std::path::Path;
 
-use parallax_core::decode::{RawPacket, Unread, UnreadCounts, decode};
+use parallax_core::decode::{RawPacket, Unread, UnreadCounts, decode_into};
 use parallax_core::{CaptureTime, Coverage, Digest};
 
 pub use error::{FileError, FileWarning};
@@ -53,6 +53,17 @@ struct Record {
     interface: u8,
     start: usize,
     len: usize,
+}
+
+impl Record {
+    const NONE: Self = Self {
+        time: None,
+        link: None,
+        original_len: 0,
+        interface: 0,
+        start: 0,
+        len: 0,
+    };
 }
 
 /// How far a file has been read, in octets as they lie on the disk.
@@ -126,10 +137,11 @@ impl FileReader {
     /// When the file cannot be read on, or what follows is no record.
     #[inline]
     pub fn next_packet(&mut self) -> Result<Option<RawPacket<'_>>, FileError> {
+        let mut record = Record::NONE;
         loop {
-            let Some(record) = self.next_record()? else {
+            if !self.next_record(&mut record)? {
                 return Ok(None);
-            };
+            }
             self.packets += 1;
             if let Some(time) = record.time {
                 self.span = Some(match self.span {
@@ -158,35 +170,61 @@ impl FileReader {
     /// # Errors
     /// As [`Self::next_packet`].
     pub fn next_digest(&mut self) -> Result<Option<Digest>, FileError> {
+        let mut digest = Digest::BLANK;
+        Ok(self.next_into(&mut digest)?.then_some(digest))
+    }
+
+    /// Writes the next digest where it is to stay; false at the end, as [`Self::next_digest`].
+    ///
+    /// # Errors
+    /// As [`Self::next_packet`].
+    #[inline]
+    pub fn next_into(&mut self, place: &mut Digest) -> Result<bool, FileError> {
         while let Some(packet) = self.next_packet()? {
-            match decode(&packet) {
-                Ok(digest) => {
+            match decode_into(&packet, place) {
+                Ok(()) => {
                     self.digests += 1;
-                    return Ok(Some(digest));
+                    return Ok(true);
                 }
                 Err(reason) => self.unread.add(reason),
             }
         }
-        Ok(None)
+        Ok(false)
     }
 
-    fn next_record(&mut self) -> Result<Option<Record>, FileError> {
+    /// Writes the next record where it is to stay; false at the end.
+    #[inline]
+    fn next_record(&mut self, record: &mut Record) -> Result<bool, FileError> {
         if self.state == State::Ended {
-            return Ok(None);
+            return Ok(false);
         }
         let next = match &mut self.format {
-            Format::Pcap(pcap) => pcap.next(&mut self.stream),
-            Format::Pcapng(pcapng) => pcapng.next(&mut self.stream),
+            Format::Pcap(pcap) => pcap.next(&mut self.stream, record),
+            Format::Pcapng(pcapng) => pcapng.next(&mut self.stream).map(|next| match next {
+                Some(next) => {
+                    *record = next;
+                    true
+                }
+                None => false,
+            }),
         };
         match next {
-            Ok(Some(record)) => Ok(Some(record)),
-            Ok(None) => self.end(None),
-            Err(Flaw::Cut { offset, what }) => self.end(Some((offset, what))),
-            Err(flaw) => Err(flaw.in_file(&self.name)),
+            Ok(true) => Ok(true),
+            Ok(false) => self.end(None),
+            Err(flaw) => self.stop(flaw),
         }
     }
 
-    fn end(&mut self, cut: Option<(u64, &'static str)>) -> Result<Option<Record>, FileError> {
+    #[cold]
+    fn stop(&mut self, flaw: Flaw) -> Result<bool, FileError> {
+        match flaw {
+            Flaw::Cut { offset, what } => self.end(Some((offset, what))),
+            flaw => Err(flaw.in_file(&self.name)),
+        }
+    }
+
+    #[cold]
+    fn end(&mut self, cut: Option<(u64, &'static str)>) -> Result<bool, FileError> {
         self.state = State::Ended;
         if let Some((offset, what)) = cut {
             self.warnings.push(FileWarning::Cut {
@@ -210,7 +248,7 @@ impl FileReader {
                     }
                 }));
         }
-        Ok(None)
+        Ok(false)
     }
 
     /// What deserves a word although reading went on; complete at the end of the file.

@@ -5,8 +5,12 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
+use parallax_core::{CaptureTime, Digest, Selection};
 
-use crate::capture::file::{FileReader, FileSummary};
+use crate::capture::file::{FileError, FileReader, FileSummary};
+use crate::memory::{Grace, Memory};
+use crate::noted::Batch;
+use crate::recall::{Desk, Ring};
 
 mod line;
 
@@ -23,13 +27,21 @@ pub struct DigestArgs {
     /// What to print for each segment on standard output; the summary goes to standard error
     #[arg(long, value_enum, default_value_t = Format::Json)]
     format: Format,
+    /// Flow memory in MiB, with --format none
+    #[arg(long, env = "PARALLAX_MEMORY", value_name = "MIB", default_value_t = 128,
+          value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    memory: u32,
+    /// Memory of all segments in MiB, with --format none
+    #[arg(long, env = "PARALLAX_RECALL_MEMORY", value_name = "MIB", default_value_t = 64,
+          value_parser = clap::value_parser!(u32).range(1..=16_384))]
+    recall_memory: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
     /// One JSON object a line
     Json,
-    /// Nothing: read and count only
+    /// Nothing: only take in what an agent would, and count
     None,
 }
 
@@ -37,7 +49,7 @@ enum Format {
 pub fn run(args: &DigestArgs) -> anyhow::Result<()> {
     let mut reader = FileReader::open(&args.file)?;
     match args.format {
-        Format::None => while reader.next_digest()?.is_some() {},
+        Format::None => Memories::new(args).take_in(&mut reader)?,
         Format::Json => match print(&mut reader)? {
             Printed::All => {}
             // Whoever read our output has seen enough.
@@ -50,6 +62,49 @@ pub fn run(args: &DigestArgs) -> anyhow::Result<()> {
     }
     eprintln!("{}", line_of(&summary));
     Ok(())
+}
+
+/// What a live agent remembers: flows, and all segments.
+struct Memories {
+    flows: Memory,
+    desk: Desk,
+    batch: Batch,
+    /// What would travel.
+    travels: Vec<Digest>,
+}
+
+impl Memories {
+    fn new(args: &DigestArgs) -> Self {
+        let octets = |mebibytes: u32| (mebibytes as usize) << 20;
+        Self {
+            flows: Memory::new(octets(args.memory), Selection::Context, Grace::default()),
+            desk: Desk::new(
+                Ring::new(octets(args.recall_memory)),
+                CaptureTime::default(),
+            ),
+            batch: Batch::default(),
+            travels: Vec::new(),
+        }
+    }
+
+    fn take_in(mut self, reader: &mut FileReader) -> Result<(), FileError> {
+        while reader.next_into(self.batch.place())? {
+            if self.batch.note() {
+                self.turn();
+            }
+        }
+        self.turn();
+        Ok(())
+    }
+
+    fn turn(&mut self) {
+        for noted in self.batch.foreseen(&self.flows, Some(&self.desk)) {
+            self.travels.clear();
+            let own = self.flows.observe(noted, &mut self.travels);
+            self.desk.note(noted, &self.travels, own);
+        }
+        self.batch.clear();
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

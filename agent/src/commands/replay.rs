@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, watch};
 use crate::capture::file::{FileError, FileReader, FileSummary};
 use crate::config::{self, DEFAULT_COLLECTOR, Segments, VantageName};
 use crate::memory::{Grace, Memory};
+use crate::noted::Noted;
 use crate::outbox::Span;
 use crate::spool::Spool;
 use crate::stream::{Delivery, FEED_MAX, Feed, Identity, Pressure, Progress};
@@ -124,7 +125,9 @@ fn read(
     let mut chunk = Vec::with_capacity(FEED_MAX);
     let error = loop {
         match reader.next_digest() {
-            Ok(Some(digest)) => memory.observe(&digest, &mut chunk),
+            Ok(Some(digest)) => {
+                memory.observe(&Noted::of(&digest), &mut chunk);
+            }
             Ok(None) => break None,
             Err(error) => break Some(error),
         }

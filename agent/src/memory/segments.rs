@@ -1,20 +1,133 @@
 //! The remembered segments of all flows: one slab, in which each flow's directions are chains.
+//!
+//! A slot is a cache line, and holds a segment in its plain form; the few that are wide go on in further
+//! slots. The ends are the flow's, and are not repeated.
 
-use parallax_core::Digest;
+use std::num::NonZeroU32;
 
-use super::flows::{Chain, Slot};
+use parallax_core::{Digest, Way};
 
-#[derive(Debug)]
-struct Segment {
-    digest: Digest,
-    /// The next younger segment of the chain, after the youngest the oldest; or the next free slot.
-    next: Option<Slot>,
+use super::LAST_SEGMENTS;
+use crate::noted::key::FlowKey;
+use crate::noted::plain::{self, FIXED, Plain, WHOLE, field};
+use crate::noted::wide::{self, Wide};
+
+/// A place in the slab.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Slot(NonZeroU32);
+
+impl Slot {
+    const COUNT_MAX: usize = u32::MAX as usize - 1;
+
+    fn new(index: usize) -> Self {
+        Self(NonZeroU32::MIN.saturating_add(index as u32))
+    }
+
+    fn index(self) -> usize {
+        self.0.get() as usize - 1
+    }
+
+    fn from_number(number: u32) -> Option<Self> {
+        NonZeroU32::new(number).map(Self)
+    }
+
+    fn number(slot: Option<Self>) -> u32 {
+        slot.map_or(0, |slot| slot.0.get())
+    }
+}
+
+/// One direction's remembered segments, a circle from the oldest to the youngest and on to the oldest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Chain {
+    /// The youngest; once the chain is [full](Chain::is_full) the oldest, which gives way next.
+    pub at: Option<Slot>,
+    pub len: u8,
+}
+
+impl Chain {
+    pub fn of_one(slot: Slot) -> Self {
+        Self {
+            at: Some(slot),
+            len: 1,
+        }
+    }
+
+    pub fn is_full(self) -> bool {
+        self.len == LAST_SEGMENTS
+    }
+}
+
+/// A slot's octets: the next slot (four), what is present (two), the state, how long a wide segment is;
+/// then the plain form, or the slot where a wide one goes on and its beginning. A slot that goes on holds its
+/// own next one and what follows. Of free slots only the next one counts.
+#[derive(Debug, Clone, Copy)]
+#[repr(align(64))]
+struct Line([u8; LINE]);
+
+const LINE: usize = 64;
+const PRESENT: usize = 4;
+const STATE: usize = 6;
+const LEN: usize = 7;
+const PLAIN: usize = 8;
+/// Where a wide segment names the slot in which it goes on.
+const MORE: usize = 8;
+/// Where it begins in its first slot, and in the others.
+const FIRST: usize = 12;
+const FURTHER: usize = 4;
+
+/// States: from the higher end to the lower; wide.
+const BACK: u8 = 1;
+const WIDE: u8 = 2;
+
+const _: () = assert!(PLAIN + WHOLE == LINE && size_of::<Line>() == LINE);
+
+impl Line {
+    const EMPTY: Self = Self([0; LINE]);
+
+    #[inline]
+    fn link(&self, at: usize) -> Option<Slot> {
+        Slot::from_number(u32::from_le_bytes(field(&self.0, at)))
+    }
+
+    #[inline]
+    fn set_link(&mut self, at: usize, slot: Option<Slot>) {
+        self.0[at..at + 4].copy_from_slice(&Slot::number(slot).to_le_bytes());
+    }
+
+    #[inline]
+    fn next(&self) -> Option<Slot> {
+        self.link(0)
+    }
+
+    fn is_wide(&self) -> bool {
+        self.0[STATE] & WIDE != 0
+    }
+
+    /// Everything but the next slot.
+    #[inline]
+    fn write_plain(&mut self, plain: &Plain, way: Way) {
+        self.0[PRESENT..STATE].copy_from_slice(&plain.present.to_le_bytes());
+        self.0[STATE] = if way == Way::HighToLow { BACK } else { 0 };
+        self.0[PLAIN..].copy_from_slice(&plain.octets);
+    }
+}
+
+/// Slots in which a wide segment goes on, one before the other.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Further(pub Option<Slot>);
+
+impl Further {
+    /// How many a segment needs.
+    pub fn needed(wide: &Wide) -> usize {
+        let rest = wide.octets().len().saturating_sub(LINE - FIRST);
+        rest.div_ceil(LINE - FURTHER)
+    }
 }
 
 /// A slab that grows to its capacity within one allocation and never beyond.
 #[derive(Debug)]
 pub(super) struct Segments {
-    slots: Vec<Segment>,
+    lines: Vec<Line>,
     /// Never more than this; the vector may have reserved more.
     capacity: usize,
     free: Option<Slot>,
@@ -23,73 +136,155 @@ pub(super) struct Segments {
 impl Segments {
     /// As many segments as fit into `octets`.
     pub fn within(octets: usize) -> Self {
-        let capacity = (octets / size_of::<Segment>()).min(Slot::COUNT_MAX);
+        let capacity = (octets / LINE).min(Slot::COUNT_MAX);
         Self {
-            slots: Vec::with_capacity(capacity),
+            lines: Vec::with_capacity(capacity),
             capacity,
             free: None,
         }
     }
 
     pub fn octets(&self) -> usize {
-        self.slots.len() * size_of::<Segment>()
+        self.lines.len() * LINE
     }
 
     #[cfg(test)]
     pub fn reserved(&self) -> usize {
-        self.slots.capacity()
+        self.lines.capacity()
     }
 
-    pub fn get(&self, slot: Slot) -> &Digest {
-        &self.slots[slot.index()].digest
+    /// Slots that hold something.
+    #[cfg(test)]
+    pub fn used(&self) -> usize {
+        let next = |slot: &Slot| self.lines[slot.index()].next();
+        self.lines.len() - std::iter::successors(self.free, next).count()
     }
 
-    pub fn write(&mut self, slot: Slot, digest: &Digest) {
-        let segment = Segment {
-            digest: *digest,
-            next: Some(slot),
-        };
-        if slot.index() == self.slots.len() {
-            self.slots.push(segment);
-        } else {
-            self.slots[slot.index()] = segment;
-        }
+    /// The slot after one in its chain.
+    #[inline]
+    pub fn after(&self, slot: Slot) -> Option<Slot> {
+        self.lines[slot.index()].next()
     }
 
-    /// A slot to [write](Self::write) next, before any other is taken.
+    #[inline]
     pub fn take_free(&mut self) -> Option<Slot> {
         match self.free {
             Some(slot) => {
-                self.free = self.slots[slot.index()].next;
+                self.free = self.lines[slot.index()].next();
                 Some(slot)
             }
-            None if self.slots.len() < self.capacity => Some(Slot::new(self.slots.len())),
+            None if self.lines.len() < self.capacity => {
+                self.lines.push(Line::EMPTY);
+                Some(Slot::new(self.lines.len() - 1))
+            }
             None => None,
         }
     }
 
-    /// Puts a written slot at the young end of a chain.
-    pub fn push(&mut self, chain: &mut Chain, slot: Slot) {
-        if let Some((oldest, youngest)) = chain.ends() {
-            self.slots[youngest.index()].next = Some(slot);
-            self.slots[slot.index()].next = Some(oldest);
-        }
-        chain.grow(slot);
+    /// Writes a segment to a slot that holds none.
+    #[inline]
+    pub fn write_plain(&mut self, slot: Slot, plain: &Plain, way: Way) {
+        self.lines[slot.index()].write_plain(plain, way);
     }
 
-    /// Overwrites the oldest segment of a chain, which becomes its youngest.
-    pub fn turn(&mut self, chain: &mut Chain, digest: &Digest) {
-        let Some(oldest) = chain.oldest() else {
-            return;
+    /// Writes a segment to a slot that holds none, and on in others.
+    pub fn write_wide(&mut self, slot: Slot, wide: &Wide, further: Further) {
+        let octets = wide.octets();
+        let (first, mut rest) = octets.split_at(octets.len().min(LINE - FIRST));
+        let line = &mut self.lines[slot.index()];
+        line.0[STATE] = WIDE;
+        line.0[LEN] = octets.len() as u8;
+        line.set_link(MORE, further.0);
+        line.0[FIRST..FIRST + first.len()].copy_from_slice(first);
+        let mut more = further.0;
+        while let Some(slot) = more.filter(|_| !rest.is_empty()) {
+            let line = &mut self.lines[slot.index()];
+            let (part, after) = rest.split_at(rest.len().min(LINE - FURTHER));
+            line.0[FURTHER..FURTHER + part.len()].copy_from_slice(part);
+            rest = after;
+            more = line.next();
+        }
+    }
+
+    /// Puts a slot before others that are to hold one segment.
+    pub fn put_before(&mut self, slot: Slot, others: Further) -> Further {
+        self.lines[slot.index()].set_link(0, others.0);
+        Further(Some(slot))
+    }
+
+    /// Puts a written slot at the young end of a chain that is not full.
+    #[inline]
+    pub fn push(&mut self, chain: Chain, slot: Slot) -> Chain {
+        let oldest = match chain.at {
+            Some(youngest) => {
+                let line = &mut self.lines[youngest.index()];
+                let oldest = line.next();
+                line.set_link(0, Some(slot));
+                oldest
+            }
+            None => Some(slot),
         };
-        let segment = &mut self.slots[oldest.index()];
-        segment.digest = *digest;
-        chain.turn(segment.next.unwrap_or(oldest), oldest);
+        self.lines[slot.index()].set_link(0, oldest);
+        let len = chain.len + 1;
+        let grown = Chain {
+            at: Some(slot),
+            len,
+        };
+        if grown.is_full() {
+            Chain { at: oldest, len }
+        } else {
+            grown
+        }
+    }
+
+    /// Empties the oldest slot of a full chain, to be written again as its youngest.
+    #[inline]
+    pub fn turn(&mut self, chain: Chain) -> Option<(Slot, Chain)> {
+        let slot = chain.at?;
+        let line = &self.lines[slot.index()];
+        let turned = Chain {
+            at: line.next(),
+            len: chain.len,
+        };
+        if line.is_wide() {
+            self.release_further(slot);
+        }
+        Some((slot, turned))
+    }
+
+    /// The segment in a slot.
+    pub fn get(&self, slot: Slot, key: &FlowKey) -> Digest {
+        let line = &self.lines[slot.index()];
+        if line.is_wide() {
+            return self.wide(line);
+        }
+        let way = if line.0[STATE] & BACK == 0 {
+            Way::LowToHigh
+        } else {
+            Way::HighToLow
+        };
+        let present = u16::from_le_bytes(field(&line.0, PRESENT));
+        let octets = &line.0[PLAIN..];
+        plain::digest(key.tuple(way), present, octets, field(octets, FIXED))
+    }
+
+    fn wide(&self, line: &Line) -> Digest {
+        let mut octets = [0; wide::LONGEST + LINE];
+        octets[..LINE - FIRST].copy_from_slice(&line.0[FIRST..]);
+        let mut at = LINE - FIRST;
+        let mut more = line.link(MORE);
+        while let Some(slot) = more.filter(|_| at < usize::from(line.0[LEN])) {
+            let line = &self.lines[slot.index()];
+            octets[at..at + LINE - FURTHER].copy_from_slice(&line.0[FURTHER..]);
+            at += LINE - FURTHER;
+            more = line.next();
+        }
+        wide::digest(&octets)
     }
 
     /// Appends the digests of a flow's two chains to `out`, merged by time.
-    pub fn append(&self, chains: [Chain; 2], out: &mut Vec<Digest>) {
-        let [mut low, mut high] = chains.map(|chain| self.walk(chain).peekable());
+    pub fn append(&self, chains: [Chain; 2], key: &FlowKey, out: &mut Vec<Digest>) {
+        let [mut low, mut high] = chains.map(|chain| self.walk(chain, key).peekable());
         loop {
             let next = match (low.peek(), high.peek()) {
                 (Some(a), Some(b)) if b.time < a.time => high.next(),
@@ -97,23 +292,60 @@ impl Segments {
                 (None, _) => high.next(),
             };
             let Some(digest) = next else { return };
-            out.push(*digest);
+            out.push(digest);
         }
     }
 
     /// A chain's digests, oldest first.
-    fn walk(&self, chain: Chain) -> impl Iterator<Item = &Digest> {
-        let next = |slot: &Slot| self.slots[slot.index()].next;
-        std::iter::successors(chain.oldest(), next)
-            .take(usize::from(chain.len()))
-            .map(|slot| self.get(slot))
+    fn walk(&self, chain: Chain, key: &FlowKey) -> impl Iterator<Item = Digest> {
+        let next = |slot: &Slot| self.lines[slot.index()].next();
+        let oldest = if chain.is_full() {
+            chain.at
+        } else {
+            chain.at.as_ref().and_then(next)
+        };
+        std::iter::successors(oldest, next)
+            .take(usize::from(chain.len))
+            .map(move |slot| self.get(slot, key))
     }
 
-    /// Frees all slots of a chain.
-    pub fn release(&mut self, chain: Chain) {
-        if let Some((oldest, youngest)) = chain.ends() {
-            self.slots[youngest.index()].next = self.free;
-            self.free = Some(oldest);
+    /// Frees all slots of a chain. `wide`: some of its segments may take several.
+    pub fn release(&mut self, chain: Chain, wide: bool) {
+        let Some(at) = chain.at else { return };
+        if wide {
+            self.release_all_further(at, chain.len);
+        }
+        let first = self.lines[at.index()].next();
+        self.lines[at.index()].set_link(0, self.free);
+        self.free = first;
+    }
+
+    fn release_all_further(&mut self, at: Slot, len: u8) {
+        let mut slot = Some(at);
+        for _ in 0..len {
+            let Some(one) = slot else { return };
+            slot = self.lines[one.index()].next();
+            self.release_further(one);
+        }
+    }
+
+    /// Frees the slots in which a segment goes on.
+    fn release_further(&mut self, slot: Slot) {
+        let line = &mut self.lines[slot.index()];
+        if line.is_wide() {
+            line.0[STATE] = 0;
+            let more = line.link(MORE);
+            self.release_list(more);
+        }
+    }
+
+    /// Frees slots that were put one before the other.
+    pub fn release_list(&mut self, first: Option<Slot>) {
+        let mut next = first;
+        while let Some(slot) = next {
+            next = self.lines[slot.index()].next();
+            self.lines[slot.index()].set_link(0, self.free);
+            self.free = Some(slot);
         }
     }
 }

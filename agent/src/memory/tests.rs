@@ -56,7 +56,7 @@ fn memory(octets: usize) -> Memory {
 fn shipped(memory: &mut Memory, segments: &[Digest]) -> Vec<u32> {
     let mut out = Vec::new();
     for segment in segments {
-        memory.observe(segment, &mut out);
+        memory.observe(&Noted::of(segment), &mut out);
     }
     out.iter().map(|digest| digest.seq.0).collect()
 }
@@ -157,14 +157,14 @@ fn a_flood_of_flows_stays_within_the_bound_and_spares_the_busy_flow() {
     for round in 0..200_000_u32 {
         let time = i64::from(round) * MILLISECOND / 10;
         let flood = segment(100 + round, Client, SYN, round, time);
-        memory.observe(&flood, &mut out);
+        memory.observe(&Noted::of(&flood), &mut out);
         let busy = segment(1, Client, ACK, round, time);
-        memory.observe(&busy, &mut out);
+        memory.observe(&Noted::of(&busy), &mut out);
     }
     assert!(memory.octets() <= bound, "{} octets", memory.octets());
     assert!(memory.evicted().flows > 190_000, "{:?}", memory.evicted());
     out.clear();
-    memory.observe(&segment(1, Client, RST, 1, 200_000), &mut out);
+    memory.observe(&Noted::of(&segment(1, Client, RST, 1, 200_000)), &mut out);
     assert_eq!(out.len(), 17, "the busy flow's context is whole");
 }
 
@@ -176,14 +176,17 @@ fn when_segments_run_out_the_idle_flow_gives_up_its_context() {
     for round in 0..40_u32 {
         for port in 0..600 {
             let time = i64::from(round * 600 + port);
-            memory.observe(&segment(port, Client, ACK, round, time), &mut out);
+            memory.observe(
+                &Noted::of(&segment(port, Client, ACK, round, time)),
+                &mut out,
+            );
         }
     }
     assert!(memory.octets() <= bound, "{} octets", memory.octets());
     assert!(memory.evicted().contexts > 0);
     assert_eq!(memory.evicted().flows, 0);
     out.clear();
-    memory.observe(&segment(599, Client, RST, 99, 50_000), &mut out);
+    memory.observe(&Noted::of(&segment(599, Client, RST, 99, 50_000)), &mut out);
     assert!(out.len() > 1, "the flow that was last busy has context");
 }
 
@@ -223,7 +226,7 @@ proptest! {
         for (seq, event) in (0..).zip(&events) {
             time += event.pause;
             let digest = segment(event.port, event.side, event.flags, seq, time);
-            memory.observe(&digest, &mut out);
+            memory.observe(&Noted::of(&digest), &mut out);
             let at_once = event.flags != ACK;
             prop_assert_eq!(at_once && out.last() != Some(&digest), false);
         }
@@ -257,7 +260,7 @@ proptest! {
         let reserved = memory.reserved();
         for (round, (port, burst)) in (0_i64..).zip(seeds) {
             for seq in 0..burst {
-                memory.observe(&segment(port, Client, ACK, seq, round), &mut out);
+                memory.observe(&Noted::of(&segment(port, Client, ACK, seq, round)), &mut out);
             }
             out.clear();
             prop_assert!(memory.octets() <= bound);

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use parallax_core::{CaptureTime, Coverage, Digest};
 
 use super::ring::{Held, Ring, Sought};
+use crate::noted::Noted;
 
 /// Questions whose span has not passed yet.
 const OPEN_MAX: usize = 1024;
@@ -74,14 +75,19 @@ impl Desk {
         }
     }
 
-    /// A segment was captured, and because of it these travel; its own digest, if among them, is the last.
-    pub fn note(&mut self, digest: &Digest, travels: &[Digest]) {
-        let (own, context) = match travels.split_last() {
-            Some((last, context)) if last == digest => (true, context),
-            _ => (false, travels),
-        };
-        self.ring.shipped(context);
-        self.ring.push(digest, own);
+    /// A segment was captured, and because of it these travel; its own digest as the last if `own`.
+    #[inline]
+    pub fn note(&mut self, noted: &Noted, travels: &[Digest], own: bool) {
+        let context = travels.len() - usize::from(own);
+        if context > 0 {
+            self.ring.shipped(&travels[..context]);
+        }
+        self.ring.push(noted, own);
+    }
+
+    /// As [`Ring::foresee`].
+    pub fn foresee(&self, batch: &[Noted]) -> u64 {
+        self.ring.foresee(batch)
     }
 
     /// Everything in this span was noted.

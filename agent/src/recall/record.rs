@@ -1,207 +1,98 @@
-//! A digest as the ring holds it: packed, so that a segment takes some 70 octets.
+//! A digest as the ring holds it, in some 80 octets.
 //!
-//! A record is a multiple of eight octets long: its length in units of eight, whether it has travelled,
-//! which parts are present, how far back the records of the same two chains lie, then the parts.
+//! A record is a multiple of eight octets long: its length in units of eight, its state, which parts are
+//! present, how far back the records of the same two chains lie; then a plain segment with its ends between
+//! the fixed and the special part, or a wide one.
 
-use std::net::IpAddr;
+use parallax_core::{CaptureTime, Digest, Way};
 
-use parallax_core::digest::{
-    Direction, IpFields, LinkFields, SackBlock, TcpFlags, TcpOptions, Timestamps,
-};
-use parallax_core::tunnel::{Tunnel, TunnelEnds, TunnelKind};
-use parallax_core::{CaptureTime, Digest, Endpoint, FourTuple, ResetReason, TcpSeq};
+use crate::noted::Noted;
+use crate::noted::key::{Family, FlowKey};
+use crate::noted::plain::{self, FIXED, Plain, field};
+use crate::noted::wide::{self, Wide};
 
 /// Octets before the parts: length, state, presence, two distances.
-pub(super) const HEAD: usize = 12;
+const HEAD: usize = 12;
 /// No record is longer.
-pub(super) const LONGEST: usize = 192;
+pub(super) const LONGEST: usize = (HEAD + wide::LONGEST).next_multiple_of(UNIT);
 /// Records begin at multiples of this.
 pub(super) const UNIT: usize = 8;
 
 pub(super) const SHIPPED: u8 = 1;
 /// Not a record: the ring goes on at its start.
 pub(super) const FILLER: u8 = 2;
+const WIDE: u8 = 4;
+const V6: u8 = 8;
+/// From the higher end to the lower.
+const BACK: u8 = 16;
 
-const V6: u16 = 1;
-const PAYLOAD: u16 = 2;
-const HASH: u16 = 4;
-const OPTIONS: u16 = 8;
-const STAMPS: u16 = 16;
-const SACK: u16 = 32;
-const IP_ID: u16 = 64;
-const MSS: u16 = 128;
-const SCALE: u16 = 256;
-const MAC: u16 = 512;
-const VLANS: u16 = 1024;
-const TUNNEL: u16 = 2048;
-const REASON: u16 = 4096;
+/// Where the ends begin in a plain record.
+const ENDS: usize = HEAD + FIXED;
 
-/// Marks beside the presence bits.
-const DONT_FRAGMENT: u8 = 1;
-const FRAGMENT: u8 = 2;
-const CUT: u8 = 4;
-const SACK_PERMITTED: u8 = 8;
-const TUNNEL_ID: u8 = 64;
-const TUNNEL_ENDS: u8 = 128;
+/// How far back the record before lies in the chains of the flow and of the mark, in units; 0: nowhere.
+pub(super) type Distances = [u32; 2];
 
-/// Octets that are written one after another.
-struct Writer {
-    octets: [u8; LONGEST],
-    len: usize,
-}
-
-impl Writer {
-    fn put<const N: usize>(&mut self, part: [u8; N]) {
-        self.octets[self.len..self.len + N].copy_from_slice(&part);
-        self.len += N;
-    }
-
-    fn put_addr(&mut self, addr: IpAddr) {
-        match addr {
-            IpAddr::V4(v4) => self.put(v4.octets()),
-            IpAddr::V6(v6) => self.put(v6.octets()),
-        }
+/// Room that a record needs at most.
+#[inline]
+pub(super) fn room_for(noted: &Noted) -> usize {
+    match noted.plain() {
+        Some(_) => ENDS + 4 * noted.of.key.family.words() + 8,
+        None => LONGEST,
     }
 }
 
-/// A packed digest, with room for its distances left at zero.
-pub(super) struct Packed {
-    octets: [u8; LONGEST],
-    len: usize,
-}
-
-impl Packed {
-    pub fn of(digest: &Digest) -> Self {
-        let mut writer = Writer {
-            octets: [0; LONGEST],
-            len: HEAD,
-        };
-        let present = present(digest);
-        write(&mut writer, digest, present);
-        let len = writer.len.next_multiple_of(UNIT);
-        writer.octets[0] = (len / UNIT) as u8;
-        writer.octets[2..4].copy_from_slice(&present.to_le_bytes());
-        Self {
-            octets: writer.octets,
-            len,
-        }
-    }
-
-    pub fn octets(&mut self) -> &mut [u8] {
-        &mut self.octets[..self.len]
-    }
-}
-
-fn present(digest: &Digest) -> u16 {
-    let bit = |bit: u16, there: bool| if there { bit } else { 0 };
-    let options = &digest.options;
-    bit(V6, digest.tuple.src.addr.is_ipv6())
-        | bit(PAYLOAD, digest.payload_len > 0)
-        | bit(HASH, digest.payload_hash.is_some())
-        | bit(OPTIONS, options.order != 0)
-        | bit(STAMPS, options.timestamps.is_some())
-        | bit(SACK, options.sack.is_some())
-        | bit(IP_ID, digest.ip.id.is_some())
-        | bit(MSS, options.mss.is_some())
-        | bit(SCALE, options.window_scale.is_some())
-        | bit(MAC, digest.link.source.is_some())
-        | bit(VLANS, digest.link.vlans[0].is_some())
-        | bit(TUNNEL, digest.link.tunnel.is_some())
-        | bit(REASON, reason(digest).is_some())
-}
-
-fn reason(digest: &Digest) -> Option<u64> {
-    digest.rst_reason.and_then(ResetReason::number)
-}
-
-fn write(writer: &mut Writer, digest: &Digest, present: u16) {
-    let Digest { tuple, options, .. } = digest;
-    writer.put(digest.time.nanos().to_le_bytes());
-    writer.put_addr(tuple.src.addr);
-    writer.put_addr(tuple.dst.addr);
-    writer.put(tuple.src.port.to_le_bytes());
-    writer.put(tuple.dst.port.to_le_bytes());
-    writer.put(digest.seq.0.to_le_bytes());
-    writer.put(digest.ack.0.to_le_bytes());
-    writer.put(digest.flags.0.to_le_bytes());
-    writer.put(digest.window.to_le_bytes());
-    writer.put([
-        digest.ip.ttl,
-        digest.ip.traffic_class,
-        digest.link.interface,
-        marks(digest),
-    ]);
-    if present & PAYLOAD != 0 {
-        writer.put(digest.payload_len.to_le_bytes());
-    }
-    if let Some(hash) = digest.payload_hash {
-        writer.put(hash.to_le_bytes());
-    }
-    if present & OPTIONS != 0 {
-        writer.put(options.order.to_le_bytes());
-    }
-    if let Some(stamps) = options.timestamps {
-        writer.put(stamps.value.to_le_bytes());
-        writer.put(stamps.echo.to_le_bytes());
-    }
-    if let Some(sack) = options.sack {
-        writer.put(sack.left.0.to_le_bytes());
-        writer.put(sack.right.0.to_le_bytes());
-    }
-    if let Some(id) = digest.ip.id {
-        writer.put(id.to_le_bytes());
-    }
-    if let Some(mss) = options.mss {
-        writer.put(mss.to_le_bytes());
-    }
-    if let Some(scale) = options.window_scale {
-        writer.put([scale]);
-    }
-    if let Some(number) = reason(digest) {
-        writer.put(number.to_le_bytes());
-    }
-    write_link(writer, &digest.link);
-}
-
-fn write_link(writer: &mut Writer, link: &LinkFields) {
-    if let Some(mac) = link.source {
-        writer.put(mac);
-    }
-    if let Some(outer) = link.vlans[0] {
-        writer.put(outer.to_le_bytes());
-        // No VLAN has this id.
-        writer.put(link.vlans[1].unwrap_or(u16::MAX).to_le_bytes());
-    }
-    let Some(tunnel) = link.tunnel else { return };
-    writer.put([tunnel.kind as u8, tunnel.depth]);
-    if let Some(id) = tunnel.id {
-        writer.put(id.to_le_bytes());
-    }
-    if let Some(ends) = tunnel.ends {
-        writer.put([u8::from(ends.src.is_ipv6())]);
-        writer.put_addr(ends.src);
-        writer.put_addr(ends.dst);
-    }
-}
-
-fn marks(digest: &Digest) -> u8 {
-    let bit = |bit: u8, there: bool| if there { bit } else { 0 };
-    let direction = match digest.link.direction {
-        Direction::Unknown => 0,
-        Direction::In => 1,
-        Direction::Out => 2,
+/// Writes a record into its [room](room_for), and tells how much of it it took.
+#[inline]
+pub(super) fn write(noted: &Noted, shipped: bool, distances: Distances, room: &mut [u8]) -> usize {
+    let shipped = if shipped { SHIPPED } else { 0 };
+    let len = match (noted.plain(), noted.of.key.family) {
+        (Some(plain), Family::V4) => write_plain::<3>(noted, plain, shipped, room),
+        (Some(plain), Family::V6) => write_plain::<9>(noted, plain, shipped | V6, room),
+        (None, _) => write_wide(&noted.digest, shipped, room),
     };
-    let tunnel = digest.link.tunnel;
-    bit(DONT_FRAGMENT, digest.ip.dont_fragment)
-        | bit(FRAGMENT, digest.ip.fragment)
-        | bit(CUT, digest.options.cut)
-        | bit(SACK_PERMITTED, digest.options.sack_permitted)
-        | direction << 4
-        | bit(TUNNEL_ID, tunnel.is_some_and(|tunnel| tunnel.id.is_some()))
-        | bit(
-            TUNNEL_ENDS,
-            tunnel.is_some_and(|tunnel| tunnel.ends.is_some()),
-        )
+    room[0] = (len / UNIT) as u8;
+    room[4..8].copy_from_slice(&distances[0].to_le_bytes());
+    room[8..HEAD].copy_from_slice(&distances[1].to_le_bytes());
+    len
+}
+
+#[inline]
+fn write_plain<const WORDS: usize>(
+    noted: &Noted,
+    plain: &Plain,
+    state: u8,
+    room: &mut [u8],
+) -> usize {
+    let back = if noted.of.way == Way::HighToLow {
+        BACK
+    } else {
+        0
+    };
+    let special = ENDS + 4 * WORDS;
+    let room = &mut room[..special + 8];
+    room[1] = state | back;
+    room[2..4].copy_from_slice(&plain.present.to_le_bytes());
+    room[HEAD..ENDS].copy_from_slice(&plain.octets[..FIXED]);
+    for (part, word) in room[ENDS..special]
+        .chunks_exact_mut(4)
+        .zip(&noted.of.key.words[..WORDS])
+    {
+        part.copy_from_slice(&word.to_le_bytes());
+    }
+    room[special..].copy_from_slice(&plain.octets[FIXED..]);
+    if Plain::is_short(plain.present) {
+        special
+    } else {
+        special + 8
+    }
+}
+
+fn write_wide(digest: &Digest, state: u8, room: &mut [u8]) -> usize {
+    let wide = Wide::of(digest);
+    let end = HEAD + wide.octets().len();
+    room[1] = state | WIDE;
+    room[HEAD..end].copy_from_slice(wide.octets());
+    end.next_multiple_of(UNIT)
 }
 
 /// A record in the ring.
@@ -210,182 +101,56 @@ pub(super) struct Record<'a> {
     octets: &'a [u8],
 }
 
-/// Octets that are read one after another. What is not there reads as zero: the ring holds only what
-/// [`Packed`] wrote.
-struct Reader<'a> {
-    octets: &'a [u8],
-    at: usize,
-}
-
-impl Reader<'_> {
-    fn take<const N: usize>(&mut self) -> [u8; N] {
-        let part = self.octets.get(self.at..self.at + N);
-        self.at += N;
-        part.and_then(|part| part.try_into().ok()).unwrap_or([0; N])
-    }
-
-    fn take_if<const N: usize>(&mut self, there: bool) -> Option<[u8; N]> {
-        there.then(|| self.take())
-    }
-
-    fn addr(&mut self, v6: bool) -> IpAddr {
-        if v6 {
-            IpAddr::from(self.take::<16>())
-        } else {
-            IpAddr::from(self.take::<4>())
-        }
-    }
-}
-
 impl<'a> Record<'a> {
     pub fn new(octets: &'a [u8]) -> Self {
         Self { octets }
     }
 
+    fn is(self, state: u8) -> bool {
+        self.octets[1] & state != 0
+    }
+
     pub fn is_shipped(self) -> bool {
-        self.octets[1] & SHIPPED != 0
+        self.is(SHIPPED)
     }
 
-    fn reader(self) -> Reader<'a> {
-        Reader {
-            octets: self.octets,
-            at: HEAD,
-        }
-    }
-
-    fn present(self) -> u16 {
-        u16::from_le_bytes([self.octets[2], self.octets[3]])
+    fn parts(self) -> &'a [u8] {
+        self.octets.get(HEAD..).unwrap_or_default()
     }
 
     pub fn time(self) -> CaptureTime {
-        CaptureTime::from_nanos(i64::from_le_bytes(self.reader().take()))
+        if self.is(WIDE) {
+            wide::time(self.parts())
+        } else {
+            plain::time(self.parts())
+        }
     }
 
-    pub fn tuple(self) -> FourTuple {
-        let mut reader = self.reader();
-        let _time: [u8; 8] = reader.take();
-        tuple(&mut reader, self.present())
+    /// The flow that it belongs to.
+    pub fn key(self) -> FlowKey {
+        if self.is(WIDE) {
+            return FlowKey::of(self.digest().tuple).0;
+        }
+        let family = if self.is(V6) { Family::V6 } else { Family::V4 };
+        let mut words = [0; 9];
+        for (index, word) in words.iter_mut().enumerate().take(family.words()) {
+            *word = u32::from_le_bytes(field(self.octets, ENDS + 4 * index));
+        }
+        FlowKey { words, family }
     }
 
     pub fn digest(self) -> Digest {
-        let present = self.present();
-        let there = |bit: u16| present & bit != 0;
-        let mut reader = self.reader();
-        let time = CaptureTime::from_nanos(i64::from_le_bytes(reader.take()));
-        let tuple = tuple(&mut reader, present);
-        let seq = TcpSeq(u32::from_le_bytes(reader.take()));
-        let ack = TcpSeq(u32::from_le_bytes(reader.take()));
-        let flags = TcpFlags(u16::from_le_bytes(reader.take()));
-        let window = u16::from_le_bytes(reader.take());
-        let [ttl, traffic_class, interface, marks] = reader.take();
-        let payload_len = reader.take_if(there(PAYLOAD)).map_or(0, u32::from_le_bytes);
-        let payload_hash = reader.take_if(there(HASH)).map(u64::from_le_bytes);
-        let order = reader.take_if(there(OPTIONS)).map_or(0, u64::from_le_bytes);
-        let timestamps =
-            pair(&mut reader, there(STAMPS)).map(|[value, echo]| Timestamps { value, echo });
-        let sack = pair(&mut reader, there(SACK)).map(|[left, right]| SackBlock {
-            left: TcpSeq(left),
-            right: TcpSeq(right),
-        });
-        let id = reader.take_if(there(IP_ID)).map(u16::from_le_bytes);
-        let mss = reader.take_if(there(MSS)).map(u16::from_le_bytes);
-        let window_scale = reader.take_if(there(SCALE)).map(|[scale]| scale);
-        let rst_reason = reader
-            .take_if(there(REASON))
-            .and_then(|number| ResetReason::from_number(u64::from_le_bytes(number)));
-        Digest {
-            time,
-            tuple,
-            seq,
-            ack,
-            flags,
-            window,
-            payload_len,
-            payload_hash,
-            rst_reason,
-            options: TcpOptions {
-                mss,
-                window_scale,
-                sack_permitted: marks & SACK_PERMITTED != 0,
-                timestamps,
-                sack,
-                order,
-                cut: marks & CUT != 0,
-            },
-            ip: IpFields {
-                ttl,
-                id,
-                dont_fragment: marks & DONT_FRAGMENT != 0,
-                traffic_class,
-                fragment: marks & FRAGMENT != 0,
-            },
-            link: link(&mut reader, present, interface, marks),
+        if self.is(WIDE) {
+            return wide::digest(self.parts());
         }
-    }
-}
-
-fn tuple(reader: &mut Reader<'_>, present: u16) -> FourTuple {
-    let v6 = present & V6 != 0;
-    let (src, dst) = (reader.addr(v6), reader.addr(v6));
-    let sport = u16::from_le_bytes(reader.take());
-    let dport = u16::from_le_bytes(reader.take());
-    FourTuple::new(Endpoint::new(src, sport), Endpoint::new(dst, dport))
-}
-
-fn pair(reader: &mut Reader<'_>, there: bool) -> Option<[u32; 2]> {
-    there.then(|| {
-        [
-            u32::from_le_bytes(reader.take()),
-            u32::from_le_bytes(reader.take()),
-        ]
-    })
-}
-
-fn link(reader: &mut Reader<'_>, present: u16, interface: u8, marks: u8) -> LinkFields {
-    let source = reader.take_if(present & MAC != 0);
-    let vlans = if present & VLANS == 0 {
-        [None, None]
-    } else {
-        let outer = u16::from_le_bytes(reader.take());
-        let inner = u16::from_le_bytes(reader.take());
-        [Some(outer), (inner != u16::MAX).then_some(inner)]
-    };
-    LinkFields {
-        direction: match marks >> 4 & 3 {
-            1 => Direction::In,
-            2 => Direction::Out,
-            _ => Direction::Unknown,
-        },
-        source,
-        vlans,
-        interface,
-        tunnel: if present & TUNNEL == 0 {
-            None
+        let present = u16::from_le_bytes(field(self.octets, 2));
+        let key = self.key();
+        let way = if self.is(BACK) {
+            Way::HighToLow
         } else {
-            tunnel(reader, marks)
-        },
+            Way::LowToHigh
+        };
+        let special = field(self.octets, ENDS + 4 * key.family.words());
+        plain::digest(key.tuple(way), present, self.parts(), special)
     }
-}
-
-fn tunnel(reader: &mut Reader<'_>, marks: u8) -> Option<Tunnel> {
-    let [kind, depth] = reader.take();
-    let id = reader
-        .take_if(marks & TUNNEL_ID != 0)
-        .map(u32::from_le_bytes);
-    let ends = (marks & TUNNEL_ENDS != 0).then(|| {
-        let [v6] = reader.take();
-        TunnelEnds {
-            src: reader.addr(v6 != 0),
-            dst: reader.addr(v6 != 0),
-        }
-    });
-    let kind = TunnelKind::ALL
-        .into_iter()
-        .find(|known| *known as u8 == kind)?;
-    Some(Tunnel {
-        kind,
-        depth,
-        ends,
-        id,
-    })
 }

@@ -8,7 +8,9 @@ use parallax_core::archive::CARRIERS_MAX;
 use parallax_core::time::SECOND;
 use parallax_core::{CaptureTime, Digest, Flow};
 
-use super::record::{FILLER, LONGEST, Packed, Record, SHIPPED, UNIT};
+use super::record::{self, FILLER, LONGEST, Record, SHIPPED, UNIT};
+use crate::noted::Noted;
+use crate::noted::key::FlowKey;
 
 /// The least memory that does its work, in octets.
 pub const LEAST_OCTETS: usize = 1 << 20;
@@ -24,6 +26,10 @@ const DIGESTS_MAX: usize = 8192;
 
 /// A clock that goes back by this much was set; less is a capture that mixes its sources.
 const SET_BACK: i64 = SECOND / 2;
+
+/// Octets that a record takes on average, about, and those that the processor fetches at once.
+const RECORD: usize = 80;
+const LINE: usize = 64;
 
 /// The chain that a record is looked for by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,6 +88,9 @@ pub struct Ring {
     /// Positions rise for ever; a record lies at its position modulo the size.
     head: u64,
     tail: u64,
+    /// Where those lie.
+    head_at: usize,
+    tail_at: usize,
     by_flow: Vec<u64>,
     by_mark: Vec<u64>,
     newest: CaptureTime,
@@ -102,6 +111,8 @@ impl Ring {
             records: vec![0; size],
             head: 0,
             tail: 0,
+            head_at: 0,
+            tail_at: 0,
             by_flow: vec![0; places],
             by_mark: vec![0; places],
             newest: CaptureTime::from_nanos(i64::MIN),
@@ -127,27 +138,38 @@ impl Ring {
         self.tail.max(self.steady_from)
     }
 
+    /// Reads what [`Self::push`] will need for these, so that it waits for memory once for all of them and
+    /// not for each; the value means nothing.
+    pub fn foresee(&self, batch: &[Noted]) -> u64 {
+        let ahead = batch.len() * RECORD / LINE;
+        let given_way = (0..ahead).fold(0, |read, line| {
+            let at = self.tail_at + line * LINE;
+            read ^ u64::from(self.records.get(at).copied().unwrap_or(0))
+        });
+        batch.iter().fold(given_way, |read, noted| {
+            let flow = self.by_flow[self.place_of(noted.of.hash)];
+            let mark = mark(&noted.digest).map_or(0, |mark| self.by_mark[self.place_of(mark)]);
+            read ^ flow ^ mark
+        })
+    }
+
     /// Keeps a segment.
-    pub fn push(&mut self, digest: &Digest, shipped: bool) {
+    pub fn push(&mut self, noted: &Noted, shipped: bool) {
+        let digest = &noted.digest;
+        let room = record::room_for(noted);
+        self.make_room(room);
         if self.newest.since(digest.time) >= SET_BACK {
             self.steady_from = self.head;
             self.newest = digest.time;
         }
         self.newest = self.newest.max(digest.time);
-        let mut packed = Packed::of(digest);
-        let octets = packed.octets();
-        octets[1] = u8::from(shipped) * SHIPPED;
-        let position = self.make_room(octets.len());
-        let flow = self.place_of(digest.tuple.flow().hash());
-        let before = self.link(By::Flow, flow, position);
-        octets[4..8].copy_from_slice(&before.to_le_bytes());
-        if let Some(mark) = mark(digest) {
-            let place = self.place_of(mark);
-            let before = self.link(By::Mark, place, position);
-            octets[8..12].copy_from_slice(&before.to_le_bytes());
-        }
-        let at = self.at(position);
-        self.records[at..at + octets.len()].copy_from_slice(octets);
+        let flow = self.link(By::Flow, noted.of.hash);
+        let mark = mark(digest).map_or(0, |mark| self.link(By::Mark, mark));
+        let at = self.head_at;
+        let room = &mut self.records[at..at + room];
+        let len = record::write(noted, shipped, [flow, mark], room);
+        self.head += len as u64;
+        self.head_at += len;
     }
 
     fn at(&self, position: u64) -> usize {
@@ -160,46 +182,57 @@ impl Ring {
         (mixed >> (64 - self.by_flow.len().trailing_zeros())) as usize
     }
 
-    /// Puts a record at the head of a chain; how far back its predecessor lies, 0: there is none.
-    fn link(&mut self, by: By, place: usize, position: u64) -> u32 {
+    /// Puts the next record at the head of a chain; how far back its predecessor lies, 0: there is none.
+    fn link(&mut self, by: By, hash: u64) -> u32 {
+        let place = self.place_of(hash);
         let heads = match by {
             By::Flow => &mut self.by_flow,
             By::Mark => &mut self.by_mark,
         };
         // Plus one: zero is nothing.
-        let before = std::mem::replace(&mut heads[place], position + 1);
+        let before = std::mem::replace(&mut heads[place], self.head + 1);
         match before.checked_sub(1) {
-            Some(before) if before >= self.tail => ((position - before) / UNIT as u64) as u32,
+            Some(before) if before >= self.tail => ((self.head - before) / UNIT as u64) as u32,
             _ => 0,
         }
     }
 
-    /// Forgets what lies in the way of a record of this length; its position.
-    fn make_room(&mut self, len: usize) -> u64 {
+    /// Forgets what lies in the way of a record of at most this length, and what is left at the ring's end if
+    /// it does not fit there.
+    fn make_room(&mut self, len: usize) {
         let size = self.records.len();
-        let left = size - self.at(self.head);
+        let left = size - self.head_at;
         if left < len {
             self.forget_up_to((self.head + left as u64).saturating_sub(size as u64));
-            let at = self.at(self.head);
-            self.records[at] = (left / UNIT) as u8;
-            self.records[at + 1] = FILLER;
+            if left > 0 {
+                self.records[self.head_at] = (left / UNIT) as u8;
+                self.records[self.head_at + 1] = FILLER;
+            }
             self.head += left as u64;
+            self.head_at = 0;
         }
-        let position = self.head;
-        self.head += len as u64;
-        self.forget_up_to(self.head.saturating_sub(size as u64));
-        position
+        self.forget_up_to((self.head + len as u64).saturating_sub(size as u64));
     }
 
+    /// Nothing before this position counts; the oldest that does is a record, never a filler.
     fn forget_up_to(&mut self, position: u64) {
         while self.tail < position {
             self.forgot = true;
-            self.tail += self.len_of(self.tail);
+            self.forget_oldest();
+        }
+        if self.tail < self.head && self.records[self.tail_at + 1] & FILLER != 0 {
+            self.forget_oldest();
         }
     }
 
-    fn len_of(&self, position: u64) -> u64 {
-        u64::from(self.records[self.at(position)]) * UNIT as u64
+    #[inline]
+    fn forget_oldest(&mut self) {
+        let len = usize::from(self.records[self.tail_at]) * UNIT;
+        self.tail += len as u64;
+        self.tail_at += len;
+        if self.tail_at == self.records.len() {
+            self.tail_at = 0;
+        }
     }
 
     fn record(&self, position: u64) -> Record<'_> {
@@ -235,7 +268,7 @@ impl Ring {
         let Some(first) = digests.first() else { return };
         let oldest = digests.iter().map(|digest| digest.time).min();
         let found: Vec<u64> = self
-            .chain(By::Flow, first.tuple.flow().hash())
+            .chain(By::Flow, FlowKey::of(first.tuple).0.hash())
             .take(STEPS_MAX)
             .take_while(|position| Some(self.record(*position).time().plus(SET_BACK)) >= oldest)
             .filter(|position| digests.contains(&self.record(*position).digest()))
@@ -296,7 +329,8 @@ impl Ring {
             count: 0,
             seen: None,
         };
-        for position in self.chain(By::Flow, flow.hash()) {
+        let key = FlowKey::of_flow(flow);
+        for position in self.chain(By::Flow, key.hash()) {
             let record = self.record(position);
             let time = record.time();
             if *steps == 0 {
@@ -305,7 +339,7 @@ impl Ring {
                 break;
             }
             *steps -= 1;
-            if record.tuple().flow() != flow {
+            if record.key() != key {
                 continue;
             }
             held.count += 1;

@@ -13,8 +13,10 @@ use parallax_core::{
 use proptest::prelude::*;
 
 use super::desk::{Desk, Question};
-use super::record::{Packed, Record};
+use super::record::{self, Record};
 use super::ring::{LEAST_OCTETS, Ring, Sought};
+use crate::noted::Noted;
+use crate::noted::key::FlowKey;
 
 fn at(nanos: i64) -> CaptureTime {
     CaptureTime::from_nanos(nanos)
@@ -66,7 +68,7 @@ fn a_flow_is_found_among_others_and_travels_once() {
     let mut ring = Ring::new(LEAST_OCTETS);
     for turn in 0..100_u32 {
         for port in 1..40 {
-            ring.push(&ack(port, turn, i64::from(turn)), turn % 2 == 0);
+            ring.push(&Noted::of(&ack(port, turn, i64::from(turn))), turn % 2 == 0);
         }
     }
     let flow = tuple(7).flow();
@@ -85,7 +87,7 @@ fn context_that_travelled_with_a_reset_does_not_travel_again() {
     let mut ring = Ring::new(LEAST_OCTETS);
     let all: Vec<Digest> = (0..10).map(|seq| ack(1, seq, i64::from(seq))).collect();
     for digest in &all {
-        ring.push(digest, false);
+        ring.push(&Noted::of(digest), false);
     }
     ring.shipped(&all[4..]);
     let found = ring.search(&sought(&[tuple(1).flow()], 0, 99));
@@ -95,7 +97,7 @@ fn context_that_travelled_with_a_reset_does_not_travel_again() {
 #[test]
 fn a_flow_that_memory_does_not_hold_is_said_to_be_held_nowhere() {
     let mut ring = Ring::new(LEAST_OCTETS);
-    ring.push(&ack(1, 1, 1), false);
+    ring.push(&Noted::of(&ack(1, 1, 1)), false);
     let found = ring.search(&sought(&[tuple(2).flow()], 0, 99));
     assert_eq!(found.flows[0].count, 0);
     assert_eq!(found.flows[0].seen, None);
@@ -104,12 +106,12 @@ fn a_flow_that_memory_does_not_hold_is_said_to_be_held_nowhere() {
 #[test]
 fn a_translated_name_is_found_by_its_initial_number_and_a_proxys_by_its_payload() {
     let mut ring = Ring::new(LEAST_OCTETS);
-    ring.push(&segment(1, TcpFlags::SYN, 0xdead_beef, 1), true);
-    ring.push(&ack(1, 5, 2), false);
+    ring.push(&Noted::of(&segment(1, TcpFlags::SYN, 0xdead_beef, 1)), true);
+    ring.push(&Noted::of(&ack(1, 5, 2)), false);
     let mut data = ack(2, 9, 3);
     (data.payload_len, data.payload_hash) = (40, Some(77));
-    ring.push(&data, false);
-    ring.push(&ack(3, 9, 4), false);
+    ring.push(&Noted::of(&data), false);
+    ring.push(&Noted::of(&ack(3, 9, 4)), false);
     let mut wanted = sought(&[tuple(9).flow()], 0, 99);
     wanted.numbers = vec![0xdead_beef];
     wanted.payload_hashes = vec![77, 78];
@@ -148,7 +150,10 @@ fn the_ring_stays_within_its_size_forgets_the_oldest_and_says_how_far_back_it_re
     assert_eq!(ring.horizon(), None);
     let count = 200_000_u32;
     for seq in 0..count {
-        ring.push(&ack((seq % 500) as u16 + 1, seq, i64::from(seq)), false);
+        ring.push(
+            &Noted::of(&ack((seq % 500) as u16 + 1, seq, i64::from(seq))),
+            false,
+        );
     }
     assert_eq!(ring.octets(), before);
     let horizon = ring.horizon().expect("something was forgotten").nanos();
@@ -166,9 +171,9 @@ fn the_ring_stays_within_its_size_forgets_the_oldest_and_says_how_far_back_it_re
 #[test]
 fn a_clock_that_was_set_back_ends_what_memory_swears_to() {
     let mut ring = Ring::new(LEAST_OCTETS);
-    ring.push(&ack(1, 1, 10 * SECOND), false);
-    ring.push(&ack(1, 2, 5 * SECOND), false);
-    ring.push(&ack(1, 3, 6 * SECOND), false);
+    ring.push(&Noted::of(&ack(1, 1, 10 * SECOND)), false);
+    ring.push(&Noted::of(&ack(1, 2, 5 * SECOND)), false);
+    ring.push(&Noted::of(&ack(1, 3, 6 * SECOND)), false);
     assert_eq!(ring.horizon(), Some(at(5 * SECOND)));
     let found = ring.search(&sought(&[tuple(1).flow()], 0, 20 * SECOND));
     assert_eq!(numbers(&found.digests), [2, 3]);
@@ -186,7 +191,7 @@ fn coverage(from: i64, until: i64, dropped: u64) -> Coverage {
 #[test]
 fn an_answer_speaks_of_what_was_watched_and_comes_again_when_the_span_has_passed() {
     let mut desk = Desk::new(Ring::new(LEAST_OCTETS), at(0));
-    desk.note(&ack(1, 1, 5), &[]);
+    desk.note(&Noted::of(&ack(1, 1, 5)), &[], false);
     let question = Question {
         id: 9,
         sought: sought(&[tuple(1).flow()], -10, 100),
@@ -199,7 +204,7 @@ fn an_answer_speaks_of_what_was_watched_and_comes_again_when_the_span_has_passed
     );
     assert!(first.answer.more && !first.answer.complete);
     assert_eq!(numbers(&first.digests), [1]);
-    desk.note(&ack(1, 2, 20), &[]);
+    desk.note(&Noted::of(&ack(1, 2, 20)), &[], false);
     desk.watched(&coverage(0, 50, 3));
     let second = desk.take_ready().expect("an answer with the next beat");
     assert_eq!(second.answer.span, Some((at(0), at(50))));
@@ -208,7 +213,7 @@ fn an_answer_speaks_of_what_was_watched_and_comes_again_when_the_span_has_passed
     assert_eq!(numbers(&second.digests), [2]);
     desk.watched(&coverage(51, 80, 0));
     assert_eq!(desk.take_ready(), None);
-    desk.note(&ack(1, 3, 99), &[]);
+    desk.note(&Noted::of(&ack(1, 3, 99)), &[], false);
     desk.watched(&coverage(81, 120, 0));
     let last = desk.take_ready().expect("the last answer");
     assert_eq!(last.answer.span, Some((at(0), at(100))));
@@ -223,9 +228,9 @@ fn a_segment_that_travels_by_itself_is_not_recalled() {
     let mut desk = Desk::new(Ring::new(LEAST_OCTETS), at(0));
     let (one, two) = (ack(1, 1, 1), ack(1, 2, 2));
     let reset = segment(1, TcpFlags::RST, 3, 3);
-    desk.note(&one, &[]);
-    desk.note(&two, &[]);
-    desk.note(&reset, &[two, reset]);
+    desk.note(&Noted::of(&one), &[], false);
+    desk.note(&Noted::of(&two), &[], false);
+    desk.note(&Noted::of(&reset), &[two, reset], true);
     desk.ask(Question {
         id: 1,
         sought: sought(&[tuple(1).flow()], 0, 9),
@@ -319,17 +324,20 @@ prop_compose! {
 proptest! {
     #[test]
     fn any_digest_comes_back_as_it_was(digest in digest()) {
-        let mut packed = Packed::of(&digest);
-        let record = Record::new(packed.octets());
+        let noted = Noted::of(&digest);
+        let mut room = vec![0; record::room_for(&noted)];
+        let len = record::write(&noted, false, [0; 2], &mut room);
+        prop_assert!(len <= room.len() && len.is_multiple_of(record::UNIT));
+        let record = Record::new(&room[..len]);
         prop_assert_eq!(record.digest(), digest);
-        prop_assert_eq!((record.time(), record.tuple()), (digest.time, digest.tuple));
+        prop_assert_eq!((record.time(), record.key()), (digest.time, FlowKey::of(digest.tuple).0));
     }
 
     #[test]
     fn any_sequence_of_segments_is_found_again_in_order(digests in prop::collection::vec(digest(), 1..50)) {
         let mut ring = Ring::new(LEAST_OCTETS);
         for digest in &digests {
-            ring.push(digest, false);
+            ring.push(&Noted::of(digest), false);
         }
         let flows: Vec<Flow> = digests.iter().map(|digest| digest.tuple.flow()).collect();
         let found = ring.search(&sought(&flows, i64::MIN, i64::MAX));

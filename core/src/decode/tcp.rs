@@ -4,31 +4,21 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::octets::{Body, Missing, be16, be32};
 use super::unread::Unread;
-use crate::digest::{PAYLOAD_HASH_OCTETS, SackBlock, TcpFlags, TcpOptions, Timestamps};
+use crate::digest::{Digest, PAYLOAD_HASH_OCTETS, SackBlock, TcpFlags, TcpOptions, Timestamps};
 use crate::reason::ResetReason;
 use crate::seq::TcpSeq;
 
-/// What the TCP header says.
-pub(super) struct Tcp {
-    pub source_port: u16,
-    pub destination_port: u16,
-    pub seq: TcpSeq,
-    pub ack: TcpSeq,
-    pub flags: TcpFlags,
-    pub window: u16,
-    pub options: TcpOptions,
-    pub rst_reason: Option<ResetReason>,
-    pub payload_len: u32,
-    pub payload_hash: Option<u64>,
-}
-
 const FIXED: usize = 20;
 
-/// Reads the header. By hand, since etherparse's slice refuses a header whose options were cut.
+/// Reads the header into a digest. By hand, since etherparse's slice refuses a header whose options were cut.
 ///
 /// A first fragment may end within the options; in a whole packet that is nonsense.
 #[inline]
-pub(super) fn read(segment: &Body<'_>, first_fragment: bool) -> Result<Tcp, Unread> {
+pub(super) fn read(
+    segment: &Body<'_>,
+    first_fragment: bool,
+    place: &mut Digest,
+) -> Result<(), Unread> {
     let (fixed, rest) = segment.split(FIXED).map_err(|missing| match missing {
         Missing::Cut => Unread::CutInTcp,
         Missing::Overrun => Unread::BadTcpHeader,
@@ -42,26 +32,23 @@ pub(super) fn read(segment: &Body<'_>, first_fragment: bool) -> Result<Tcp, Unre
     let payload_len = rest.declared.saturating_sub(options_len);
     let captured_options = &rest.captured[..rest.captured.len().min(options_len)];
     let payload = &rest.captured[captured_options.len()..];
-    let flags = TcpFlags(u16::from_be_bytes([fixed[12] & 1, fixed[13]]));
-    let rst_reason = if flags.has(TcpFlags::RST) {
+    place.tuple.src.port = u16::from_be_bytes([fixed[0], fixed[1]]);
+    place.tuple.dst.port = u16::from_be_bytes([fixed[2], fixed[3]]);
+    place.seq = TcpSeq(u32::from_be_bytes([fixed[4], fixed[5], fixed[6], fixed[7]]));
+    place.ack = TcpSeq(u32::from_be_bytes([
+        fixed[8], fixed[9], fixed[10], fixed[11],
+    ]));
+    place.flags = TcpFlags(u16::from_be_bytes([fixed[12] & 1, fixed[13]]));
+    place.window = u16::from_be_bytes([fixed[14], fixed[15]]);
+    options(captured_options, options_len, &mut place.options);
+    place.rst_reason = if place.is_rst() {
         rst_reason(captured_options, payload, payload_len)
     } else {
         None
     };
-    Ok(Tcp {
-        source_port: u16::from_be_bytes([fixed[0], fixed[1]]),
-        destination_port: u16::from_be_bytes([fixed[2], fixed[3]]),
-        seq: TcpSeq(u32::from_be_bytes([fixed[4], fixed[5], fixed[6], fixed[7]])),
-        ack: TcpSeq(u32::from_be_bytes([
-            fixed[8], fixed[9], fixed[10], fixed[11],
-        ])),
-        flags,
-        window: u16::from_be_bytes([fixed[14], fixed[15]]),
-        options: options(captured_options, options_len),
-        rst_reason,
-        payload_len: payload_len as u32,
-        payload_hash: payload_hash(payload, payload_len),
-    })
+    place.payload_len = payload_len as u32;
+    place.payload_hash = payload_hash(payload, payload_len);
+    Ok(())
 }
 
 /// The reason in a RST's payload, else in its options. Apart, so that other packets pay nothing for it.
@@ -100,8 +87,30 @@ fn payload_hash(captured: &[u8], payload_len: usize) -> Option<u64> {
 }
 
 /// Reads the options out of what was captured of them; `len` is how long the header says they are.
+///
+/// Each case writes to the digest itself: a value to be copied there would be read in larger parts than it was
+/// written a moment before, which stalls the processor.
 #[inline]
-fn options(captured: &[u8], len: usize) -> TcpOptions {
+fn options(captured: &[u8], len: usize, place: &mut TcpOptions) {
+    match captured {
+        [] if len == 0 => *place = TcpOptions::NONE,
+        // What nearly every segment after the SYN has (RFC 7323, appendix A).
+        [1, 1, 8, 10, stamps @ ..] if stamps.len() == 8 && len == 12 => {
+            *place = TcpOptions::NONE;
+            place.timestamps = timestamps(stamps);
+            place.order = 0x811;
+        }
+        _ => *place = walk(captured, len),
+    }
+}
+
+fn timestamps(octets: &[u8]) -> Option<Timestamps> {
+    let (value, echo) = be32(octets, 0).zip(be32(octets, 4))?;
+    Some(Timestamps { value, echo })
+}
+
+#[inline(never)]
+fn walk(captured: &[u8], len: usize) -> TcpOptions {
     let mut options = TcpOptions::default();
     let mut place = 0;
     let mut rest = captured;
@@ -150,11 +159,7 @@ fn take(options: &mut TcpOptions, kind: u8, option: &[u8]) {
                     right: TcpSeq(right),
                 });
         }
-        (8, 10) => {
-            options.timestamps = be32(option, 2)
-                .zip(be32(option, 6))
-                .map(|(value, echo)| Timestamps { value, echo });
-        }
+        (8, 10) => options.timestamps = timestamps(&option[2..]),
         _ => {}
     }
 }

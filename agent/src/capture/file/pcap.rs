@@ -52,12 +52,13 @@ impl Pcap {
         Ok(Self { kind, link })
     }
 
+    /// Writes the next record where it is to stay; false at the end.
     #[inline]
-    pub fn next(&mut self, stream: &mut Stream) -> Result<Option<Record>, Flaw> {
+    pub fn next(&mut self, stream: &mut Stream, record: &mut Record) -> Result<bool, Flaw> {
         let offset = stream.offset();
         if !stream.fill(RECORD_HEADER)? {
             return if stream.is_whole() {
-                Ok(None)
+                Ok(false)
             } else {
                 let what = "a record's header";
                 Err(Flaw::Cut { offset, what })
@@ -78,15 +79,14 @@ impl Pcap {
             return Err(Flaw::Cut { offset, what });
         }
         let start = stream.take(RECORD_HEADER + len) + RECORD_HEADER;
-        Ok(Some(Record {
-            time: Some(CaptureTime::from_nanos(
-                seconds * SECOND + fraction * self.kind.unit,
-            )),
-            link: Some(self.link),
-            original_len,
-            interface: 0,
-            start,
-            len,
-        }))
+        record.time = Some(CaptureTime::from_nanos(
+            seconds * SECOND + fraction * self.kind.unit,
+        ));
+        record.link = Some(self.link);
+        record.original_len = original_len;
+        record.interface = 0;
+        record.start = start;
+        record.len = len;
+        Ok(true)
     }
 }
