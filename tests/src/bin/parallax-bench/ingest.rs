@@ -42,6 +42,9 @@ pub struct Options {
     /// Transactions at once, as many as the collector has loaders.
     #[arg(long, default_value_t = 2)]
     loaders: usize,
+    /// Flows of one batch of the judge.
+    #[arg(long, default_value_t = 64)]
+    together: usize,
     /// Joins to measure.
     #[arg(long, default_value_t = 1000)]
     joins: usize,
@@ -106,17 +109,19 @@ async fn measure(target: &Target, bench: &Target, options: &Options) -> Result<(
     report(&rounds, options);
     growing.grow(options.digests.min(1_000_000)).await?;
     let early = growing.joins(options).await?;
-    tell_joins(growing.stored, &early);
     growing.grow_in_tenths(options.digests).await?;
     let late = growing.joins(options).await?;
-    tell_joins(growing.stored, &late);
-    let [before, after] = [&early, &late].map(|joins| quantile(joins, 0.99).as_secs_f64());
-    println!(
-        "{:<44} {:>10} {:>8.2}",
-        "p99 of the join, late to early",
-        "",
-        after / before
-    );
+    for (what, early, late) in [
+        (
+            "p99 of the join alone, late to early",
+            &early.alone,
+            &late.alone,
+        ),
+        ("the same in batches", &early.together, &late.together),
+    ] {
+        let [before, after] = [early, late].map(|took| quantile(took, 0.99).as_secs_f64());
+        println!("{what:<44} {:>10} {:>8.2}", "", after / before);
+    }
     tell_octets(&store, growing.stored).await?;
     store.close().await;
     Ok(())
@@ -216,30 +221,76 @@ impl Growing {
         Ok(())
     }
 
-    /// How long gathering everything about one flow with a reset takes.
-    async fn joins(&self, options: &Options) -> Result<Vec<Duration>> {
+    /// How long gathering everything about a flow with a reset takes, alone and in a batch.
+    async fn joins(&self, options: &Options) -> Result<Joins> {
         // As autovacuum does after a while.
         sqlx::query("VACUUM (ANALYZE) digest, packed, payload")
             .execute(self.store.pool())
             .await?;
+        let joins = Joins {
+            alone: self.gather(options.joins, 1).await?,
+            together: self.gather(options.joins / 10, options.together).await?,
+        };
+        joins.tell(self.stored, options.together);
+        Ok(joins)
+    }
+
+    /// Times of a flow's join, in order.
+    async fn gather(&self, turns: usize, together: usize) -> Result<Vec<Duration>> {
         let mut random = Random(7);
-        let mut took = Vec::with_capacity(options.joins);
-        for turn in 0..options.joins + options.joins / 10 {
-            let index = random.below(self.connections.reset.len().max(1) as u64) as usize;
-            let flow = *self.connections.reset.get(index).context("no resets yet")?;
+        let mut took = Vec::with_capacity(turns);
+        let warm_up = turns / 10 + 10;
+        for turn in 0..turns + warm_up {
+            let asks = self.asks(&mut random, together)?;
             let begun = now();
-            let ask = Ask { flow, moment: None };
-            let gathered = self.store.gather(&[ask], &[]).await?;
+            let gathered = self.store.gather(&asks, &[]).await?;
             let elapsed = begun.elapsed();
-            if gathered[0].evidence.as_ref().map_or(0, Vec::len) != 1 {
-                bail!("flow {flow} was not gathered: {:?}", gathered[0].evidence);
+            for of in &gathered {
+                if of.evidence.as_ref().map_or(0, Vec::len) != 1 {
+                    bail!("flow {} was not gathered: {:?}", of.flow, of.evidence);
+                }
             }
-            if turn >= options.joins / 10 {
-                took.push(elapsed);
+            if turn >= warm_up {
+                took.push(elapsed / together as u32);
             }
         }
         took.sort_unstable();
         Ok(took)
+    }
+
+    /// Different flows with a reset, anywhere.
+    fn asks(&self, random: &mut Random, count: usize) -> Result<Vec<Ask>> {
+        let known = &self.connections.reset;
+        if known.len() < count {
+            bail!("only {} resets yet", known.len());
+        }
+        let from = random.below(known.len() as u64) as usize;
+        let all = known.iter().cycle().skip(from).take(count);
+        let ask = |flow: &i64| Ask {
+            flow: *flow,
+            moment: None,
+        };
+        Ok(all.map(ask).collect())
+    }
+}
+
+/// Times of joins, each in order.
+struct Joins {
+    alone: Vec<Duration>,
+    /// A flow's share of a batch.
+    together: Vec<Duration>,
+}
+
+impl Joins {
+    fn tell(&self, stored: u64, together: usize) {
+        for (what, took) in [
+            (format!("join of one flow at {stored}"), &self.alone),
+            (format!("the same in a batch of {together}"), &self.together),
+        ] {
+            let [median, late] =
+                [0.5, 0.99].map(|share| quantile(took, share).as_secs_f64() * 1000.0);
+            println!("{what:<44} median {median:.2} ms, p99 {late:.2} ms");
+        }
     }
 }
 
@@ -346,12 +397,6 @@ fn quantile(sorted: &[Duration], share: f64) -> Duration {
         .or(sorted.last())
         .copied()
         .unwrap_or_default()
-}
-
-fn tell_joins(stored: u64, joins: &[Duration]) {
-    let [median, late] = [0.5, 0.99].map(|share| quantile(joins, share).as_secs_f64() * 1000.0);
-    let what = format!("join of one flow at {stored}");
-    println!("{what:<44} median {median:.2} ms, p99 {late:.2} ms");
 }
 
 /// What the tables take with their indexes.
