@@ -4,7 +4,7 @@
 mod connections;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use parallax_collector::postgres::{self, Durability};
@@ -17,7 +17,8 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use self::connections::{Connections, Random};
-use crate::digest::median;
+use crate::measured::{middle, now};
+use crate::report::{Bound, Report, Show, grouped, short};
 
 #[derive(clap::Args)]
 pub struct Options {
@@ -54,6 +55,8 @@ pub struct Options {
     /// Where Postgres keeps its data meanwhile.
     #[arg(long, value_name = "DIR")]
     data: Option<std::path::PathBuf>,
+    #[command(flatten)]
+    show: Show,
 }
 
 pub fn run(options: &Options) -> Result<()> {
@@ -73,7 +76,7 @@ pub fn run(options: &Options) -> Result<()> {
     let runtime = tokio::runtime::Runtime::new()?;
     let measured = runtime.block_on(measure(&target, &bench, options));
     server.stop();
-    measured
+    measured?.report(options).show(&options.show)
 }
 
 /// Rows a second of one round.
@@ -83,13 +86,24 @@ struct Rates {
     indexed: f64,
 }
 
-async fn measure(target: &Target, bench: &Target, options: &Options) -> Result<()> {
+/// Everything that was measured.
+struct Measured {
+    rounds: Vec<Rates>,
+    /// Digests stored, and digests a second up to there from the tenth before.
+    tenths: Vec<(u64, f64)>,
+    early: Joins,
+    late: Joins,
+    octets: Octets,
+}
+
+async fn measure(target: &Target, bench: &Target, options: &Options) -> Result<Measured> {
     target.create_database("bench").await?;
     let store = Store::open(bench).await?;
     store.open_days_ahead().await?;
     let mut growing = Growing::new(store.clone(), options).await?;
     let mut rounds = Vec::new();
-    for _ in 0..options.runs {
+    for round in 1..=options.runs {
+        eprintln!("round {round} of {}", options.runs);
         let digests = growing.connections.take(options.round);
         let mut rates = Rates {
             loader: growing.store(&digests).await?,
@@ -106,25 +120,19 @@ async fn measure(target: &Target, bench: &Target, options: &Options) -> Result<(
     sqlx::query("DROP TABLE IF EXISTS plain")
         .execute(store.pool())
         .await?;
-    report(&rounds, options);
     growing.grow(options.digests.min(1_000_000)).await?;
     let early = growing.joins(options).await?;
-    growing.grow_in_tenths(options.digests).await?;
+    let tenths = growing.grow_in_tenths(options.digests).await?;
     let late = growing.joins(options).await?;
-    for (what, early, late) in [
-        (
-            "p99 of the join alone, late to early",
-            &early.alone,
-            &late.alone,
-        ),
-        ("the same in batches", &early.together, &late.together),
-    ] {
-        let [before, after] = [early, late].map(|took| quantile(took, 0.99).as_secs_f64());
-        println!("{what:<44} {:>10} {:>8.2}", "", after / before);
-    }
-    tell_octets(&store, growing.stored).await?;
+    let octets = Octets::measure(&store, growing.stored).await?;
     store.close().await;
-    Ok(())
+    Ok(Measured {
+        rounds,
+        tenths,
+        early,
+        late,
+        octets,
+    })
 }
 
 /// A database that grows.
@@ -196,29 +204,18 @@ impl Growing {
         Ok((self.stored - before) as f64 / seconds)
     }
 
-    async fn grow_in_tenths(&mut self, until: u64) -> Result<()> {
-        let (from, mut rates) = (self.stored, Vec::new());
+    async fn grow_in_tenths(&mut self, until: u64) -> Result<Vec<(u64, f64)>> {
+        let (from, mut tenths) = (self.stored, Vec::new());
         for tenth in 1..=10 {
             let rate = self
                 .grow(from + (until.saturating_sub(from)) * tenth / 10)
                 .await?;
             if rate.is_finite() {
-                println!(
-                    "{:<44} {rate:>10.0}",
-                    format!("digests/s up to {}", self.stored)
-                );
-                rates.push(rate);
+                eprintln!("{} digests stored", self.stored);
+                tenths.push((self.stored, rate));
             }
         }
-        if let (Some(first), Some(last)) = (rates.first(), rates.last()) {
-            println!(
-                "{:<44} {:>10} {:>8.2}",
-                "last tenth to first",
-                "",
-                last / first
-            );
-        }
-        Ok(())
+        Ok(tenths)
     }
 
     /// How long gathering everything about a flow with a reset takes, alone and in a batch.
@@ -227,12 +224,11 @@ impl Growing {
         sqlx::query("VACUUM (ANALYZE) digest, packed, payload")
             .execute(self.store.pool())
             .await?;
-        let joins = Joins {
+        Ok(Joins {
+            stored: self.stored,
             alone: self.gather(options.joins, 1).await?,
             together: self.gather(options.joins / 10, options.together).await?,
-        };
-        joins.tell(self.stored, options.together);
-        Ok(joins)
+        })
     }
 
     /// Times of a flow's join, in order.
@@ -274,24 +270,35 @@ impl Growing {
     }
 }
 
-/// Times of joins, each in order.
+/// Times of joins, each in order, where so many digests are stored.
 struct Joins {
+    stored: u64,
     alone: Vec<Duration>,
     /// A flow's share of a batch.
     together: Vec<Duration>,
 }
 
 impl Joins {
-    fn tell(&self, stored: u64, together: usize) {
-        for (what, took) in [
-            (format!("join of one flow at {stored}"), &self.alone),
-            (format!("the same in a batch of {together}"), &self.together),
-        ] {
-            let [median, late] =
-                [0.5, 0.99].map(|share| quantile(took, share).as_secs_f64() * 1000.0);
-            println!("{what:<44} median {median:.2} ms, p99 {late:.2} ms");
-        }
+    fn rows(&self, together: usize) -> [Vec<String>; 2] {
+        let stored = grouped(self.stored as i64);
+        let row = |what: String, took: &[Duration]| {
+            let times = [0.5, 0.99].map(|share| short(millis(took, share)));
+            [vec![what], times.to_vec()].concat()
+        };
+        [
+            row(format!("one flow, {stored} digests stored"), &self.alone),
+            row(
+                format!("a flow's share of a batch of {together}, {stored} digests stored"),
+                &self.together,
+            ),
+        ]
     }
+}
+
+fn millis(sorted: &[Duration], share: f64) -> f64 {
+    let index = (sorted.len() as f64 * share) as usize;
+    let at = sorted.get(index).or(sorted.last());
+    at.map_or(f64::NAN, |took| took.as_secs_f64() * 1000.0)
 }
 
 async fn load(store: Store, queue: Vec<Portion>) -> Result<()> {
@@ -362,72 +369,130 @@ async fn copy(store: &Store, digests: &[Digest], batch: usize, index: &'static s
     Ok(digests.len() as f64 / begun.elapsed().as_secs_f64())
 }
 
-fn report(rounds: &[Rates], options: &Options) {
-    let of = |rate: fn(&Rates) -> f64| median(rounds.iter().map(rate));
-    println!(
-        "\nStoring {} digests at {} vantages in durable Postgres, {} a transaction, {} loaders, medians of {} rounds",
-        options.round, options.vantages, options.batch, options.loaders, options.runs
-    );
-    println!("{:<44} {:>10} {:>8}", "way", "digests/s", "ratio");
-    let loader = of(|round| round.loader);
-    println!(
-        "{:<44} {loader:>10.0}",
-        "parallax, with everything that the join needs"
-    );
-    for (name, peer, ratio) in [
-        (
-            "plain COPY, no index",
-            of(|round| round.plain),
-            of(|round| round.loader / round.plain),
-        ),
-        (
-            "plain COPY, B-tree on (flow, seq)",
-            of(|round| round.indexed),
-            of(|round| round.loader / round.indexed),
-        ),
-    ] {
-        println!("{name:<44} {peer:>10.0} {ratio:>8.2}");
+impl Measured {
+    fn report(&self, options: &Options) -> Report {
+        let mut report = Report::new("ingest");
+        self.tell_rates(options, &mut report);
+        self.tell_joins(options, &mut report);
+        self.octets.tell(&mut report);
+        report
     }
-}
 
-fn quantile(sorted: &[Duration], share: f64) -> Duration {
-    let index = (sorted.len() as f64 * share) as usize;
-    sorted
-        .get(index)
-        .or(sorted.last())
-        .copied()
-        .unwrap_or_default()
+    fn tell_rates(&self, options: &Options, report: &mut Report) {
+        let of = |rate: fn(&Rates) -> f64| middle(self.rounds.iter().map(rate));
+        let over_plain = of(|round| round.loader / round.plain);
+        let over_indexed = of(|round| round.loader / round.indexed);
+        report.say(&format!(
+            "Storing {} digests at {} vantages in durable Postgres, {} a transaction, {} at once, medians of {} rounds; \
+             the ratio is ours over theirs.",
+            grouped(options.round as i64),
+            options.vantages,
+            grouped(options.batch as i64),
+            options.loaders,
+            options.runs
+        ));
+        let row = |way: &str, rate: f64, ratio: String| vec![way.to_owned(), short(rate), ratio];
+        let mut rows = vec![
+            row(
+                "parallax, with everything that the join needs",
+                of(|round| round.loader),
+                String::new(),
+            ),
+            row(
+                "plain COPY, no index",
+                of(|round| round.plain),
+                short(over_plain),
+            ),
+            row(
+                "plain COPY, B-tree on (flow, seq)",
+                of(|round| round.indexed),
+                short(over_indexed),
+            ),
+        ];
+        rows.extend(self.tenths.iter().map(|(stored, rate)| {
+            let way = format!("parallax, up to {} digests", grouped(*stored as i64));
+            row(&way, *rate, String::new())
+        }));
+        report.table(&["way", "digests/s", "ratio"], &rows);
+        report.goal(
+            "digests a second, over COPY into a B-tree",
+            over_indexed,
+            Bound::AtLeast(3.0),
+        );
+        report.goal(
+            "digests a second, over COPY without index",
+            over_plain,
+            Bound::AtLeast(0.7),
+        );
+        if let (Some((_, first)), Some((_, last))) = (self.tenths.first(), self.tenths.last()) {
+            report.goal(
+                "digests a second, last tenth over first",
+                last / first,
+                Bound::AtLeast(0.85),
+            );
+        }
+    }
+
+    fn tell_joins(&self, options: &Options, report: &mut Report) {
+        report.say("Gathering all evidence of a flow with a reset, milliseconds.");
+        let rows = [&self.early, &self.late].map(|joins| joins.rows(options.together));
+        report.table(&["join of", "median", "p99"], &rows.concat());
+        let [early, late] = [&self.early, &self.late].map(|joins| millis(&joins.alone, 0.99));
+        report.goal("p99 of a join, milliseconds", late, Bound::Below(1.0));
+        report.goal(
+            "p99 of a join, late over early",
+            late / early,
+            Bound::AtMost(1.5),
+        );
+    }
 }
 
 /// What the tables take with their indexes.
-async fn tell_octets(store: &Store, stored: u64) -> Result<()> {
-    let size = "SELECT sum(pg_total_relation_size(relid))::bigint FROM pg_partition_tree($1::regclass) WHERE isleaf";
-    let mut sizes = Vec::new();
-    for table in ["packed", "payload", "digest"] {
-        let (octets,): (i64,) = sqlx::query_as(size)
-            .bind(table)
-            .fetch_one(store.pool())
-            .await?;
-        sizes.push(octets as f64);
+struct Octets {
+    /// Of tables packed, payload and digest.
+    tables: [f64; 3],
+    rows: f64,
+    segments: f64,
+    stored: f64,
+}
+
+impl Octets {
+    async fn measure(store: &Store, stored: u64) -> Result<Self> {
+        let size = "SELECT sum(pg_total_relation_size(relid))::bigint FROM pg_partition_tree($1::regclass) WHERE isleaf";
+        let mut tables = [0.0; 3];
+        for (octets, table) in tables.iter_mut().zip(["packed", "payload", "digest"]) {
+            let (size,): (i64,) = sqlx::query_as(size)
+                .bind(table)
+                .fetch_one(store.pool())
+                .await?;
+            *octets = size as f64;
+        }
+        let (rows, segments): (i64, i64) =
+            sqlx::query_as("SELECT count(*), sum(segments)::bigint FROM packed")
+                .fetch_one(store.pool())
+                .await?;
+        Ok(Self {
+            tables,
+            rows: rows as f64,
+            segments: segments as f64,
+            stored: stored as f64,
+        })
     }
-    let (rows, segments): (i64, i64) =
-        sqlx::query_as("SELECT count(*), sum(segments)::bigint FROM packed")
-            .fetch_one(store.pool())
-            .await?;
-    println!(
-        "{:<44} {:>10.1} (packed {:.1}, payloads {:.1}; {:.0} segments a row)",
-        "octets a segment, with indexes",
-        (sizes[0] + sizes[1]) / segments as f64,
-        sizes[0] / segments as f64,
-        sizes[1] / segments as f64,
-        segments as f64 / rows as f64
-    );
-    println!(
-        "{:<44} {:>10.1}",
-        "octets a digest, SYN and RST counted",
-        sizes.iter().sum::<f64>() / stored as f64
-    );
-    Ok(())
+
+    fn tell(&self, report: &mut Report) {
+        let [packed, payload, digest] = self.tables;
+        let per_segment = (packed + payload) / self.segments;
+        report.say(&format!(
+            "Octets in Postgres, indexes included: {} a segment ({} packed, {} for its payload's hash; {} segments a row), \
+             {} a digest, SYN and RST counted.",
+            short(per_segment),
+            short(packed / self.segments),
+            short(payload / self.segments),
+            short(self.segments / self.rows),
+            short((packed + payload + digest) / self.stored)
+        ));
+        report.goal("octets a segment", per_segment, Bound::AtMost(30.0));
+    }
 }
 
 /// Postgres runs as another user when started by root.
@@ -437,11 +502,6 @@ fn open_to_all(folder: &std::path::Path) -> Result<()> {
         folder,
         std::fs::Permissions::from_mode(0o755),
     )?)
-}
-
-#[expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
-fn now() -> Instant {
-    Instant::now()
 }
 
 /// Days have partitions around now only.

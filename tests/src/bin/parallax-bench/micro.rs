@@ -9,6 +9,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use parallax_agent::capture::file::{FileReader, read_digests};
 use parallax_agent::memory::{Grace, Memory};
+use parallax_agent::noted::Noted;
 use parallax_agent::recall::Ring;
 use parallax_collector::store::encode_digests;
 use parallax_core::archive::{Archive, Record};
@@ -134,17 +135,18 @@ impl Bench {
     }
 
     fn remembering(&mut self, digests: &[Digest]) {
+        let digests: Vec<Noted> = digests.iter().map(Noted::of).collect();
         let mut memory = Memory::new(FLOW_MEMORY, Selection::Context, Grace::default());
         let mut out = Vec::with_capacity(BATCH);
         self.time("flow memory", "digest", digests.len(), || {
-            for digest in digests {
+            for digest in &digests {
                 memory.observe(black_box(digest), &mut out);
                 out.clear();
             }
         });
         let mut ring = Ring::new(RECALL_MEMORY);
         self.time("recall ring", "digest", digests.len(), || {
-            for digest in digests {
+            for digest in &digests {
                 ring.push(black_box(digest), false);
             }
         });

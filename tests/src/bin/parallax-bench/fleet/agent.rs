@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, SystemTime};
 
+use parallax_agent::noted::Noted;
 use parallax_agent::outbox::Span;
 use parallax_agent::recall::{Desk, LEAST_OCTETS, Ring};
 use parallax_agent::spool::Spool;
@@ -156,7 +157,8 @@ impl Capture {
             .partition_point(|sight| sight.digest.time.nanos() <= now);
         let mut digests: Vec<Digest> = Vec::with_capacity(passed);
         for sight in self.coming.drain(..passed) {
-            self.desk.note(&sight.digest, &[sight.digest]);
+            self.desk
+                .note(&Noted::of(&sight.digest), &[sight.digest], true);
             digests.push(sight.digest);
             if let Some((key, truth)) = sight.reset {
                 self.post.tally.sent(key, truth, crate::measured::now());
