@@ -17,6 +17,11 @@ const CONNECT_PATIENCE: Duration = Duration::from_secs(4);
 /// How long a question waits for a connection.
 const ACQUIRE_PATIENCE: Duration = Duration::from_secs(5);
 
+/// Questions differ in their arrays only: one plan does for all, and planning over partitions takes longer than the answer.
+/// A plan made while a day is still empty must hold when it is full, before statistics tell, so nothing is read whole that
+/// has an index.
+const PLANS: &str = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off";
+
 /// Why there is no database to work with. The password never shows.
 #[derive(Debug, Error)]
 pub enum ConnectError {
@@ -153,6 +158,9 @@ impl Store {
             pool: PgPoolOptions::new()
                 .max_connections(12)
                 .acquire_timeout(ACQUIRE_PATIENCE)
+                .after_connect(|connection, _| {
+                    Box::pin(async move { connection.execute(PLANS).await.map(|_| ()) })
+                })
                 .connect_lazy_with(target.options.clone()),
         })
     }

@@ -247,7 +247,7 @@ impl Growing {
                 }
             }
             if turn >= warm_up {
-                took.push(elapsed / together as u32);
+                took.push(elapsed / asks.len() as u32);
             }
         }
         took.sort_unstable();
@@ -257,11 +257,11 @@ impl Growing {
     /// Different flows with a reset, anywhere.
     fn asks(&self, random: &mut Random, count: usize) -> Result<Vec<Ask>> {
         let known = &self.connections.reset;
-        if known.len() < count {
-            bail!("only {} resets yet", known.len());
+        if known.is_empty() {
+            bail!("no resets yet");
         }
         let from = random.below(known.len() as u64) as usize;
-        let all = known.iter().cycle().skip(from).take(count);
+        let all = known.iter().cycle().skip(from).take(count.min(known.len()));
         let ask = |flow: &i64| Ask {
             flow: *flow,
             moment: None,
