@@ -129,7 +129,7 @@ async fn measure(mut collector: Collector, options: &Options) -> Result<Measured
         latencies: tally.latencies(),
         held,
     };
-    collector.stop()?;
+    collector.stop();
     Ok(measured)
 }
 

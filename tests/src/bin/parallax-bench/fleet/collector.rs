@@ -32,6 +32,7 @@ impl Collector {
         let (grpc, http) = (free()?, free()?);
         let mut command = Command::new(Programs::beside_this_one()?.collector());
         command
+            .env("PARALLAX_LOG", "warn")
             .args(["serve", "--data-dir"])
             .arg(folder.join("data"))
             .args(["--grpc", &grpc.to_string(), "--http", &http.to_string()]);
@@ -108,8 +109,11 @@ impl Collector {
         self.running.check()
     }
 
-    pub fn stop(self) -> Result<()> {
-        self.running.stop()
+    /// What was measured counts also when it cannot end in time.
+    pub fn stop(self) {
+        if let Err(error) = self.running.stop() {
+            eprintln!("{error:#}");
+        }
     }
 }
 
