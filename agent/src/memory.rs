@@ -147,16 +147,21 @@ impl Memory {
         for (noted, place) in batch.iter().zip(places) {
             let Some(place) = *place else { continue };
             let chain = self.flows[place].chain(noted.of.way);
+            let Some(at) = chain.at else { continue };
             let direction = 2 * place + usize::from(noted.of.way == Way::HighToLow);
             let before = &mut following[direction % (2 * BATCH)];
-            let slot = before
-                .filter(|(same, _)| *same == direction && chain.is_full())
-                .map(|(_, slot)| slot)
-                .or(chain.at);
-            let Some(slot) = slot else { continue };
-            let next = self.segments.after(slot);
+            let slot = match *before {
+                Some((same, slot)) if same == direction => slot,
+                _ if chain.is_full() => at,
+                _ => at.beside().unwrap_or(at),
+            };
+            let next = if chain.is_full() {
+                self.segments.after(slot)
+            } else {
+                slot.beside()
+            };
             *before = next.map(|next| (direction, next));
-            read ^= u64::from(next.is_some());
+            read ^= self.segments.touch(slot);
         }
         read
     }
@@ -243,7 +248,7 @@ impl Memory {
         let chain = if chain.is_full() {
             self.turn(index, chain, noted)
         } else {
-            let slot = self.kept(index, noted);
+            let slot = self.kept(index, chain, noted);
             slot.map(|slot| self.segments.push(chain, slot))
         };
         match chain {
@@ -272,7 +277,7 @@ impl Memory {
         if let Some(old) = self.flows[index].take_handshake_ack() {
             self.segments.release(Chain::of_one(old), true);
         }
-        let slot = self.kept(index, noted);
+        let slot = self.kept(index, Chain::default(), noted);
         match slot {
             Some(slot) => {
                 self.segments.push(Chain::default(), slot);
@@ -282,46 +287,49 @@ impl Memory {
         self.flows[index].set_handshake_ack(slot);
     }
 
-    /// A slot with the segment in it; `None` if it finds no room.
+    /// A slot with the segment in it, to be pushed to the chain; `None` if it finds no room.
     #[inline]
-    fn kept(&mut self, index: usize, noted: &Noted) -> Option<Slot> {
+    fn kept(&mut self, index: usize, chain: Chain, noted: &Noted) -> Option<Slot> {
         let Some(plain) = noted.plain() else {
-            return self.kept_wide(index, &noted.digest);
+            return self.kept_wide(index, chain, &noted.digest);
         };
-        let slot = self.free_slot(index)?;
+        let slot = self.slot_for(index, chain)?;
         self.segments.write_plain(slot, plain, noted.of.way);
         Some(slot)
     }
 
     #[inline(never)]
-    fn kept_wide(&mut self, index: usize, digest: &Digest) -> Option<Slot> {
+    fn kept_wide(&mut self, index: usize, chain: Chain, digest: &Digest) -> Option<Slot> {
         let wide = Wide::of(digest);
         let further = self.further(index, &wide)?;
-        let Some(slot) = self.free_slot(index) else {
-            self.segments.release_list(further.0);
+        let Some(slot) = self.slot_for(index, chain) else {
+            self.segments.give_back(further);
             return None;
         };
         self.segments.write_wide(slot, &wide, further);
         Some(slot)
     }
 
-    /// The slots that a wide segment needs beside its first; `None` if there is no room.
+    /// Where a wide segment goes on; `None` if there is no room.
     fn further(&mut self, index: usize, wide: &Wide) -> Option<Further> {
-        let mut further = Further::default();
-        for _ in 0..Further::needed(wide) {
-            let Some(slot) = self.free_slot(index) else {
-                self.segments.release_list(further.0);
-                return None;
-            };
-            further = self.segments.put_before(slot, further);
+        if !Further::is_needed(wide) {
+            return Some(Further::default());
         }
+        let block = self.free_block(index)?;
         self.flows[index].holds_wide();
-        Some(further)
+        Some(Further(Some(block)))
     }
 
-    /// A free slot, if need be taken from the longest idle of a few flows other than `index`.
+    /// The slot for the next segment of a chain that is not full.
     #[inline]
-    fn free_slot(&mut self, index: usize) -> Option<Slot> {
+    fn slot_for(&mut self, index: usize, chain: Chain) -> Option<Slot> {
+        let beside = chain.at.and_then(Slot::beside);
+        beside.or_else(|| self.free_block(index))
+    }
+
+    /// A free block, if need be taken from the longest idle of a few flows other than `index`.
+    #[inline]
+    fn free_block(&mut self, index: usize) -> Option<Slot> {
         let free = self.segments.take_free();
         if free.is_some() {
             return free;

@@ -272,7 +272,7 @@ impl Ring {
             .chain(By::Flow, FlowKey::of(first.tuple).0.hash())
             .take(STEPS_MAX)
             .take_while(|position| Some(self.record(*position).time().plus(SET_BACK)) >= oldest)
-            .filter(|position| digests.contains(&self.record(*position).digest()))
+            .filter(|position| self.record(*position).is_among(digests))
             .collect();
         for position in found {
             self.ship(position);
