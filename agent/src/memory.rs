@@ -122,6 +122,9 @@ impl Memory {
 
     /// Reads what [`Self::observe`] will need for these, so that it waits for memory three times for all of
     /// them and not for each; the value means nothing.
+    ///
+    /// What is to be read is worked out first, and then read in loops so short that the processor looks far
+    /// ahead in them and has many reads under way.
     pub fn foresee(&self, batch: &[Noted]) -> u64 {
         if self.selection == Selection::All {
             return 0;
@@ -130,40 +133,40 @@ impl Memory {
             .iter()
             .fold(0, |read, noted| read ^ self.flows.touch_set(noted.of.hash));
         let mut places = [None; BATCH];
-        let flows = batch
+        for (place, noted) in places.iter_mut().zip(batch) {
+            *place = self.flows.guess(noted.of.hash);
+        }
+        let known = places
             .iter()
-            .zip(&mut places)
-            .fold(sets, |read, (noted, place)| {
-                *place = self.flows.guess(noted.of.hash);
-                read ^ place.map_or(0, |place| self.flows.touch(place))
-            });
-        flows ^ self.foresee_slots(batch, &places)
+            .flatten()
+            .fold(sets, |read, place| read ^ self.flows.touch(*place));
+        let slots = self.next_slots(batch, &places);
+        slots
+            .iter()
+            .flatten()
+            .fold(known, |read, slot| read ^ self.segments.touch(*slot))
     }
 
-    /// Reads from the slots that segments will take: the second of a direction the one after the first's.
-    fn foresee_slots(&self, batch: &[Noted], places: &[Option<usize>; BATCH]) -> u64 {
-        let mut following: [Option<(usize, Slot)>; 2 * BATCH] = [None; 2 * BATCH];
-        let mut read = 0;
-        for (noted, place) in batch.iter().zip(places) {
+    /// The slots that segments will probably take: the second of a direction the one beside the first's.
+    fn next_slots(
+        &self,
+        batch: &[Noted],
+        places: &[Option<usize>; BATCH],
+    ) -> [Option<Slot>; BATCH] {
+        let mut slots = [None; BATCH];
+        let mut last_of: [(usize, Option<Slot>); 2 * BATCH] = [(usize::MAX, None); 2 * BATCH];
+        for ((noted, place), slot) in batch.iter().zip(places).zip(&mut slots) {
             let Some(place) = *place else { continue };
-            let chain = self.flows[place].chain(noted.of.way);
-            let Some(at) = chain.at else { continue };
             let direction = 2 * place + usize::from(noted.of.way == Way::HighToLow);
-            let before = &mut following[direction % (2 * BATCH)];
-            let slot = match *before {
-                Some((same, slot)) if same == direction => slot,
-                _ if chain.is_full() => at,
-                _ => at.beside().unwrap_or(at),
-            };
-            let next = if chain.is_full() {
-                self.segments.after(slot)
+            let last = &mut last_of[direction % (2 * BATCH)];
+            *slot = if last.0 == direction {
+                last.1.and_then(Slot::beside)
             } else {
-                slot.beside()
+                self.flows[place].chain(noted.of.way).next_slot()
             };
-            *before = next.map(|next| (direction, next));
-            read ^= self.segments.touch(slot);
+            *last = (direction, *slot);
         }
-        read
+        slots
     }
 
     /// Takes notice of one segment and appends to `out` what is to be shipped because of it, oldest
