@@ -71,6 +71,16 @@ impl Chain {
     pub fn is_full(self) -> bool {
         self.len == LAST_SEGMENTS
     }
+
+    /// The slot that the next segment will take, but for the first one of a block.
+    #[inline]
+    pub fn next_slot(self) -> Option<Slot> {
+        if self.is_full() {
+            return self.at;
+        }
+        self.at
+            .map(|youngest| youngest.beside().unwrap_or(youngest))
+    }
 }
 
 /// A slot's octets: the next slot (four), what is present (two), the state, how long a wide segment is;
@@ -180,12 +190,6 @@ impl Segments {
     #[inline]
     pub fn touch(&self, slot: Slot) -> u64 {
         self.lines[slot.index()].0[0].into()
-    }
-
-    /// The slot that follows another in its chain once that is full.
-    #[inline]
-    pub fn after(&self, slot: Slot) -> Option<Slot> {
-        slot.beside().or_else(|| self.lines[slot.index()].next())
     }
 
     /// The first slot of a free block.
