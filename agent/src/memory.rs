@@ -264,13 +264,14 @@ impl Memory {
     #[inline]
     fn turn(&mut self, index: usize, chain: Chain, noted: &Noted) -> Option<Chain> {
         if let Some(plain) = noted.plain() {
-            let (slot, turned) = self.segments.turn(chain)?;
+            let wide = self.flows[index].is_wide();
+            let (slot, turned) = self.segments.turn(chain, wide)?;
             self.segments.write_plain(slot, plain, noted.of.way);
             return Some(turned);
         }
         let wide = Wide::of(&noted.digest);
         let further = self.further(index, &wide)?;
-        let (slot, turned) = self.segments.turn(chain)?;
+        let (slot, turned) = self.segments.turn(chain, true)?;
         self.segments.write_wide(slot, &wide, further);
         Some(turned)
     }

@@ -83,9 +83,10 @@ impl Chain {
     }
 }
 
-/// A slot's octets: the next slot (four), what is present (two), the state, how long a wide segment is;
-/// then the plain form, or the slot where a wide one goes on and its beginning. A slot that goes on holds its
-/// own next one and what follows. Of a free block only the last slot's next one counts: the next free block.
+/// A slot's octets: the next block (four), what is present (two), the state, how long a wide segment is;
+/// then the plain form, or the block where a wide one goes on and its beginning. A slot of that holds what
+/// follows. The next block stands in the last slot of each only: of a chain's last block the chain's first,
+/// of a free block the next free one.
 #[derive(Debug, Clone, Copy)]
 #[repr(align(64))]
 struct Line([u8; LINE]);
@@ -123,6 +124,11 @@ impl Line {
     #[inline]
     fn next(&self) -> Option<Slot> {
         self.link(0)
+    }
+
+    #[inline]
+    fn set_next(&mut self, slot: Option<Slot>) {
+        self.set_link(0, slot);
     }
 
     fn is_wide(&self) -> bool {
@@ -211,7 +217,7 @@ impl Segments {
 
     /// Frees a block, or several: those that lead from the first one to that which the slot is of.
     fn free(&mut self, first: Option<Slot>, last: Slot) {
-        self.lines[last.last_of_block()].set_link(0, self.free);
+        self.lines[last.last_of_block()].set_next(self.free);
         self.free = first;
     }
 
@@ -238,43 +244,51 @@ impl Segments {
     }
 
     /// Puts a written slot, the one [beside](Slot::beside) the youngest or the first of a block, at the young end
-    /// of a chain that is not full.
+    /// of a chain that is not full. Within a block nothing is read.
     #[inline]
     pub fn push(&mut self, chain: Chain, slot: Slot) -> Chain {
-        let oldest = match chain.at {
-            Some(youngest) => {
-                let line = &mut self.lines[youngest.index()];
-                let oldest = line.next();
-                line.set_link(0, Some(slot));
-                oldest
-            }
-            None => Some(slot),
-        };
-        self.lines[slot.index()].set_link(0, oldest);
-        let len = chain.len + 1;
-        let grown = Chain {
-            at: Some(slot),
-            len,
-        };
-        if grown.is_full() {
-            Chain { at: oldest, len }
-        } else {
-            grown
+        if slot.index().is_multiple_of(BLOCK) {
+            self.begin_block(chain, slot);
         }
+        let len = chain.len + 1;
+        let at = if len == LAST_SEGMENTS {
+            self.after(slot)
+        } else {
+            Some(slot)
+        };
+        Chain { at, len }
     }
 
-    /// Empties the oldest slot of a full chain, to be written again as its youngest.
+    /// Puts a block between the last one of a chain and the first.
+    fn begin_block(&mut self, chain: Chain, slot: Slot) {
+        let mut oldest = Some(slot);
+        if let Some(youngest) = chain.at {
+            let line = &mut self.lines[youngest.last_of_block()];
+            oldest = line.next();
+            line.set_next(Some(slot));
+        }
+        self.lines[slot.last_of_block()].set_next(oldest);
+    }
+
+    /// The slot after another in its circle.
     #[inline]
-    pub fn turn(&mut self, chain: Chain) -> Option<(Slot, Chain)> {
+    fn after(&self, slot: Slot) -> Option<Slot> {
+        slot.beside()
+            .or_else(|| self.lines[slot.last_of_block()].next())
+    }
+
+    /// Empties the oldest slot of a full chain, to be written again as its youngest. `wide`: it may go on in a
+    /// block; else nothing is read from it.
+    #[inline]
+    pub fn turn(&mut self, chain: Chain, wide: bool) -> Option<(Slot, Chain)> {
         let slot = chain.at?;
-        let line = &self.lines[slot.index()];
-        let turned = Chain {
-            at: line.next(),
-            len: chain.len,
-        };
-        if line.is_wide() {
+        if wide {
             self.release_further(slot);
         }
+        let turned = Chain {
+            at: self.after(slot),
+            len: chain.len,
+        };
         Some((slot, turned))
     }
 
@@ -323,13 +337,14 @@ impl Segments {
 
     /// A chain's digests, oldest first.
     fn walk(&self, chain: Chain, key: &FlowKey) -> impl Iterator<Item = Digest> {
-        let next = |slot: &Slot| self.lines[slot.index()].next();
         let oldest = if chain.is_full() {
             chain.at
         } else {
-            chain.at.as_ref().and_then(next)
+            chain
+                .at
+                .and_then(|at| self.lines[at.last_of_block()].next())
         };
-        std::iter::successors(oldest, next)
+        std::iter::successors(oldest, |slot| self.after(*slot))
             .take(usize::from(chain.len))
             .map(move |slot| self.get(slot, key))
     }
@@ -340,19 +355,16 @@ impl Segments {
         if wide {
             self.release_all_further(at, chain.len);
         }
-        let before_first = if chain.is_full() {
-            at.last_of_block()
-        } else {
-            at.index()
-        };
-        self.free(self.lines[before_first].next(), at);
+        self.free(self.lines[at.last_of_block()].next(), at);
     }
 
     fn release_all_further(&mut self, at: Slot, len: u8) {
-        let mut slot = Some(at);
+        // The circle has no segments but the chain's, and begins anywhere.
+        let first = self.lines[at.last_of_block()].next();
+        let mut slot = first;
         for _ in 0..len {
             let Some(one) = slot else { return };
-            slot = self.lines[one.index()].next();
+            slot = self.after(one);
             self.release_further(one);
         }
     }
