@@ -9,7 +9,8 @@
 //! [`Selection::Sampled`] adds a [consistent sample](parallax_core::sampling) of the rest.
 //!
 //! All of it is allocated once and bounded. Under pressure the longest idle flow among a bounded
-//! number of candidates gives way, and is counted. The memory has no clock: time is the packets'.
+//! number of candidates gives way, and is counted; how long a flow was idle is told by the order of
+//! packets. The memory has no clock: the time of a grace is the packets'.
 
 use parallax_core::{Digest, Selection, Way};
 
@@ -71,8 +72,8 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// A memory of at most `octets` (no less than [`LEAST_OCTETS`] are used). Pages are touched as
-    /// they are needed; with [`Selection::All`] none are.
+    /// A memory of at most `octets` (no less than [`LEAST_OCTETS`] are used). But for the
+    /// sets of flows, pages are touched as they are needed; with [`Selection::All`] hardly any.
     pub fn new(octets: usize, selection: Selection, grace: Grace) -> Self {
         let wanted = octets;
         let octets = match selection {
