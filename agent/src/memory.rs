@@ -9,7 +9,8 @@
 //! [`Selection::Sampled`] adds a [consistent sample](parallax_core::sampling) of the rest.
 //!
 //! All of it is allocated once and bounded. Under pressure the longest idle flow among a bounded
-//! number of candidates gives way, and is counted. The memory has no clock: time is the packets'.
+//! number of candidates gives way, and is counted; how long a flow was idle is told by the order of
+//! packets. The memory has no clock: the time of a grace is the packets'.
 
 use parallax_core::{Digest, Selection, Way};
 
@@ -71,8 +72,8 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// A memory of at most `octets` (no less than [`LEAST_OCTETS`] are used). Pages are touched as
-    /// they are needed; with [`Selection::All`] none are.
+    /// A memory of at most `octets` (no less than [`LEAST_OCTETS`] are used). But for the
+    /// sets of flows, pages are touched as they are needed; with [`Selection::All`] hardly any.
     pub fn new(octets: usize, selection: Selection, grace: Grace) -> Self {
         let wanted = octets;
         let octets = match selection {
@@ -122,6 +123,9 @@ impl Memory {
 
     /// Reads what [`Self::observe`] will need for these, so that it waits for memory three times for all of
     /// them and not for each; the value means nothing.
+    ///
+    /// What is to be read is worked out first, and then read in loops so short that the processor looks far
+    /// ahead in them and has many reads under way.
     pub fn foresee(&self, batch: &[Noted]) -> u64 {
         if self.selection == Selection::All {
             return 0;
@@ -130,35 +134,40 @@ impl Memory {
             .iter()
             .fold(0, |read, noted| read ^ self.flows.touch_set(noted.of.hash));
         let mut places = [None; BATCH];
-        let flows = batch
+        for (place, noted) in places.iter_mut().zip(batch) {
+            *place = self.flows.guess(noted.of.hash);
+        }
+        let known = places
             .iter()
-            .zip(&mut places)
-            .fold(sets, |read, (noted, place)| {
-                *place = self.flows.guess(noted.of.hash);
-                read ^ place.map_or(0, |place| self.flows.touch(place))
-            });
-        flows ^ self.foresee_slots(batch, &places)
+            .flatten()
+            .fold(sets, |read, place| read ^ self.flows.touch(*place));
+        let slots = self.next_slots(batch, &places);
+        slots
+            .iter()
+            .flatten()
+            .fold(known, |read, slot| read ^ self.segments.touch(*slot))
     }
 
-    /// Reads from the slots that segments will take: the second of a direction the one after the first's.
-    fn foresee_slots(&self, batch: &[Noted], places: &[Option<usize>; BATCH]) -> u64 {
-        let mut following: [Option<(usize, Slot)>; 2 * BATCH] = [None; 2 * BATCH];
-        let mut read = 0;
-        for (noted, place) in batch.iter().zip(places) {
+    /// The slots that segments will probably take: the second of a direction the one beside the first's.
+    fn next_slots(
+        &self,
+        batch: &[Noted],
+        places: &[Option<usize>; BATCH],
+    ) -> [Option<Slot>; BATCH] {
+        let mut slots = [None; BATCH];
+        let mut last_of: [(usize, Option<Slot>); 2 * BATCH] = [(usize::MAX, None); 2 * BATCH];
+        for ((noted, place), slot) in batch.iter().zip(places).zip(&mut slots) {
             let Some(place) = *place else { continue };
-            let chain = self.flows[place].chain(noted.of.way);
             let direction = 2 * place + usize::from(noted.of.way == Way::HighToLow);
-            let before = &mut following[direction % (2 * BATCH)];
-            let slot = before
-                .filter(|(same, _)| *same == direction && chain.is_full())
-                .map(|(_, slot)| slot)
-                .or(chain.at);
-            let Some(slot) = slot else { continue };
-            let next = self.segments.after(slot);
-            *before = next.map(|next| (direction, next));
-            read ^= u64::from(next.is_some());
+            let last = &mut last_of[direction % (2 * BATCH)];
+            *slot = if last.0 == direction {
+                last.1.and_then(Slot::beside)
+            } else {
+                self.flows[place].chain(noted.of.way).next_slot()
+            };
+            *last = (direction, *slot);
         }
-        read
+        slots
     }
 
     /// Takes notice of one segment and appends to `out` what is to be shipped because of it, oldest
@@ -243,7 +252,7 @@ impl Memory {
         let chain = if chain.is_full() {
             self.turn(index, chain, noted)
         } else {
-            let slot = self.kept(index, noted);
+            let slot = self.kept(index, chain, noted);
             slot.map(|slot| self.segments.push(chain, slot))
         };
         match chain {
@@ -256,13 +265,14 @@ impl Memory {
     #[inline]
     fn turn(&mut self, index: usize, chain: Chain, noted: &Noted) -> Option<Chain> {
         if let Some(plain) = noted.plain() {
-            let (slot, turned) = self.segments.turn(chain)?;
+            let wide = self.flows[index].is_wide();
+            let (slot, turned) = self.segments.turn(chain, wide)?;
             self.segments.write_plain(slot, plain, noted.of.way);
             return Some(turned);
         }
         let wide = Wide::of(&noted.digest);
         let further = self.further(index, &wide)?;
-        let (slot, turned) = self.segments.turn(chain)?;
+        let (slot, turned) = self.segments.turn(chain, true)?;
         self.segments.write_wide(slot, &wide, further);
         Some(turned)
     }
@@ -272,7 +282,7 @@ impl Memory {
         if let Some(old) = self.flows[index].take_handshake_ack() {
             self.segments.release(Chain::of_one(old), true);
         }
-        let slot = self.kept(index, noted);
+        let slot = self.kept(index, Chain::default(), noted);
         match slot {
             Some(slot) => {
                 self.segments.push(Chain::default(), slot);
@@ -282,46 +292,49 @@ impl Memory {
         self.flows[index].set_handshake_ack(slot);
     }
 
-    /// A slot with the segment in it; `None` if it finds no room.
+    /// A slot with the segment in it, to be pushed to the chain; `None` if it finds no room.
     #[inline]
-    fn kept(&mut self, index: usize, noted: &Noted) -> Option<Slot> {
+    fn kept(&mut self, index: usize, chain: Chain, noted: &Noted) -> Option<Slot> {
         let Some(plain) = noted.plain() else {
-            return self.kept_wide(index, &noted.digest);
+            return self.kept_wide(index, chain, &noted.digest);
         };
-        let slot = self.free_slot(index)?;
+        let slot = self.slot_for(index, chain)?;
         self.segments.write_plain(slot, plain, noted.of.way);
         Some(slot)
     }
 
     #[inline(never)]
-    fn kept_wide(&mut self, index: usize, digest: &Digest) -> Option<Slot> {
+    fn kept_wide(&mut self, index: usize, chain: Chain, digest: &Digest) -> Option<Slot> {
         let wide = Wide::of(digest);
         let further = self.further(index, &wide)?;
-        let Some(slot) = self.free_slot(index) else {
-            self.segments.release_list(further.0);
+        let Some(slot) = self.slot_for(index, chain) else {
+            self.segments.give_back(further);
             return None;
         };
         self.segments.write_wide(slot, &wide, further);
         Some(slot)
     }
 
-    /// The slots that a wide segment needs beside its first; `None` if there is no room.
+    /// Where a wide segment goes on; `None` if there is no room.
     fn further(&mut self, index: usize, wide: &Wide) -> Option<Further> {
-        let mut further = Further::default();
-        for _ in 0..Further::needed(wide) {
-            let Some(slot) = self.free_slot(index) else {
-                self.segments.release_list(further.0);
-                return None;
-            };
-            further = self.segments.put_before(slot, further);
+        if !Further::is_needed(wide) {
+            return Some(Further::default());
         }
+        let block = self.free_block(index)?;
         self.flows[index].holds_wide();
-        Some(further)
+        Some(Further(Some(block)))
     }
 
-    /// A free slot, if need be taken from the longest idle of a few flows other than `index`.
+    /// The slot for the next segment of a chain that is not full.
     #[inline]
-    fn free_slot(&mut self, index: usize) -> Option<Slot> {
+    fn slot_for(&mut self, index: usize, chain: Chain) -> Option<Slot> {
+        let beside = chain.at.and_then(Slot::beside);
+        beside.or_else(|| self.free_block(index))
+    }
+
+    /// A free block, if need be taken from the longest idle of a few flows other than `index`.
+    #[inline]
+    fn free_block(&mut self, index: usize) -> Option<Slot> {
         let free = self.segments.take_free();
         if free.is_some() {
             return free;

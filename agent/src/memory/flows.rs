@@ -181,6 +181,12 @@ impl KnownFlow {
         self.lens[side] = chain.len;
     }
 
+    /// Whether some of its segments may take more than one slot.
+    #[inline]
+    pub fn is_wide(&self) -> bool {
+        self.marks & WIDE != 0
+    }
+
     pub fn holds_wide(&mut self) {
         self.marks |= WIDE;
     }

@@ -1,7 +1,8 @@
 //! The remembered segments of all flows: one slab, in which each flow's directions are chains.
 //!
 //! A slot is a cache line, and holds a segment in its plain form; the few that are wide go on in further
-//! slots. The ends are the flow's, and are not repeated.
+//! slots. The ends are the flow's, and are not repeated. Slots are given out in blocks: a flow's segments come
+//! in bursts, and what lies side by side is fetched at once.
 
 use std::num::NonZeroU32;
 
@@ -34,9 +35,24 @@ impl Slot {
     fn number(slot: Option<Self>) -> u32 {
         slot.map_or(0, |slot| slot.0.get())
     }
+
+    /// The last slot of its block.
+    fn last_of_block(self) -> usize {
+        self.index() | (BLOCK - 1)
+    }
+
+    /// The next slot, if it is of the same block.
+    #[inline]
+    pub fn beside(self) -> Option<Self> {
+        (self.index() < self.last_of_block()).then(|| Self::new(self.index() + 1))
+    }
 }
 
-/// One direction's remembered segments, a circle from the oldest to the youngest and on to the oldest.
+/// Slots that are given out together.
+const BLOCK: usize = 4;
+
+/// One direction's remembered segments, a circle from the oldest to the youngest and on to the oldest. They
+/// fill one block after the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Chain {
     /// The youngest; once the chain is [full](Chain::is_full) the oldest, which gives way next.
@@ -55,11 +71,22 @@ impl Chain {
     pub fn is_full(self) -> bool {
         self.len == LAST_SEGMENTS
     }
+
+    /// The slot that the next segment will take, but for the first one of a block.
+    #[inline]
+    pub fn next_slot(self) -> Option<Slot> {
+        if self.is_full() {
+            return self.at;
+        }
+        self.at
+            .map(|youngest| youngest.beside().unwrap_or(youngest))
+    }
 }
 
-/// A slot's octets: the next slot (four), what is present (two), the state, how long a wide segment is;
-/// then the plain form, or the slot where a wide one goes on and its beginning. A slot that goes on holds its
-/// own next one and what follows. Of free slots only the next one counts.
+/// A slot's octets: the next block (four), what is present (two), the state, how long a wide segment is;
+/// then the plain form, or the block where a wide one goes on and its beginning. A slot of that holds what
+/// follows. The next block stands in the last slot of each only: of a chain's last block the chain's first,
+/// of a free block the next free one.
 #[derive(Debug, Clone, Copy)]
 #[repr(align(64))]
 struct Line([u8; LINE]);
@@ -99,6 +126,11 @@ impl Line {
         self.link(0)
     }
 
+    #[inline]
+    fn set_next(&mut self, slot: Option<Slot>) {
+        self.set_link(0, slot);
+    }
+
     fn is_wide(&self) -> bool {
         self.0[STATE] & WIDE != 0
     }
@@ -112,17 +144,17 @@ impl Line {
     }
 }
 
-/// Slots in which a wide segment goes on, one before the other.
+/// The block in which a wide segment goes on, if it must.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Further(pub Option<Slot>);
 
 impl Further {
-    /// How many a segment needs.
-    pub fn needed(wide: &Wide) -> usize {
-        let rest = wide.octets().len().saturating_sub(LINE - FIRST);
-        rest.div_ceil(LINE - FURTHER)
+    pub fn is_needed(wide: &Wide) -> bool {
+        wide.octets().len() > LINE - FIRST
     }
 }
+
+const _: () = assert!(wide::LONGEST <= LINE - FIRST + BLOCK * (LINE - FURTHER));
 
 /// A slab that grows to its capacity within one allocation and never beyond.
 #[derive(Debug)]
@@ -136,7 +168,7 @@ pub(super) struct Segments {
 impl Segments {
     /// As many segments as fit into `octets`.
     pub fn within(octets: usize) -> Self {
-        let capacity = (octets / LINE).min(Slot::COUNT_MAX);
+        let capacity = (octets / LINE).min(Slot::COUNT_MAX) / BLOCK * BLOCK;
         Self {
             lines: Vec::with_capacity(capacity),
             capacity,
@@ -153,32 +185,40 @@ impl Segments {
         self.lines.capacity()
     }
 
-    /// Slots that hold something.
+    /// Slots of the blocks that were given out.
     #[cfg(test)]
     pub fn used(&self) -> usize {
-        let next = |slot: &Slot| self.lines[slot.index()].next();
-        self.lines.len() - std::iter::successors(self.free, next).count()
+        let next = |slot: &Slot| self.lines[slot.last_of_block()].next();
+        self.lines.len() - BLOCK * std::iter::successors(self.free, next).count()
     }
 
-    /// The slot after one in its chain.
+    /// Reads from a slot.
     #[inline]
-    pub fn after(&self, slot: Slot) -> Option<Slot> {
-        self.lines[slot.index()].next()
+    pub fn touch(&self, slot: Slot) -> u64 {
+        self.lines[slot.index()].0[0].into()
     }
 
+    /// The first slot of a free block.
     #[inline]
     pub fn take_free(&mut self) -> Option<Slot> {
         match self.free {
             Some(slot) => {
-                self.free = self.lines[slot.index()].next();
+                self.free = self.lines[slot.last_of_block()].next();
                 Some(slot)
             }
             None if self.lines.len() < self.capacity => {
-                self.lines.push(Line::EMPTY);
-                Some(Slot::new(self.lines.len() - 1))
+                let first = self.lines.len();
+                self.lines.extend_from_slice(&[Line::EMPTY; BLOCK]);
+                Some(Slot::new(first))
             }
             None => None,
         }
+    }
+
+    /// Frees a block, or several: those that lead from the first one to that which the slot is of.
+    fn free(&mut self, first: Option<Slot>, last: Slot) {
+        self.lines[last.last_of_block()].set_next(self.free);
+        self.free = first;
     }
 
     /// Writes a segment to a slot that holds none.
@@ -187,68 +227,68 @@ impl Segments {
         self.lines[slot.index()].write_plain(plain, way);
     }
 
-    /// Writes a segment to a slot that holds none, and on in others.
+    /// Writes a segment to a slot that holds none, and on in a block.
     pub fn write_wide(&mut self, slot: Slot, wide: &Wide, further: Further) {
         let octets = wide.octets();
-        let (first, mut rest) = octets.split_at(octets.len().min(LINE - FIRST));
+        let (first, rest) = octets.split_at(octets.len().min(LINE - FIRST));
         let line = &mut self.lines[slot.index()];
         line.0[STATE] = WIDE;
         line.0[LEN] = octets.len() as u8;
         line.set_link(MORE, further.0);
         line.0[FIRST..FIRST + first.len()].copy_from_slice(first);
-        let mut more = further.0;
-        while let Some(slot) = more.filter(|_| !rest.is_empty()) {
-            let line = &mut self.lines[slot.index()];
-            let (part, after) = rest.split_at(rest.len().min(LINE - FURTHER));
+        let Some(further) = further.0 else { return };
+        let lines = &mut self.lines[further.index()..];
+        for (line, part) in lines.iter_mut().zip(rest.chunks(LINE - FURTHER)) {
             line.0[FURTHER..FURTHER + part.len()].copy_from_slice(part);
-            rest = after;
-            more = line.next();
         }
     }
 
-    /// Puts a slot before others that are to hold one segment.
-    pub fn put_before(&mut self, slot: Slot, others: Further) -> Further {
-        self.lines[slot.index()].set_link(0, others.0);
-        Further(Some(slot))
-    }
-
-    /// Puts a written slot at the young end of a chain that is not full.
+    /// Puts a written slot, the one [beside](Slot::beside) the youngest or the first of a block, at the young end
+    /// of a chain that is not full. Within a block nothing is read.
     #[inline]
     pub fn push(&mut self, chain: Chain, slot: Slot) -> Chain {
-        let oldest = match chain.at {
-            Some(youngest) => {
-                let line = &mut self.lines[youngest.index()];
-                let oldest = line.next();
-                line.set_link(0, Some(slot));
-                oldest
-            }
-            None => Some(slot),
-        };
-        self.lines[slot.index()].set_link(0, oldest);
-        let len = chain.len + 1;
-        let grown = Chain {
-            at: Some(slot),
-            len,
-        };
-        if grown.is_full() {
-            Chain { at: oldest, len }
-        } else {
-            grown
+        if slot.index().is_multiple_of(BLOCK) {
+            self.begin_block(chain, slot);
         }
+        let len = chain.len + 1;
+        let at = if len == LAST_SEGMENTS {
+            self.after(slot)
+        } else {
+            Some(slot)
+        };
+        Chain { at, len }
     }
 
-    /// Empties the oldest slot of a full chain, to be written again as its youngest.
+    /// Puts a block between the last one of a chain and the first.
+    fn begin_block(&mut self, chain: Chain, slot: Slot) {
+        let mut oldest = Some(slot);
+        if let Some(youngest) = chain.at {
+            let line = &mut self.lines[youngest.last_of_block()];
+            oldest = line.next();
+            line.set_next(Some(slot));
+        }
+        self.lines[slot.last_of_block()].set_next(oldest);
+    }
+
+    /// The slot after another in its circle.
     #[inline]
-    pub fn turn(&mut self, chain: Chain) -> Option<(Slot, Chain)> {
+    fn after(&self, slot: Slot) -> Option<Slot> {
+        slot.beside()
+            .or_else(|| self.lines[slot.last_of_block()].next())
+    }
+
+    /// Empties the oldest slot of a full chain, to be written again as its youngest. `wide`: it may go on in a
+    /// block; else nothing is read from it.
+    #[inline]
+    pub fn turn(&mut self, chain: Chain, wide: bool) -> Option<(Slot, Chain)> {
         let slot = chain.at?;
-        let line = &self.lines[slot.index()];
-        let turned = Chain {
-            at: line.next(),
-            len: chain.len,
-        };
-        if line.is_wide() {
+        if wide {
             self.release_further(slot);
         }
+        let turned = Chain {
+            at: self.after(slot),
+            len: chain.len,
+        };
         Some((slot, turned))
     }
 
@@ -269,15 +309,14 @@ impl Segments {
     }
 
     fn wide(&self, line: &Line) -> Digest {
-        let mut octets = [0; wide::LONGEST + LINE];
-        octets[..LINE - FIRST].copy_from_slice(&line.0[FIRST..]);
-        let mut at = LINE - FIRST;
-        let mut more = line.link(MORE);
-        while let Some(slot) = more.filter(|_| at < usize::from(line.0[LEN])) {
-            let line = &self.lines[slot.index()];
-            octets[at..at + LINE - FURTHER].copy_from_slice(&line.0[FURTHER..]);
-            at += LINE - FURTHER;
-            more = line.next();
+        let mut octets = [0; LINE - FIRST + BLOCK * (LINE - FURTHER)];
+        let (first, rest) = octets.split_at_mut(LINE - FIRST);
+        first.copy_from_slice(&line.0[FIRST..]);
+        if let Some(further) = line.link(MORE) {
+            let lines = &self.lines[further.index()..];
+            for (part, line) in rest.chunks_exact_mut(LINE - FURTHER).zip(lines) {
+                part.copy_from_slice(&line.0[FURTHER..]);
+            }
         }
         wide::digest(&octets)
     }
@@ -298,13 +337,14 @@ impl Segments {
 
     /// A chain's digests, oldest first.
     fn walk(&self, chain: Chain, key: &FlowKey) -> impl Iterator<Item = Digest> {
-        let next = |slot: &Slot| self.lines[slot.index()].next();
         let oldest = if chain.is_full() {
             chain.at
         } else {
-            chain.at.as_ref().and_then(next)
+            chain
+                .at
+                .and_then(|at| self.lines[at.last_of_block()].next())
         };
-        std::iter::successors(oldest, next)
+        std::iter::successors(oldest, |slot| self.after(*slot))
             .take(usize::from(chain.len))
             .map(move |slot| self.get(slot, key))
     }
@@ -315,37 +355,35 @@ impl Segments {
         if wide {
             self.release_all_further(at, chain.len);
         }
-        let first = self.lines[at.index()].next();
-        self.lines[at.index()].set_link(0, self.free);
-        self.free = first;
+        self.free(self.lines[at.last_of_block()].next(), at);
     }
 
     fn release_all_further(&mut self, at: Slot, len: u8) {
-        let mut slot = Some(at);
+        // The circle has no segments but the chain's, and begins anywhere.
+        let first = self.lines[at.last_of_block()].next();
+        let mut slot = first;
         for _ in 0..len {
             let Some(one) = slot else { return };
-            slot = self.lines[one.index()].next();
+            slot = self.after(one);
             self.release_further(one);
         }
     }
 
-    /// Frees the slots in which a segment goes on.
+    /// Frees the block in which a segment goes on.
     fn release_further(&mut self, slot: Slot) {
         let line = &mut self.lines[slot.index()];
         if line.is_wide() {
             line.0[STATE] = 0;
-            let more = line.link(MORE);
-            self.release_list(more);
+            if let Some(further) = line.link(MORE) {
+                self.free(Some(further), further);
+            }
         }
     }
 
-    /// Frees slots that were put one before the other.
-    pub fn release_list(&mut self, first: Option<Slot>) {
-        let mut next = first;
-        while let Some(slot) = next {
-            next = self.lines[slot.index()].next();
-            self.lines[slot.index()].set_link(0, self.free);
-            self.free = Some(slot);
+    /// Frees a block that was not written to.
+    pub fn give_back(&mut self, further: Further) {
+        if let Some(block) = further.0 {
+            self.free(Some(block), block);
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use parallax_core::digest::{IpFields, LinkFields, TcpFlags, TcpOptions};
 use parallax_core::time::{MILLISECOND, SECOND};
+use parallax_core::tunnel::{Tunnel, TunnelEnds, TunnelKind};
 use parallax_core::{CaptureTime, Endpoint, FourTuple, TcpSeq};
 use proptest::prelude::*;
 
@@ -174,8 +175,8 @@ fn when_segments_run_out_the_idle_flow_gives_up_its_context() {
     let mut memory = memory(bound);
     let mut out = Vec::new();
     for round in 0..40_u32 {
-        for port in 0..600 {
-            let time = i64::from(round * 600 + port);
+        for port in 0..900 {
+            let time = i64::from(round * 900 + port);
             memory.observe(
                 &Noted::of(&segment(port, Client, ACK, round, time)),
                 &mut out,
@@ -186,8 +187,63 @@ fn when_segments_run_out_the_idle_flow_gives_up_its_context() {
     assert!(memory.evicted().contexts > 0);
     assert_eq!(memory.evicted().flows, 0);
     out.clear();
-    memory.observe(&Noted::of(&segment(599, Client, RST, 99, 50_000)), &mut out);
+    memory.observe(&Noted::of(&segment(899, Client, RST, 99, 50_000)), &mut out);
     assert!(out.len() > 1, "the flow that was last busy has context");
+}
+
+#[test]
+fn segments_with_tags_and_tunnels_come_back_whole_and_give_their_room_back() {
+    let mut memory = memory(1 << 20);
+    let mut segments = connection(1, 100);
+    for (index, segment) in segments.iter_mut().enumerate().skip(2) {
+        if index % 3 != 0 {
+            segment.link.vlans = [Some(7), Some(index as u16)];
+        }
+        if index % 5 == 0 {
+            let end = |last| std::net::Ipv6Addr::from(u128::from(u32::MAX - last)).into();
+            segment.link.tunnel = Some(Tunnel {
+                kind: TunnelKind::Vxlan,
+                depth: 1,
+                ends: Some(TunnelEnds {
+                    src: end(1),
+                    dst: end(2),
+                }),
+                id: Some(index as u32),
+            });
+        }
+    }
+    let mut expected = segments[..3].to_vec();
+    expected.extend(&segments[71..]);
+    let reset = segment(1, Client, RST, 200, SECOND);
+    segments.push(reset);
+    expected.push(reset);
+    let mut out = Vec::new();
+    for segment in &segments {
+        memory.observe(&Noted::of(segment), &mut out);
+    }
+    assert_eq!(out, expected);
+    assert_eq!(memory.segments.used(), 0);
+}
+
+#[test]
+fn foreseeing_changes_nothing() {
+    let mut plain = memory(1 << 20);
+    let mut foreseen = memory(1 << 20);
+    let mut segments: Vec<Digest> = (0..200).flat_map(|port| connection(port, 40)).collect();
+    segments.sort_by_key(|segment| segment.time);
+    segments.push(segment(7, Client, RST, 100, SECOND));
+    let noted: Vec<Noted> = segments.iter().map(Noted::of).collect();
+    let mut out = [Vec::new(), Vec::new()];
+    for batch in noted.chunks(BATCH) {
+        foreseen.foresee(batch);
+        for noted in batch {
+            plain.observe(noted, &mut out[0]);
+            foreseen.observe(noted, &mut out[1]);
+        }
+    }
+    assert_eq!(out[0], out[1]);
+    // Both SYNs of each, then one handshake's ACK, sixteen each way, and the reset.
+    assert_eq!(out[0].len(), 2 * 200 + 1 + 32 + 1);
 }
 
 #[derive(Debug, Clone, Copy)]

@@ -103,10 +103,16 @@ impl Keyed {
     }
 }
 
+/// Twice: one product is nearly linear in either of its sides, and rows of ports would fall into rows.
+#[inline]
+fn mixed(addresses: u64, ports: u32) -> u64 {
+    let once = fold(addresses ^ MIX[0], u64::from(ports) ^ MIX[1]);
+    fold(once, MIX[2])
+}
+
 #[inline]
 fn hash_v4(ports: u32, low: u32, high: u32) -> u64 {
-    let addresses = u64::from(low) << 32 | u64::from(high);
-    fold(addresses ^ MIX[0], u64::from(ports) ^ MIX[1])
+    mixed(u64::from(low) << 32 | u64::from(high), ports)
 }
 
 impl FlowKey {
@@ -136,7 +142,7 @@ impl FlowKey {
             Family::V6 => {
                 let low = fold(pair(1) ^ MIX[0], pair(3) ^ MIX[1]);
                 let both = fold(low ^ pair(5), pair(7) ^ MIX[2]);
-                fold(both ^ MIX[0], u64::from(words[0]) ^ MIX[1])
+                mixed(both, words[0])
             }
         }
     }

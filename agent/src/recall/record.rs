@@ -126,6 +126,13 @@ impl<'a> Record<'a> {
         }
     }
 
+    /// Whether it is one of these.
+    pub fn is_among(self, digests: &[Digest]) -> bool {
+        let time = self.time();
+        // Reading a whole record takes longer.
+        digests.iter().any(|digest| digest.time == time) && digests.contains(&self.digest())
+    }
+
     /// The flow that it belongs to.
     pub fn key(self) -> FlowKey {
         if self.is(WIDE) {

@@ -141,16 +141,17 @@ impl Ring {
     /// Reads what [`Self::push`] will need for these, so that it waits for memory once for all of them and
     /// not for each; the value means nothing.
     pub fn foresee(&self, batch: &[Noted]) -> u64 {
-        let ahead = batch.len() * RECORD / LINE;
-        let given_way = (0..ahead).fold(0, |read, line| {
-            let at = self.tail_at + line * LINE;
-            read ^ u64::from(self.records.get(at).copied().unwrap_or(0))
+        let flows = batch.iter().fold(0, |read, noted| {
+            read ^ self.by_flow[self.place_of(noted.of.hash)]
         });
-        batch.iter().fold(given_way, |read, noted| {
-            let flow = self.by_flow[self.place_of(noted.of.hash)];
-            let mark = mark(&noted.digest).map_or(0, |mark| self.by_mark[self.place_of(mark)]);
-            read ^ flow ^ mark
-        })
+        let marks = batch.iter().filter_map(|noted| mark(&noted.digest));
+        let marks = marks.fold(flows, |read, mark| read ^ self.by_mark[self.place_of(mark)]);
+        let ahead = self.records.get(self.tail_at..).unwrap_or_default();
+        ahead
+            .iter()
+            .step_by(LINE)
+            .take(batch.len() * RECORD / LINE)
+            .fold(marks, |read, octet| read ^ u64::from(*octet))
     }
 
     /// Keeps a segment.
@@ -271,7 +272,8 @@ impl Ring {
             .chain(By::Flow, FlowKey::of(first.tuple).0.hash())
             .take(STEPS_MAX)
             .take_while(|position| Some(self.record(*position).time().plus(SET_BACK)) >= oldest)
-            .filter(|position| digests.contains(&self.record(*position).digest()))
+            .filter(|position| self.record(*position).is_among(digests))
+            .take(digests.len())
             .collect();
         for position in found {
             self.ship(position);

@@ -1,8 +1,13 @@
 //! Frames put together octet by octet, for tests.
 
-use super::{LinkType, RawPacket, Unread, decode};
-use crate::digest::Digest;
+use super::{LinkType, RawPacket, Unread, decode, decode_into};
+use crate::digest::{
+    Digest, Direction, IpFields, LinkFields, SackBlock, TcpFlags, TcpOptions, Timestamps,
+};
+use crate::reason::{KernelReason, ResetReason};
+use crate::seq::TcpSeq;
 use crate::time::CaptureTime;
+use crate::tunnel::{Tunnel, TunnelKind};
 
 pub const PAYLOAD: &[u8] = b"GET / HTTP/1.1\r\nHost: example.test\r\n\r\n";
 pub const SYN_OPTIONS: &[u8] = &[
@@ -62,13 +67,60 @@ pub fn read(link: LinkType, data: &[u8]) -> Result<Digest, Unread> {
     read_cut(link, data, data.len())
 }
 
-/// Reads a packet of which `data` was captured.
+/// Reads a packet of which `data` was captured; wherever it is written, it is the same.
 pub fn read_cut(link: LinkType, data: &[u8], original_len: usize) -> Result<Digest, Unread> {
-    decode(&RawPacket {
+    let packet = RawPacket {
         time: CaptureTime::from_nanos(42),
         link,
         original_len: original_len as u32,
         interface: 3,
         data,
-    })
+    };
+    let mut place = USED;
+    let over = decode_into(&packet, &mut place).map(|()| place);
+    assert_eq!(decode(&packet), over, "what the place held before shows");
+    over
 }
+
+/// A place with something in every field.
+const USED: Digest = Digest {
+    seq: TcpSeq(1),
+    ack: TcpSeq(2),
+    flags: TcpFlags(511),
+    window: 3,
+    payload_len: 4,
+    payload_hash: Some(5),
+    options: TcpOptions {
+        mss: Some(6),
+        window_scale: Some(7),
+        sack_permitted: true,
+        timestamps: Some(Timestamps { value: 8, echo: 9 }),
+        sack: Some(SackBlock {
+            left: TcpSeq(10),
+            right: TcpSeq(11),
+        }),
+        order: 12,
+        cut: true,
+    },
+    rst_reason: Some(ResetReason::Kernel(KernelReason::NoSocket)),
+    ip: IpFields {
+        ttl: 13,
+        id: Some(14),
+        dont_fragment: true,
+        traffic_class: 15,
+        fragment: true,
+    },
+    link: LinkFields {
+        direction: Direction::Out,
+        source: Some([16; 6]),
+        vlans: [Some(17), Some(18)],
+        interface: 19,
+        tunnel: Some(Tunnel {
+            kind: TunnelKind::Gre,
+            depth: 20,
+            ends: None,
+            id: Some(21),
+        }),
+    },
+    ..Digest::BLANK
+};

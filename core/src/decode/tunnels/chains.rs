@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::super::frames::*;
 use super::super::{LinkType, RawPacket, Unread, decode, far, link, on_link};
 use super::{BRIDGED, V4, V6, bare, pppoe, raw, udp};
+use crate::digest::Digest;
 use crate::time::CaptureTime;
 
 /// One layer of a chain, with room for a choice of its fields.
@@ -186,8 +187,11 @@ proptest! {
             interface: 3,
             data: &frame,
         };
-        let long = link::walk(raw.link, &frame)
-            .and_then(|framed| far(&raw, &framed, on_link(&raw, &framed)));
+        let long = link::walk(raw.link, &frame).and_then(|framed| {
+            let mut place = Digest::BLANK;
+            far(&raw, &framed, on_link(&raw, &framed), &mut place)?;
+            Ok(place)
+        });
         prop_assert_eq!(decode(&raw), long);
     }
 
