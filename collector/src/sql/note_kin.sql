@@ -8,7 +8,7 @@ WITH fresh AS (
 )
 INSERT INTO docket (flow)
 SELECT DISTINCT fresh.kin FROM fresh
-WHERE EXISTS (SELECT FROM digest WHERE digest.flow = fresh.kin AND (flags & 4) <> 0)
+WHERE EXISTS (SELECT FROM digest WHERE digest.flow = fresh.kin AND (flags & 4) + 0 <> 0)
 ORDER BY fresh.kin
 ON CONFLICT (flow) DO UPDATE SET evidence = docket.evidence + 1, touched_at = now()
 RETURNING flow

@@ -9,7 +9,7 @@ CROSS JOIN LATERAL (
         -- Bounded: a flood of RSTs on one flow must not stop the judge. Uses digest_by_flow.
         SELECT src, sport, dst, dport, seq, vantage_id, time_ns
         FROM digest
-        WHERE digest.flow = asked.flow AND (flags & 4) <> 0
+        WHERE digest.flow = asked.flow AND (flags & 4) + 0 <> 0
         LIMIT 16384
     ) AS rst
     GROUP BY rst.src, rst.sport, rst.dst, rst.dport, rst.seq, rst.vantage_id
