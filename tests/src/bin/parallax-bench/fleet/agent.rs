@@ -112,6 +112,8 @@ impl Capture {
                 return;
             }
             if from > 0 && now > until && self.coming.is_empty() {
+                // The last word of a live agent is what it watched. Nobody left to tell: then it does not matter.
+                let _ = self.beat(wall()).await;
                 return;
             }
             let wake = self.wake(now);
