@@ -1,6 +1,7 @@
 //! `parallax analyze`: the judge over capture files, without a server.
 
 mod gather;
+mod judging;
 mod plan;
 mod progress;
 mod source;
@@ -75,12 +76,9 @@ impl Answer {
     fn of(plan: &Plan, read: Read, progress: &Progress) -> Self {
         let mut flows = Vec::new();
         let mut reports = Vec::new();
-        let interesting = read.archive.flows();
-        progress.judge(interesting.len() as u64);
-        for (done, flow) in (0..).zip(interesting) {
-            progress.at(done);
-            for judged in judge::judge_flow(&read.archive.evidence(*flow)) {
-                flows.push((judged.report.id, *flow));
+        for (flow, judged) in judging::judge_all(&read.archive, progress) {
+            for judged in judged {
+                flows.push((judged.report.id, flow));
                 reports.push(judged.report);
             }
         }

@@ -54,8 +54,9 @@ impl Progress {
     }
 
     /// Begins the judging of `total` flows.
-    pub fn judge(&self, total: u64) {
+    pub fn judge(&self, total: u64) -> Steps {
         self.stage("judging", FLOWS, Some(total));
+        Steps(self.bar.clone())
     }
 
     fn stage(&self, words: &str, template: &str, total: Option<u64>) {
@@ -70,9 +71,18 @@ impl Progress {
         self.bar.set_message(words.to_owned());
     }
 
-    /// So many octets of the file are read, or flows judged.
+    /// So many octets of the file are read.
     pub fn at(&self, done: u64) {
         self.bar.set_position(done);
+    }
+}
+
+/// What is done one by one, by whichever thread.
+pub struct Steps(ProgressBar);
+
+impl Steps {
+    pub fn done(&self) {
+        self.0.inc(1);
     }
 }
 

@@ -69,12 +69,16 @@ pub(super) struct Due {
 impl Docket {
     /// Evidence of a flow came.
     pub fn enter(&mut self, flow: i64, urgency: Urgency, now: Instant) {
-        let judged_at = self.entries.get(&flow).and_then(|entry| entry.judged_at);
-        let known = self.entries.get(&flow).map(|entry| entry.urgency);
-        if urgency == Urgency::Late && known == Some(Urgency::Fresh) {
-            // It is judged several times yet.
+        let known = self.entries.get(&flow).copied();
+        if let (Urgency::Late, Some(mut entry)) = (urgency, known) {
+            // A fresh one is judged several times yet; a late one keeps its turn.
+            if entry.urgency == Urgency::Late {
+                entry.evidence_at = now;
+                self.put(flow, entry);
+            }
             return;
         }
+        let judged_at = known.and_then(|entry| entry.judged_at);
         let entry = Entry {
             urgency,
             evidence_at: now,
@@ -87,6 +91,11 @@ impl Docket {
             due: judged_at.map_or(now, |judged| now.max(judged + PAUSE)),
         };
         self.put(flow, entry);
+    }
+
+    /// Whether the flow is to be judged already.
+    pub fn holds(&self, flow: i64) -> bool {
+        self.entries.contains_key(&flow)
     }
 
     /// Up to `most` flows that are due, the most urgent first. They stay until [`Docket::judged`].
@@ -227,6 +236,24 @@ mod tests {
         docket.enter(7, Urgency::Fresh, start + Duration::from_millis(5));
         docket.judged(7, start);
         assert_eq!(docket.next(), Some(start + PAUSE));
+    }
+
+    #[test]
+    fn late_evidence_that_comes_again_and_again_does_not_put_a_flow_off() {
+        let start = Instant::now();
+        let mut docket = Docket::default();
+        docket.enter(1, Urgency::Late, start);
+        docket.enter(2, Urgency::Late, start + Duration::from_millis(1));
+        let later = start + Duration::from_millis(2);
+        docket.enter(1, Urgency::Late, later);
+        assert_eq!(flows(&docket, later), [1, 2]);
+        docket.judged(1, start);
+        assert_eq!(
+            docket.next(),
+            Some(start + Duration::from_millis(1)),
+            "the other is next"
+        );
+        assert!(docket.holds(1), "its evidence is newer than its judgement");
     }
 
     #[test]

@@ -126,15 +126,21 @@ impl Judge {
     /// Work that another collector does not do.
     async fn take_over(&mut self) {
         match self.store.left_behind().await {
-            Ok(flows) => self.enter(&flows, Urgency::Late),
+            Ok(flows) => {
+                let unknown = flows.into_iter().filter(|flow| !self.docket.holds(*flow));
+                let unknown: Vec<i64> = unknown.collect();
+                self.enter(&unknown, Urgency::Late);
+            }
             Err(error) => warn!("what others left is taken over later: {error}"),
         }
     }
 
     fn enter(&mut self, flows: &[i64], urgency: Urgency) {
-        let now = Instant::now();
+        let mut turn = Instant::now();
         for flow in flows {
-            self.docket.enter(*flow, urgency, now);
+            self.docket.enter(*flow, urgency, turn);
+            // Their order stays.
+            turn += Duration::from_nanos(1);
         }
     }
 

@@ -174,9 +174,9 @@ impl Store {
         Ok(rows.into_iter().map(|(flow,)| flow).collect())
     }
 
-    /// Every flow that waits for judgement.
+    /// Every flow that waits for judgement, by the time of its newest reset: what is near to one is near to the next.
     pub async fn docketed(&self) -> Result<Vec<i64>, StoreError> {
-        let rows: Vec<(i64,)> = sqlx::query_as("SELECT flow FROM docket ORDER BY flow")
+        let rows: Vec<(i64,)> = sqlx::query_as(include_str!("../sql/docketed.sql"))
             .fetch_all(&self.pool)
             .await
             .map_err(StoreError::database("read the docket"))?;

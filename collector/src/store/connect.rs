@@ -20,8 +20,7 @@ const ACQUIRE_PATIENCE: Duration = Duration::from_secs(5);
 /// Questions differ in their arrays only: one plan does for all, and planning over partitions takes longer than the answer.
 /// A plan made while a day is still empty must hold when it is full, before statistics tell, so nothing is read whole that
 /// has an index, and no index beside another (a bitmap of all RSTs to be laid over a flow's few digests).
-const PLANS: &str =
-    "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_bitmapscan = off";
+const PLANS: &str = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_bitmapscan = off";
 /// How long a connection keeps its plans: what was empty then may be large now.
 const CONNECTION_LIFETIME: Duration = Duration::from_mins(2);
 

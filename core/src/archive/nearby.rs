@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::interest::{Pair, pair};
 use crate::digest::Digest;
-use crate::evidence::{NEARBY_MAX, NEIGHBOURS_WITHIN, RESETS_MAX};
+use crate::evidence::{NEARBY_MAX, NEIGHBOURS_MAX, NEIGHBOURS_WITHIN, RESETS_MAX};
 use crate::flow::{Endpoint, Flow};
 use crate::time::CaptureTime;
 
@@ -14,8 +14,8 @@ pub(super) struct Nearby {
     digests: Vec<Digest>,
     /// SYNs and SYN+ACKs.
     by_pair: HashMap<Pair, Vec<usize>>,
-    /// All other segments.
-    others: HashMap<Pair, Vec<usize>>,
+    /// All other segments, by flow.
+    others: HashMap<Flow, Vec<usize>>,
     /// SYN+ACKs by their sender.
     by_endpoint: HashMap<Endpoint, Vec<usize>>,
     resets: Vec<usize>,
@@ -26,17 +26,15 @@ impl Nearby {
         digests.sort_by_key(|digest| digest.time);
         let mut all = Self::default();
         for (index, digest) in digests.iter().enumerate() {
-            let pair = pair(digest.tuple.flow());
-            let handshake = digest.is_syn() || digest.is_syn_ack();
-            let list = if handshake {
-                &mut all.by_pair
-            } else {
-                &mut all.others
-            };
+            let flow = digest.tuple.flow();
             if digest.is_rst() {
                 all.resets.push(index);
             }
-            list.entry(pair).or_default().push(index);
+            if digest.is_syn() || digest.is_syn_ack() {
+                all.by_pair.entry(pair(flow)).or_default().push(index);
+            } else {
+                all.others.entry(flow).or_default().push(index);
+            }
             if digest.is_syn_ack() {
                 let from = all.by_endpoint.entry(digest.tuple.src).or_default();
                 from.push(index);
@@ -70,7 +68,7 @@ impl Nearby {
         found.into_iter().map(|index| self.digests[index]).collect()
     }
 
-    /// What else is there of neighbouring flows around a moment.
+    /// What else is there of neighbouring flows around a moment: the [`NEIGHBOURS_MAX`] nearest.
     pub(super) fn others(
         &self,
         names: &[Flow],
@@ -78,23 +76,34 @@ impl Nearby {
         of: &HashSet<Flow>,
     ) -> Vec<Digest> {
         let pairs: BTreeSet<Pair> = names.iter().map(|name| pair(*name)).collect();
-        let time = |index: &usize| self.digests[*index].time;
-        pairs
+        let neighbours = of
             .iter()
-            .filter_map(|pair| self.others.get(pair))
-            .flat_map(|all| {
-                let from =
-                    all.partition_point(|index| time(index) < moment.plus(-NEIGHBOURS_WITHIN));
-                let until =
-                    all.partition_point(|index| time(index) <= moment.plus(NEIGHBOURS_WITHIN));
-                &all[from..until]
-            })
-            .map(|index| self.digests[*index])
-            .filter(|digest| {
-                let flow = digest.tuple.flow();
-                of.contains(&flow) && !names.contains(&flow)
-            })
+            .filter(|flow| pairs.contains(&pair(**flow)) && !names.contains(flow));
+        // Only what is near is copied: a crowd of neighbours has far more.
+        let mut near: Vec<(i64, usize)> = neighbours
+            .filter_map(|flow| self.others.get(flow))
+            .flat_map(|all| self.within(all, moment))
+            .map(|index| (self.distance(*index, moment), *index))
+            .collect();
+        if near.len() > NEIGHBOURS_MAX {
+            near.select_nth_unstable(NEIGHBOURS_MAX);
+            near.truncate(NEIGHBOURS_MAX);
+        }
+        near.sort_unstable_by_key(|(_, index)| *index);
+        near.into_iter()
+            .map(|(_, index)| self.digests[index])
             .collect()
+    }
+
+    fn within<'a>(&self, all: &'a [usize], moment: CaptureTime) -> &'a [usize] {
+        let time = |index: &usize| self.digests[*index].time;
+        let from = all.partition_point(|index| time(index) < moment.plus(-NEIGHBOURS_WITHIN));
+        let until = all.partition_point(|index| time(index) <= moment.plus(NEIGHBOURS_WITHIN));
+        &all[from..until]
+    }
+
+    fn distance(&self, index: usize, moment: CaptureTime) -> i64 {
+        self.digests[index].time.since(moment).saturating_abs()
     }
 
     /// Adds the segments of `list` nearest to `time`, going outwards from it.
