@@ -131,8 +131,8 @@ fn a_payload_that_many_connections_carry_tells_of_none_of_them() {
         for port in 1..=count {
             let mut data = ack(port, 9, i64::from(port));
             (data.payload_len, data.payload_hash) = (40, Some(77));
-            ring.push(&data, false);
-            ring.push(&data, false);
+            ring.push(&Noted::of(&data), false);
+            ring.push(&Noted::of(&data), false);
         }
         let mut wanted = sought(&[], 0, 99);
         wanted.payload_hashes = vec![77];

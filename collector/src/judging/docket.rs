@@ -9,14 +9,13 @@ use crate::store::Settling;
 
 /// When a flow is judged, counted from the arrival of its latest evidence. The other vantages'
 /// coverage of that moment arrives within some beats.
-const SCHEDULE: [Duration; 6] = [
+const SCHEDULE: [Duration; 4] = [
     Duration::ZERO,
     Duration::from_millis(250),
-    Duration::from_millis(500),
     Duration::from_secs(1),
-    Duration::from_secs(2),
-    Duration::from_secs(3),
+    LAST,
 ];
+const LAST: Duration = Duration::from_secs(3);
 /// The least time between two judgements of one flow.
 const PAUSE: Duration = Duration::from_millis(100);
 /// After the database failed.
@@ -36,15 +35,15 @@ struct Entry {
     judged_at: Option<Instant>,
     step: usize,
     due: Instant,
+    /// It is being judged.
+    taken: bool,
 }
 
 impl Entry {
-    fn settling(&self) -> Settling {
-        if self.step + 1 >= SCHEDULE.len() {
-            Settling::Settle
-        } else {
-            Settling::Open
-        }
+    /// A judgement with the evidence as of a moment is the last that the latest evidence calls for: all that was to be
+    /// waited for has come, though the flow itself had to wait for its turn.
+    fn is_last(&self, gathered: Instant) -> bool {
+        self.step + 1 >= SCHEDULE.len() || gathered.duration_since(self.evidence_at) >= LAST
     }
 }
 
@@ -72,7 +71,7 @@ impl Docket {
         let known = self.entries.get(&flow).copied();
         if let (Urgency::Late, Some(mut entry)) = (urgency, known) {
             // A fresh one is judged several times yet; a late one keeps its turn.
-            if entry.urgency == Urgency::Late {
+            if entry.urgency == Urgency::Late || entry.taken {
                 entry.evidence_at = now;
                 self.put(flow, entry);
             }
@@ -89,6 +88,7 @@ impl Docket {
                 Urgency::Late => SCHEDULE.len() - 1,
             },
             due: judged_at.map_or(now, |judged| now.max(judged + PAUSE)),
+            taken: known.is_some_and(|entry| entry.taken),
         };
         self.put(flow, entry);
     }
@@ -98,27 +98,38 @@ impl Docket {
         self.entries.contains_key(&flow)
     }
 
-    /// Up to `most` flows that are due, the most urgent first. They stay until [`Docket::judged`].
-    pub fn due(&self, now: Instant, most: usize) -> Vec<Due> {
-        [&self.fresh, &self.late]
+    /// Takes up to `most` flows that are due, the most urgent first. Each is left alone until it is [judged](Self::judged),
+    /// or put off.
+    pub fn take(&mut self, now: Instant, most: usize) -> Vec<Due> {
+        let due: Vec<i64> = [&self.fresh, &self.late]
             .into_iter()
             .flat_map(|queue| queue.range(..=(now, i64::MAX)))
             .take(most)
-            .filter_map(|(_, flow)| {
-                let entry = self.entries.get(flow)?;
+            .map(|(_, flow)| *flow)
+            .collect();
+        due.into_iter()
+            .filter_map(|flow| {
+                let mut entry = self.entries.get(&flow).copied()?;
+                entry.taken = true;
+                self.put(flow, entry);
                 Some(Due {
-                    flow: *flow,
-                    settling: entry.settling(),
+                    flow,
+                    settling: if entry.is_last(now) {
+                        Settling::Settle
+                    } else {
+                        Settling::Open
+                    },
                 })
             })
             .collect()
     }
 
-    /// A flow was judged with the evidence as of `gathered`.
+    /// A flow was judged with the evidence as of `gathered`, when it was taken.
     pub fn judged(&mut self, flow: i64, gathered: Instant) {
         let Some(mut entry) = self.entries.get(&flow).copied() else {
             return;
         };
+        entry.taken = false;
         entry.judged_at = Some(gathered);
         if entry.evidence_at > gathered {
             // Evidence came in between; its schedule counts.
@@ -126,12 +137,12 @@ impl Docket {
             self.put(flow, entry);
             return;
         }
-        let age = gathered.duration_since(entry.evidence_at);
-        if entry.step + 1 >= SCHEDULE.len() {
+        if entry.is_last(gathered) {
             self.strike(flow);
             return;
         }
         // Steps that have passed meanwhile are left out.
+        let age = gathered.duration_since(entry.evidence_at);
         entry.step = (entry.step + 1..SCHEDULE.len())
             .find(|step| SCHEDULE[*step] > age)
             .unwrap_or(SCHEDULE.len() - 1);
@@ -141,16 +152,18 @@ impl Docket {
 
     /// The database failed: again later.
     pub fn retry(&mut self, flow: i64, now: Instant) {
-        if let Some(mut entry) = self.entries.get(&flow).copied() {
-            entry.due = now + RETRY;
-            self.put(flow, entry);
-        }
+        self.put_off(flow, now + RETRY);
     }
 
     /// Another collector judges it now: again soon.
     pub fn defer(&mut self, flow: i64, now: Instant) {
+        self.put_off(flow, now + PAUSE);
+    }
+
+    fn put_off(&mut self, flow: i64, due: Instant) {
         if let Some(mut entry) = self.entries.get(&flow).copied() {
-            entry.due = now + PAUSE;
+            entry.due = due;
+            entry.taken = false;
             self.put(flow, entry);
         }
     }
@@ -173,7 +186,9 @@ impl Docket {
 
     fn put(&mut self, flow: i64, entry: Entry) {
         self.strike(flow);
-        self.queue(entry.urgency).insert((entry.due, flow));
+        if !entry.taken {
+            self.queue(entry.urgency).insert((entry.due, flow));
+        }
         self.entries.insert(flow, entry);
     }
 
@@ -189,8 +204,8 @@ impl Docket {
 mod tests {
     use super::*;
 
-    fn flows(docket: &Docket, now: Instant) -> Vec<i64> {
-        docket.due(now, 100).iter().map(|due| due.flow).collect()
+    fn flows(docket: &mut Docket, now: Instant) -> Vec<i64> {
+        docket.take(now, 100).iter().map(|due| due.flow).collect()
     }
 
     #[test]
@@ -200,15 +215,15 @@ mod tests {
         docket.enter(7, Urgency::Fresh, start);
         let mut ages = Vec::new();
         while let Some(now) = docket.next() {
-            let due = docket.due(now, 1)[0];
+            let due = docket.take(now, 1)[0];
             ages.push((now - start, due.settling));
             docket.judged(7, now);
         }
         let millis: Vec<u128> = ages.iter().map(|(age, _)| age.as_millis()).collect();
-        assert_eq!(millis, [0, 250, 500, 1000, 2000, 3000]);
+        assert_eq!(millis, [0, 250, 1000, 3000]);
         let settling: Vec<Settling> = ages.iter().map(|(_, settling)| *settling).collect();
-        assert_eq!(settling[..5], [Settling::Open; 5]);
-        assert_eq!(settling[5], Settling::Settle);
+        assert_eq!(settling[..3], [Settling::Open; 3]);
+        assert_eq!(settling[3], Settling::Settle);
     }
 
     #[test]
@@ -216,14 +231,16 @@ mod tests {
         let start = Instant::now();
         let mut docket = Docket::default();
         docket.enter(7, Urgency::Fresh, start);
+        assert_eq!(flows(&mut docket, start), [7]);
         docket.judged(7, start);
         let later = start + Duration::from_millis(50);
         docket.enter(7, Urgency::Fresh, later);
         assert!(
-            flows(&docket, later).is_empty(),
+            flows(&mut docket, later).is_empty(),
             "not twice within the pause"
         );
         assert_eq!(docket.next(), Some(start + PAUSE));
+        assert_eq!(flows(&mut docket, start + PAUSE), [7]);
         docket.judged(7, start + PAUSE);
         assert_eq!(docket.next(), Some(later + Duration::from_millis(250)));
     }
@@ -233,7 +250,9 @@ mod tests {
         let start = Instant::now();
         let mut docket = Docket::default();
         docket.enter(7, Urgency::Late, start);
+        assert_eq!(flows(&mut docket, start), [7]);
         docket.enter(7, Urgency::Fresh, start + Duration::from_millis(5));
+        assert_eq!(docket.next(), None, "it is being judged");
         docket.judged(7, start);
         assert_eq!(docket.next(), Some(start + PAUSE));
     }
@@ -246,14 +265,11 @@ mod tests {
         docket.enter(2, Urgency::Late, start + Duration::from_millis(1));
         let later = start + Duration::from_millis(2);
         docket.enter(1, Urgency::Late, later);
-        assert_eq!(flows(&docket, later), [1, 2]);
+        assert_eq!(flows(&mut docket, later), [1, 2]);
         docket.judged(1, start);
-        assert_eq!(
-            docket.next(),
-            Some(start + Duration::from_millis(1)),
-            "the other is next"
-        );
         assert!(docket.holds(1), "its evidence is newer than its judgement");
+        docket.judged(2, later);
+        assert!(!docket.holds(2));
     }
 
     #[test]
@@ -262,8 +278,20 @@ mod tests {
         let mut docket = Docket::default();
         docket.enter(1, Urgency::Late, start);
         docket.enter(2, Urgency::Fresh, start);
-        assert_eq!(flows(&docket, start), [2, 1]);
+        assert_eq!(flows(&mut docket, start), [2, 1]);
         docket.judged(1, start);
-        assert_eq!(flows(&docket, start), [2]);
+        docket.judged(2, start);
+        assert!(docket.holds(2) && !docket.holds(1));
+    }
+
+    #[test]
+    fn a_flow_that_had_to_wait_is_judged_once() {
+        let start = Instant::now();
+        let mut docket = Docket::default();
+        docket.enter(7, Urgency::Fresh, start);
+        let late = start + LAST;
+        assert_eq!(docket.take(late, 1)[0].settling, Settling::Settle);
+        docket.judged(7, late);
+        assert!(!docket.holds(7));
     }
 }

@@ -1,6 +1,6 @@
 //! The loop: gather, judge, write, tell the watchers.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,6 +8,7 @@ use std::time::Duration;
 use parallax_core::judge::{Judged, judge_flow};
 use parallax_core::report::ResetReport;
 use tokio::sync::{broadcast, mpsc};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
@@ -21,6 +22,8 @@ use crate::store::{Ask, Gathered, Settling, Store, StoreError, Turn, Verdicts, W
 
 /// Flows judged with one gathering of evidence.
 const FLOWS_MAX: usize = 64;
+/// Gatherings at once.
+const SITTINGS_MAX: usize = 2;
 /// Verdicts that a slow watcher may lag behind.
 const WATCHERS_LAG: usize = 4096;
 
@@ -41,13 +44,14 @@ pub fn watchers() -> Watchers {
 /// The judge loop's state.
 pub struct Judge {
     store: Store,
-    path: Vec<String>,
+    bench: Bench,
     watchers: Watchers,
-    inquiries: Inquiries,
-    /// This collector, of those on one database.
-    collector: Uuid,
     news: mpsc::UnboundedReceiver<News>,
     docket: Docket,
+    /// The database gathers for one while another is judged.
+    sittings: JoinSet<Sitting>,
+    /// The flows of each.
+    seated: HashMap<tokio::task::Id, Vec<i64>>,
     /// Late coverage whose resets are not entered yet.
     watched: Spans,
 }
@@ -62,14 +66,20 @@ impl Judge {
         collector: Uuid,
     ) -> (Self, Court) {
         let (court, news) = Court::open();
-        let judge = Self {
-            store,
-            path,
-            watchers,
+        let bench = Bench {
+            store: store.clone(),
+            path: path.into(),
             inquiries,
             collector,
+        };
+        let judge = Self {
+            store,
+            bench,
+            watchers,
             news,
             docket: Docket::default(),
+            sittings: JoinSet::new(),
+            seated: HashMap::new(),
             watched: Spans::default(),
         };
         (judge, court)
@@ -83,7 +93,8 @@ impl Judge {
             if !taken_up {
                 taken_up = self.take_up().await;
             }
-            let mut next = self.docket.next();
+            let has_room = self.sittings.len() < SITTINGS_MAX;
+            let mut next = self.docket.next().filter(|_| has_room);
             if !taken_up {
                 let again = Instant::now() + TAKE_UP_PAUSE;
                 next = Some(next.map_or(again, |next| next.min(again)));
@@ -99,8 +110,21 @@ impl Judge {
                     self.take_over().await;
                     self.enter_watched().await;
                 }
+                Some(ended) = self.sittings.join_next_with_id() => match ended {
+                    Ok((id, sitting)) => {
+                        let flows = self.seated.remove(&id).unwrap_or_default();
+                        self.conclude(&flows, sitting);
+                    }
+                    Err(error) => {
+                        error!("a sitting of the judge ended unexpectedly: {error}");
+                        let flows = self.seated.remove(&error.id()).unwrap_or_default();
+                        self.later(&flows);
+                    }
+                },
                 () = sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => {
-                    self.judge_due().await;
+                    if has_room {
+                        self.sit();
+                    }
                 }
             }
             while let Ok(news) = self.news.try_recv() {
@@ -169,68 +193,97 @@ impl Judge {
         }
     }
 
-    async fn judge_due(&mut self) {
+    /// Begins a sitting over what is due.
+    fn sit(&mut self) {
         let gathered = Instant::now();
-        let due = self.docket.due(gathered, FLOWS_MAX);
+        let due = self.docket.take(gathered, FLOWS_MAX);
         if due.is_empty() {
             return;
         }
-        let due = match self.claim(due).await {
-            Ok(due) => due,
-            Err(error) => return self.later(&error),
-        };
-        if due.is_empty() {
-            return;
-        }
-        match self.judge_flows(&due).await {
-            Ok(written) => {
-                for due in due {
-                    self.docket.judged(due.flow, gathered);
-                }
-                self.enter(&written.docketed, Urgency::Fresh);
-                for report in written.changed {
-                    // Nobody may be watching.
-                    let _ = self.watchers.send(Arc::new(report));
-                }
+        let bench = self.bench.clone();
+        let flows = due.iter().map(|due| due.flow).collect();
+        let sitting = self.sittings.spawn(async move {
+            Sitting {
+                gathered,
+                outcome: bench.sit(due).await,
             }
-            Err(error) => self.later(&error),
-        }
+        });
+        self.seated.insert(sitting.id(), flows);
     }
 
-    /// The database failed.
-    fn later(&mut self, error: &StoreError) {
+    fn later(&mut self, flows: &[i64]) {
         let now = Instant::now();
-        let due = self.docket.due(now, FLOWS_MAX);
-        warn!(flows = due.len(), "flows are judged later: {error}");
-        for due in due {
-            self.docket.retry(due.flow, now);
+        for flow in flows {
+            self.docket.retry(*flow, now);
         }
     }
 
-    /// Those of the flows that are this collector's to judge: one judges a flow at a time.
-    async fn claim(&mut self, due: Vec<Due>) -> Result<Vec<Due>, StoreError> {
+    /// A sitting over these flows is over.
+    fn conclude(&mut self, flows: &[i64], sitting: Sitting) {
+        let judged = match sitting.outcome {
+            Ok(judged) => judged,
+            Err(error) => {
+                warn!(flows = flows.len(), "flows are judged later: {error}");
+                return self.later(flows);
+            }
+        };
+        let now = Instant::now();
+        for flow in flows {
+            match judged.turns.get(flow) {
+                Some(Turn::Taken) => self.docket.judged(*flow, sitting.gathered),
+                Some(Turn::Elsewhere) => self.docket.defer(*flow, now),
+                // Another collector settled it.
+                None => self.docket.strike(*flow),
+            }
+        }
+        self.enter(&judged.written.docketed, Urgency::Fresh);
+        for report in judged.written.changed {
+            // Nobody may be watching.
+            let _ = self.watchers.send(Arc::new(report));
+        }
+    }
+}
+
+/// How flows that were judged together came out.
+struct Sitting {
+    /// When they were taken.
+    gathered: Instant,
+    outcome: Result<Outcome, StoreError>,
+}
+
+struct Outcome {
+    /// Whose turn each flow was.
+    turns: BTreeMap<i64, Turn>,
+    written: Written,
+}
+
+/// What a sitting needs.
+#[derive(Clone)]
+struct Bench {
+    store: Store,
+    path: Arc<[String]>,
+    inquiries: Inquiries,
+    /// This collector, of those on one database.
+    collector: Uuid,
+}
+
+impl Bench {
+    /// Judges those of the flows that are this collector's to judge: one judges a flow at a time.
+    async fn sit(&self, due: Vec<Due>) -> Result<Outcome, StoreError> {
         let flows: Vec<i64> = due.iter().map(|due| due.flow).collect();
         let turns = self.store.claim_flows(&flows, self.collector).await?;
-        let now = Instant::now();
-        Ok(due
-            .into_iter()
-            .filter(|due| match turns.get(&due.flow) {
-                Some(Turn::Taken) => true,
-                Some(Turn::Elsewhere) => {
-                    self.docket.defer(due.flow, now);
-                    false
-                }
-                // Another collector settled it.
-                None => {
-                    self.docket.strike(due.flow);
-                    false
-                }
-            })
-            .collect())
+        let taken = |due: &Due| matches!(turns.get(&due.flow), Some(Turn::Taken));
+        let due: Vec<Due> = due.into_iter().filter(taken).collect();
+        let written = if due.is_empty() {
+            Written::default()
+        } else {
+            self.judge(&due).await?
+        };
+        Ok(Outcome { turns, written })
     }
 
     /// Judges flows and writes the verdicts; returns what is new or changed.
-    async fn judge_flows(&self, due: &[Due]) -> Result<Written, StoreError> {
+    async fn judge(&self, due: &[Due]) -> Result<Written, StoreError> {
         let settling: HashMap<i64, Settling> =
             due.iter().map(|due| (due.flow, due.settling)).collect();
         let asks: Vec<Ask> = due
