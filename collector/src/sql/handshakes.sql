@@ -10,7 +10,7 @@ CROSS JOIN LATERAL (
         vlan_outer, vlan_inner, link_source, sack_left, sack_right, tunnel_kind, tunnel_depth, tunnel_src, tunnel_dst,
         tunnel_id, rst_reason
     FROM digest
-    WHERE (day = 0 OR day BETWEEN $8 AND $9) AND NOT asked.backwards AND digest.vantage_id = asked.vantage_id AND (flags & 6) = 2
+    WHERE (day = 0 OR day BETWEEN $8 AND $9) AND NOT asked.backwards AND digest.vantage_id = asked.vantage_id AND (flags & 6) = 2 AND sport >= 0
         AND LEAST(src, dst) = LEAST(asked.one, asked.two) AND GREATEST(src, dst) = GREATEST(asked.one, asked.two)
         AND time_ns > asked.after_ns AND time_ns <= asked.until_ns
     ORDER BY time_ns
@@ -21,7 +21,7 @@ CROSS JOIN LATERAL (
         vlan_outer, vlan_inner, link_source, sack_left, sack_right, tunnel_kind, tunnel_depth, tunnel_src, tunnel_dst,
         tunnel_id, rst_reason
     FROM digest
-    WHERE (day = 0 OR day BETWEEN $8 AND $9) AND asked.backwards AND digest.vantage_id = asked.vantage_id AND (flags & 6) = 2
+    WHERE (day = 0 OR day BETWEEN $8 AND $9) AND asked.backwards AND digest.vantage_id = asked.vantage_id AND (flags & 6) = 2 AND sport >= 0
         AND LEAST(src, dst) = LEAST(asked.one, asked.two) AND GREATEST(src, dst) = GREATEST(asked.one, asked.two)
         AND time_ns > asked.after_ns AND time_ns <= asked.until_ns
     ORDER BY time_ns DESC

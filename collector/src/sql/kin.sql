@@ -37,12 +37,12 @@ WITH RECURSIVE kin (asked, flow) AS (
                 CASE WHEN (flags & 16) <> 0 THEN src = own.server AND sport = own.port
                     ELSE dst = own.server AND dport = own.port END AS same
             FROM digest
-            WHERE (day = 0 OR day BETWEEN $2 AND $3) AND seq = own.number AND (flags & 6) = 2
+            WHERE (day = 0 OR day BETWEEN $2 AND $3) AND seq = own.number AND (flags & 6) = 2 AND seq >= 0
             LIMIT 2048)
             UNION
             (SELECT digest.flow, src = own.server AND sport = own.port
             FROM digest
-            WHERE (day = 0 OR day BETWEEN $2 AND $3) AND ack = (own.number + 1) % 4294967296 AND (flags & 22) = 18
+            WHERE (day = 0 OR day BETWEEN $2 AND $3) AND ack = (own.number + 1) % 4294967296 AND (flags & 22) = 18 AND ack >= 0
             LIMIT 2048)
             UNION
             (SELECT digest.flow, src = own.server AND sport = own.port

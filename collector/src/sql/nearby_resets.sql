@@ -10,7 +10,7 @@ CROSS JOIN LATERAL (
         vlan_outer, vlan_inner, link_source, sack_left, sack_right, tunnel_kind, tunnel_depth, tunnel_src, tunnel_dst,
         tunnel_id, rst_reason
     FROM digest
-    WHERE (day = 0 OR day BETWEEN $6 AND $7) AND NOT asked.backwards AND digest.vantage_id = asked.vantage_id AND (flags & 4) <> 0
+    WHERE (day = 0 OR day BETWEEN $6 AND $7) AND NOT asked.backwards AND digest.vantage_id = asked.vantage_id AND (flags & 4) <> 0 AND sport >= 0
         AND time_ns > asked.after_ns AND time_ns <= asked.until_ns
     ORDER BY time_ns
     LIMIT $5::bigint)
@@ -20,7 +20,7 @@ CROSS JOIN LATERAL (
         vlan_outer, vlan_inner, link_source, sack_left, sack_right, tunnel_kind, tunnel_depth, tunnel_src, tunnel_dst,
         tunnel_id, rst_reason
     FROM digest
-    WHERE (day = 0 OR day BETWEEN $6 AND $7) AND asked.backwards AND digest.vantage_id = asked.vantage_id AND (flags & 4) <> 0
+    WHERE (day = 0 OR day BETWEEN $6 AND $7) AND asked.backwards AND digest.vantage_id = asked.vantage_id AND (flags & 4) <> 0 AND sport >= 0
         AND time_ns > asked.after_ns AND time_ns <= asked.until_ns
     ORDER BY time_ns DESC
     LIMIT $5::bigint)

@@ -139,13 +139,23 @@ impl Store {
             include_str!("../sql/drop_other_packed.sql"),
             include_str!("../sql/drop_other_payloads.sql"),
         ] {
-            sqlx::query(statement)
-                .bind(i32::from(keep))
-                .execute(&self.pool)
-                .await
-                .map_err(StoreError::database("drop what is old of other days"))?;
+            let failed = StoreError::database("drop what is old of other days");
+            self.delete_old(statement, keep).await.map_err(failed)?;
         }
         Ok(old.into_iter().map(|(day,)| day).collect())
+    }
+
+    async fn delete_old(&self, statement: &'static str, keep: u16) -> Result<(), sqlx::Error> {
+        let mut tx = self.pool.begin().await?;
+        // Its indexes are read as bitmaps.
+        sqlx::query("SET LOCAL enable_bitmapscan = on")
+            .execute(&mut *tx)
+            .await?;
+        sqlx::query(statement)
+            .bind(i32::from(keep))
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await
     }
 }
 

@@ -297,29 +297,35 @@ async fn many_collectors_open_and_drop_days_while_others_store_and_ask() {
 /// The plan of a question as the service has it, for every value of its parameters.
 async fn plan(store: &Store, sql: &str, values: &str) -> String {
     let mut connection = store.pool().acquire().await.unwrap();
-    for set in [
-        "SET plan_cache_mode = force_generic_plan".to_owned(),
-        // Tables of a test are so small that reading them whole would be right.
-        "SET enable_seqscan = off".to_owned(),
-        format!("PREPARE question AS {sql}"),
-    ] {
-        sqlx::raw_sql(sqlx::AssertSqlSafe(set))
-            .execute(&mut *connection)
-            .await
-            .unwrap();
-    }
+    sqlx::raw_sql(sqlx::AssertSqlSafe(format!("PREPARE question AS {sql}")))
+        .execute(&mut *connection)
+        .await
+        .unwrap();
     let explain =
         format!("EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) EXECUTE question({values})");
     let lines: Vec<(String,)> = sqlx::query_as(sqlx::AssertSqlSafe(explain))
         .fetch_all(&mut *connection)
         .await
         .unwrap();
-    sqlx::raw_sql("DEALLOCATE question; RESET ALL")
+    sqlx::raw_sql("DEALLOCATE question")
         .execute(&mut *connection)
         .await
         .unwrap();
     let lines: Vec<String> = lines.into_iter().map(|(line,)| line).collect();
     lines.join("\n")
+}
+
+/// A scan of an index without a range: it would read all of it, however large it has become.
+fn unbounded(plan: &str) -> Option<&str> {
+    let nodes: Vec<&str> = plan.split("->").collect();
+    let reads_index = |node: &&&str| {
+        let kind = node.trim_start();
+        ["Index Scan", "Index Only Scan", "Bitmap Index Scan"]
+            .iter()
+            .any(|scan| kind.starts_with(scan))
+    };
+    let mut scans = nodes.iter().filter(reads_index);
+    scans.find(|node| !node.contains("Index Cond:")).copied()
 }
 
 #[tokio::test]
@@ -346,8 +352,13 @@ async fn the_questions_of_a_case_read_index_ranges_of_its_days_only() {
     let day = day_of(CaptureTime::from_nanos(moment));
     let flow = tuple(40007).flow().hash().cast_signed();
     let post = format!("ARRAY[{flow}], ARRAY[1], ARRAY[{moment}]");
-    let ends = "ARRAY['192.0.2.10'::inet], ARRAY[40007], ARRAY['198.51.100.20'::inet], ARRAY[443]";
+    let hosts = "ARRAY['192.0.2.10'::inet], ARRAY['198.51.100.20'::inet]";
+    let server = "ARRAY['198.51.100.20'::inet], ARRAY[443]";
     let days = format!("{}, {}", day - 1, day + 1);
+    let stretch = format!(
+        "ARRAY[{}], ARRAY[{moment}], ARRAY[true], 96, {days}",
+        moment - 10 * SECOND
+    );
     let around = format!("{}, 256, {days}", 10 * SECOND);
     for (name, sql, values) in [
         (
@@ -373,12 +384,17 @@ async fn the_questions_of_a_case_read_index_ranges_of_its_days_only() {
         (
             "handshakes",
             include_str!("../../src/sql/handshakes.sql"),
-            format!("{post}, {ends}, {days}"),
+            format!("ARRAY[1], {hosts}, {stretch}"),
+        ),
+        (
+            "accepts",
+            include_str!("../../src/sql/accepts.sql"),
+            format!("ARRAY[1], {server}, {stretch}"),
         ),
         (
             "nearby_resets",
             include_str!("../../src/sql/nearby_resets.sql"),
-            format!("ARRAY[1], ARRAY[{moment}], {around}"),
+            format!("ARRAY[1], {stretch}"),
         ),
         (
             "kin",
@@ -397,6 +413,7 @@ async fn the_questions_of_a_case_read_index_ranges_of_its_days_only() {
     ] {
         let plan = plan(&store, sql, &values).await;
         assert!(!plan.contains("Seq Scan on"), "{name}:\n{plan}");
+        assert_eq!(unbounded(&plan), None, "{name}:\n{plan}");
         let touched: HashSet<&str> = plan
             .split_whitespace()
             .filter(|word| {
