@@ -28,9 +28,9 @@ pub fn judge_all(archive: &Archive, progress: &Progress) -> Vec<(Flow, Vec<Judge
             steps.done();
         }
     };
-    let judges = thread::available_parallelism().map_or(1, NonZero::get);
+    let threads = thread::available_parallelism().map_or(1, NonZero::get);
     let mut judged: Vec<(usize, Vec<Judged>)> = thread::scope(|scope| {
-        let others: Vec<_> = (1..judges.min(flows.len()))
+        let others: Vec<_> = (1..threads.min(flows.len()))
             .map(|_| scope.spawn(work))
             .collect();
         let mut all = work();

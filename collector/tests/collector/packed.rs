@@ -328,6 +328,21 @@ fn unbounded(plan: &str) -> Option<&str> {
     scans.find(|node| !node.contains("Index Cond:")).copied()
 }
 
+/// The partitions of days that a plan reads.
+fn days_read(plan: &str) -> HashSet<&str> {
+    let is_partition = |word: &&str| {
+        let mut parts = word.splitn(2, '_');
+        let table = parts
+            .next()
+            .is_some_and(|table| ["digest", "packed", "payload"].contains(&table));
+        table
+            && parts
+                .next()
+                .is_some_and(|rest| rest.len() == 8 && rest.parse::<u32>().is_ok())
+    };
+    plan.split_whitespace().filter(is_partition).collect()
+}
+
 #[tokio::test]
 async fn the_questions_of_a_case_read_index_ranges_of_its_days_only() {
     let store = store().await;
@@ -414,19 +429,7 @@ async fn the_questions_of_a_case_read_index_ranges_of_its_days_only() {
         let plan = plan(&store, sql, &values).await;
         assert!(!plan.contains("Seq Scan on"), "{name}:\n{plan}");
         assert_eq!(unbounded(&plan), None, "{name}:\n{plan}");
-        let touched: HashSet<&str> = plan
-            .split_whitespace()
-            .filter(|word| {
-                let mut parts = word.splitn(2, '_');
-                let table = parts
-                    .next()
-                    .is_some_and(|table| ["digest", "packed", "payload"].contains(&table));
-                table
-                    && parts
-                        .next()
-                        .is_some_and(|rest| rest.len() == 8 && rest.parse::<u32>().is_ok())
-            })
-            .collect();
+        let touched = days_read(&plan);
         assert!(
             (1..=3).contains(&touched.len()),
             "{name} reads {touched:?}:\n{plan}"
