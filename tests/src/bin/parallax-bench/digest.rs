@@ -86,8 +86,8 @@ pub fn run(options: &Options) -> Result<()> {
     let mut report = Report::new("digest");
     report.say(&format!(
         "Reading captures, snaplen 96, seed {}: CPU is user + system of the whole process, medians of {} rounds in \
-         which every program runs once; the ratio is ours over theirs. What an agent remembers of flows is measured \
-         under single steps.",
+         which every program runs once; the ratio is ours over theirs. Ours takes packets in as a live \
+         agent does, with flow memory and recall ring.",
         options.seed, options.runs
     ));
     let mut rows = Vec::new();

@@ -26,7 +26,7 @@ pub struct Cost {
     /// User and system seconds.
     pub cpu: f64,
     pub wall: f64,
-    /// Most memory at a time, MiB. Not below some 4: that of the process in between.
+    /// Most memory at a time, MiB. Not below some 6: that of the process in between.
     pub memory: f64,
 }
 
