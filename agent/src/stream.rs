@@ -46,7 +46,7 @@ pub use identity::Identity;
 use ledger::Ledger;
 
 /// How long digests that are not urgent wait for company.
-pub const LINGER: Duration = Duration::from_millis(50);
+pub const LINGER: Duration = Duration::from_millis(250);
 
 /// How long a collector may take to close the stream after everything is committed.
 const CLOSING: Duration = Duration::from_secs(5);
