@@ -335,10 +335,11 @@ impl Outbox {
         Some(outgoing)
     }
 
-    /// Whether [`take_next`](Self::take_next) has something now: what is on disk only may have to wait until
+    /// Whether [`take_aside`](Self::take_aside) or [`take_next`](Self::take_next) has something now: what is on disk only may have to wait until
     /// the collector has acknowledged what is in memory.
     pub fn can_send(&self) -> bool {
         self.lane.end() > self.cursor
+            || self.asides.is_due(self.cursor)
             || self.next_note().is_some_and(|next| next <= self.cursor)
             || self.has_room_to_refill()
     }

@@ -66,6 +66,14 @@ impl Asides {
         self.changes.push_back(kept);
     }
 
+    /// Whether [`take`](Self::take) has one now.
+    pub fn is_due(&self, cursor: u64) -> bool {
+        let change = self.changes.get(self.changes_sent);
+        let change = change.is_some_and(|change| change.next_number <= cursor);
+        let answer = self.answers.front();
+        change || answer.is_some_and(|waiting| waiting.kept.next_number <= cursor)
+    }
+
     /// The next one, if every digest before it was sent. `lost`: what the outbox has given up by now.
     pub fn take(&mut self, cursor: u64, lost: u64) -> Option<Aside> {
         if let Some(change) = self.changes.get(self.changes_sent)
@@ -128,8 +136,10 @@ mod tests {
     fn an_answer_waits_for_its_digests_and_is_asked_for_again_after_a_reconnect() {
         let mut asides = Asides::default();
         asides.answer(kept(), 0);
+        assert!(!asides.is_due(6));
         assert_eq!(asides.take(6, 0), None);
         assert!(!asides.is_empty());
+        assert!(asides.is_due(7));
         assert_eq!(asides.take(7, 0), Some(Aside::Answer(kept())));
         asides.answer(kept(), 0);
         asides.send_again();
@@ -162,8 +172,10 @@ mod tests {
         }
         for _ in 0..2 {
             for change in both {
+                assert!(asides.is_due(0));
                 assert_eq!(asides.take(0, 0), Some(Aside::Change(change)));
             }
+            assert!(!asides.is_due(0));
             assert_eq!(asides.take(0, 0), None);
             asides.send_again();
         }

@@ -57,8 +57,11 @@ impl Instance {
                 return Err(WitnessError::NoEvent(event));
             }
         }
-        remove_stale(&tracing.join("instances"));
-        let folder = new_folder(&tracing.join("instances"))?;
+        let instances = tracing.join("instances");
+        // Held until the pipe is open: before that, an agent in another PID namespace would take the folder for stale.
+        let alone = lock(&instances).map_err(failed("lock", &instances))?;
+        remove_stale(&instances);
+        let folder = new_folder(&instances)?;
         let at = |name: &str| folder.0.join(name);
         write(&at("buffer_size_kb"), BUFFER)?;
         let clock = TraceClock::choose(|name| write(&at("trace_clock"), name).is_ok())
@@ -73,6 +76,7 @@ impl Instance {
             .custom_flags(nix::libc::O_NONBLOCK)
             .open(&pipe)
             .map_err(failed("read", &pipe))?;
+        drop(alone);
         for event in [SENT, RECEIVED] {
             write(&at("events/tcp").join(event).join("enable"), "1")?;
         }
@@ -146,6 +150,13 @@ fn tracefs() -> Result<PathBuf, WitnessError> {
         tried: PLACE,
         source,
     })
+}
+
+/// Waits until no other agent makes or removes instances; ends with the value.
+fn lock(instances: &Path) -> io::Result<File> {
+    let folder = File::open(instances)?;
+    folder.lock()?;
+    Ok(folder)
 }
 
 /// Removes what agents left behind that were killed. One that lives holds its pipe open, and the kernel refuses.
