@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use parallax_core::report::{Cause, Origin, ResetReport};
@@ -138,4 +138,45 @@ fn no_trace_instance_is_left_behind() {
     let [before, after] = &stage().instances;
     let left: Vec<_> = after.iter().filter(|name| !before.contains(name)).collect();
     assert!(left.is_empty(), "{left:?}");
+}
+
+/// Starts an agent as process 1 or so of a PID namespace, and ends it once it has had a second to listen.
+const APART: &str = r#"
+"$0" run --vantage apart --host 127.0.0.1 --interface lo --witness on --collector http://127.0.0.1:9 &
+sleep 1; kill -INT $!; sleep 0.2; kill -INT $!; wait $!"#;
+
+#[test]
+fn agents_that_start_together_in_pid_namespaces_of_their_own_all_get_a_witness() {
+    // The stage counts instances: none of these agents may stand then.
+    stage();
+    let lab = Path::new(env!("CARGO_BIN_EXE_parallax-lab"));
+    let agent = lab.with_file_name("parallax-agent");
+    for _ in 0..3 {
+        let agents: Vec<_> = (0..6)
+            .map(|number| {
+                Command::new("unshare")
+                    .args([
+                        "--pid",
+                        "--fork",
+                        "--kill-child",
+                        "--mount-proc",
+                        "sh",
+                        "-c",
+                    ])
+                    // Another number for each: the same one would find its name taken.
+                    .arg(format!(
+                        "for _ in $(seq {number}); do true & wait; done{APART}"
+                    ))
+                    .arg(&agent)
+                    .stderr(Stdio::piped())
+                    .spawn()
+                    .expect("starting unshare")
+            })
+            .collect();
+        for agent in agents {
+            let output = agent.wait_with_output().expect("what an agent said");
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(said.contains("kernel witness: Linux"), "{said}");
+        }
+    }
 }
