@@ -438,6 +438,7 @@ mod tests {
         let shipped = shipped.expect("the reset and its context");
         let question = Question {
             id: 7,
+            quiet: false,
             sought: crate::recall::Sought {
                 flows: vec![shipped[0].tuple.flow()],
                 until: CaptureTime::from_nanos(9),

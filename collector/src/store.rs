@@ -30,10 +30,10 @@ pub use asides::{Answered, Asides, Change, Held, Octets};
 pub use collectors::Turn;
 pub use connect::{ConnectError, Target};
 pub use copy::{COPY_DIGESTS, encode_digests};
-pub use evidence::{Ask, Gathered, Kin, PortionOfFlow, SEGMENTS_MAX};
+pub use evidence::{Ask, EVERYWHERE_MAX, Gathered, Kin, PortionOfFlow, SEGMENTS_MAX};
 pub use load::{Beat, Loaded, Outcome, Portion};
 pub use policy::Policies;
-pub use questions::Question;
+pub use questions::{Asking, Question};
 pub use rows::RowError;
 pub use runs::{NewRun, RegisterError, Registered, Source};
 pub use verdicts::{Settling, Verdicts, Written};
@@ -43,6 +43,8 @@ pub use verdicts::{Settling, Verdicts, Written};
 pub struct Store {
     pool: PgPool,
     days: days::Asked,
+    /// See [`EVERYWHERE_MAX`].
+    everywhere_max: usize,
 }
 
 /// What the database did not do.
@@ -93,6 +95,13 @@ impl Store {
     /// The pool, for tests and benchmarks.
     pub fn pool(&self) -> &PgPool {
         &self.pool
+    }
+
+    /// The same, which asks at every vantage only up to another number of them: for tests and benchmarks.
+    #[must_use]
+    pub fn asking_everywhere_up_to(mut self, vantages: usize) -> Self {
+        self.everywhere_max = vantages;
+        self
     }
 
     /// Waits until no connection is in use and closes them.

@@ -19,6 +19,8 @@ const LOSSY_MAX: usize = 1024;
 pub struct Question {
     pub id: u64,
     pub sought: Sought,
+    /// Nothing held is no answer.
+    pub quiet: bool,
 }
 
 /// What the memory says to a question: `RecallAnswer` of `ingest.proto`, without the numbers of its digests.
@@ -133,6 +135,9 @@ impl Desk {
     fn answer(&mut self, question: &Question, more: bool) {
         let sought = &question.sought;
         let found = self.ring.search(sought);
+        if question.quiet && found.flows.iter().all(|held| held.count == 0) {
+            return;
+        }
         let horizon = self.ring.horizon().unwrap_or(self.capturing_since);
         let from = sought
             .from

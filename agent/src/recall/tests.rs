@@ -195,6 +195,7 @@ fn an_answer_speaks_of_what_was_watched_and_comes_again_when_the_span_has_passed
     let question = Question {
         id: 9,
         sought: sought(&[tuple(1).flow()], -10, 100),
+        quiet: false,
     };
     desk.ask(question);
     let first = desk.take_ready().expect("an answer");
@@ -234,8 +235,32 @@ fn a_segment_that_travels_by_itself_is_not_recalled() {
     desk.ask(Question {
         id: 1,
         sought: sought(&[tuple(1).flow()], 0, 9),
+        quiet: false,
     });
     assert_eq!(numbers(&desk.take_ready().unwrap().digests), [1]);
+}
+
+#[test]
+fn a_quiet_question_is_answered_once_something_is_held() {
+    let mut desk = Desk::new(Ring::new(LEAST_OCTETS), at(0));
+    let watched = |from, until| Coverage {
+        from: at(from),
+        until: at(until),
+        received: 0,
+        dropped: 0,
+    };
+    desk.note(&Noted::of(&ack(2, 1, 5)), &[], false);
+    desk.ask(Question {
+        id: 1,
+        sought: sought(&[tuple(1).flow()], 0, 100),
+        quiet: true,
+    });
+    desk.watched(&watched(0, 10));
+    assert_eq!(desk.take_ready(), None);
+    desk.note(&Noted::of(&ack(1, 1, 15)), &[], false);
+    desk.watched(&watched(11, 100));
+    let said = desk.take_ready().expect("an answer");
+    assert_eq!((said.digests.len(), said.answer.complete), (1, true));
 }
 
 prop_compose! {

@@ -28,6 +28,7 @@ pub(super) fn question(recall: &Recall) -> Question {
     let flows = recall.flows.iter().take(FLOWS_MAX).enumerate();
     Question {
         id: recall.id,
+        quiet: recall.quiet,
         sought: Sought {
             flows: flows
                 .filter_map(|(index, tuple)| batch::flow(index, tuple).ok())

@@ -78,7 +78,7 @@ pub(super) async fn converse(
         told: registered.committed,
         answers: VecDeque::new(),
         inquiry: Inquiry::new(
-            &name,
+            (&name, registered.vantage_id),
             memory(&run),
             &shared.questions,
             shared.reference.clone(),

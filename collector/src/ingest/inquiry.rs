@@ -31,6 +31,7 @@ pub(super) enum Memory {
 /// One conversation's part.
 pub(super) struct Inquiry {
     vantage: String,
+    vantage_id: i32,
     memory: Memory,
     /// Open when the conversation began.
     open: VecDeque<Arc<Question>>,
@@ -46,7 +47,7 @@ pub(super) struct Inquiry {
 
 impl Inquiry {
     pub fn new(
-        vantage: &str,
+        (vantage, vantage_id): (&str, i32),
         memory: Memory,
         questions: &Questions,
         reference: watch::Receiver<Option<Offset>>,
@@ -57,6 +58,7 @@ impl Inquiry {
         policies.mark_changed();
         Self {
             vantage: vantage.to_owned(),
+            vantage_id,
             memory,
             open,
             coming,
@@ -85,7 +87,7 @@ impl Inquiry {
                 && self.probes >= 2
                 && let Some(question) = self.open.pop_front()
             {
-                return Answer::Recall(self.by_the_agents_clock(&question.recall));
+                return Answer::Recall(self.by_the_agents_clock(&question));
             }
             tokio::select! {
                 biased;
@@ -130,7 +132,8 @@ impl Inquiry {
     }
 
     /// The span of a question is by the database's clock; the agent's may be another, and not quite known.
-    fn by_the_agents_clock(&self, recall: &Recall) -> Recall {
+    fn by_the_agents_clock(&self, question: &Question) -> Recall {
+        let recall = &question.recall;
         let reference = self
             .reference
             .borrow()
@@ -145,6 +148,10 @@ impl Inquiry {
         Recall {
             from: shifted(recall.from, error.saturating_neg()),
             until: shifted(recall.until, error),
+            quiet: question
+                .vantages
+                .as_ref()
+                .is_some_and(|vantages| !vantages.contains(&self.vantage_id)),
             ..recall.clone()
         }
     }

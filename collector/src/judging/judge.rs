@@ -314,10 +314,12 @@ impl Bench {
 
 /// What agents may remember of flows with resets.
 fn wanted(gathered: &[Gathered]) -> Vec<Wanted> {
-    let read = gathered
-        .iter()
-        .filter_map(|gathered| gathered.evidence.as_ref().ok());
-    read.flatten().filter_map(Wanted::of).collect()
+    let mut all = Vec::new();
+    for gathered in gathered {
+        let read = gathered.evidence.iter().flatten();
+        all.extend(read.filter_map(|one| Wanted::of(one, gathered.vantages.as_ref())));
+    }
+    all
 }
 
 /// Judges one flow. A flow that cannot be read, or on which the judge panics, keeps the verdicts it

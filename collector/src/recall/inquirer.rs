@@ -188,10 +188,7 @@ impl Inquirer {
         if asked.is_empty() {
             return;
         }
-        let rows: Vec<_> = asked
-            .iter()
-            .map(|wanted| (wanted.flow, wanted.question()))
-            .collect();
+        let rows: Vec<_> = asked.iter().map(Wanted::question).collect();
         match self.store.ask_agents(&rows, PATIENCE).await {
             Ok(questions) => {
                 for wanted in asked {

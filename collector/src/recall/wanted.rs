@@ -8,6 +8,8 @@ use parallax_core::{CaptureTime, Digest, Flow, FlowEvidence, VantageEvidence};
 use parallax_proto::batch;
 use parallax_proto::v1::Recall;
 
+use crate::store::Asking;
+
 /// How far before a reset its connection is of interest.
 const BEFORE: i64 = 30 * SECOND;
 /// How far after it: the answers of both ends, and the first retransmissions.
@@ -30,11 +32,13 @@ pub struct Wanted {
     pub payloads: BTreeSet<u64>,
     /// The newest reset, by the database's clock as far as exchanges tell.
     pub moment: CaptureTime,
+    /// The vantages that have to do with it, by id; `None`: all there are.
+    pub vantages: Option<BTreeSet<i32>>,
 }
 
 impl Wanted {
-    /// `None`: the evidence has no reset of its flow.
-    pub fn of(evidence: &FlowEvidence) -> Option<Self> {
+    /// `None`: the evidence has no reset of its flow. `vantages`: those that have to do with it.
+    pub fn of(evidence: &FlowEvidence, vantages: Option<&BTreeSet<i32>>) -> Option<Self> {
         let own = |digest: &&Digest| digest.tuple.flow() == evidence.flow;
         let newest = |at: &VantageEvidence| {
             let resets = at
@@ -60,13 +64,24 @@ impl Wanted {
             numbers: segments().flat_map(numbers).take(NUMBERS_MAX).collect(),
             payloads: payloads(evidence),
             moment,
+            vantages: vantages.cloned(),
         })
     }
 
     /// The question, its times by the database's clock.
-    pub fn question(&self) -> Recall {
+    pub fn question(&self) -> Asking {
+        let vantages = self.vantages.as_ref();
+        Asking {
+            flow: self.flow,
+            recall: self.recall(),
+            vantages: vantages.map(|vantages| vantages.iter().copied().collect()),
+        }
+    }
+
+    fn recall(&self) -> Recall {
         Recall {
             id: 0,
+            quiet: false,
             flows: self.names.iter().copied().map(batch::flow_tuple).collect(),
             initial_numbers: self.numbers.iter().copied().collect(),
             payload_hashes: self.payloads.iter().copied().collect(),
@@ -80,6 +95,11 @@ impl Wanted {
         !self.names.is_subset(&asked.names)
             || !self.numbers.is_subset(&asked.numbers)
             || self.moment.since(asked.moment) > AFTER / 2
+            || match (&self.vantages, &asked.vantages) {
+                (Some(vantages), Some(asked)) => !vantages.is_subset(asked),
+                (None, Some(_)) => true,
+                (_, None) => false,
+            }
     }
 
     /// What both asked.
@@ -88,6 +108,10 @@ impl Wanted {
         self.numbers.extend(&earlier.numbers);
         self.payloads.extend(&earlier.payloads);
         self.moment = self.moment.max(earlier.moment);
+        self.vantages = match (self.vantages.take(), &earlier.vantages) {
+            (Some(vantages), Some(earlier)) => Some(&vantages | earlier),
+            _ => None,
+        };
     }
 }
 

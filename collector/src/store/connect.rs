@@ -8,7 +8,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, Executor};
 use thiserror::Error;
 
-use super::Store;
+use super::{EVERYWHERE_MAX, Store};
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations");
 
@@ -157,6 +157,7 @@ impl Store {
         let _ = first.close().await;
         Ok(Self {
             days: super::days::Asked::default(),
+            everywhere_max: EVERYWHERE_MAX,
             pool: PgPoolOptions::new()
                 .max_connections(12)
                 .acquire_timeout(ACQUIRE_PATIENCE)

@@ -17,13 +17,16 @@ mod kin;
 mod memory;
 mod nearby;
 mod questions;
+mod relevant;
 mod segments;
 mod shelf;
 mod sightings;
 
 use found::{Found, digests_of, selection};
+pub use relevant::EVERYWHERE_MAX;
+use relevant::Relevant;
 use segments::Loaded;
-use sightings::Sightings;
+use sightings::Moments;
 
 /// The most segments of one flow that are gathered at one vantage: those nearest to the reset, more
 /// before it than after it, and the first ones (`sql/segments.sql`).
@@ -62,6 +65,8 @@ pub struct Gathered {
     /// `docket.evidence`; `None`: not in the docket.
     pub docket: Option<i64>,
     pub kin: Kin,
+    /// The vantages that have to do with it, by id; `None`: all there are.
+    pub vantages: Option<BTreeSet<i32>>,
 }
 
 /// What a flow has to do with others.
@@ -140,15 +145,33 @@ impl Store {
         let docket = questions::docket(&mut tx, &hashes).await?;
         let vantages = questions::vantages(&mut tx).await?;
         let sightings = sightings::load(&mut tx, &hashes).await?;
-        let posts = posts(asks, &sightings, &vantages);
-        let days = Span::around(posts.iter().map(|post| post.moment));
+        let moments: Vec<Vec<(Flow, Moments)>> = asks
+            .iter()
+            .enumerate()
+            .map(|(index, ask)| sightings.moments(index, ask.moment))
+            .collect();
+        let all_moments = moments.iter().flatten();
+        let days = Span::around(all_moments.flat_map(|(_, moments)| moments.all()));
         let mut kin = kin::Kin::by_number(&mut tx, &hashes, days).await?;
+        let mut relevant =
+            Relevant::new(asks.len(), &sightings, &vantages, path, self.everywhere_max);
+        relevant.add(&mut tx, &kin.all(), days).await?;
+        let mut posts = posts(&moments, &vantages, &relevant);
         let mut segments = Loaded::default();
         segments
             .add_own_and_kin(&mut tx, &posts, &kin.flows, days)
             .await?;
         let carriers = kin.add_carriers(&mut tx, &posts, &segments, days).await?;
-        segments.add_kin(&mut tx, &posts, &carriers, days).await?;
+        if relevant.add(&mut tx, &carriers, days).await? {
+            // The other side of a proxy, which stood at other vantages.
+            posts = self::posts(&moments, &vantages, &relevant);
+            segments = Loaded::default();
+            segments
+                .add_own_and_kin(&mut tx, &posts, &kin.flows, days)
+                .await?;
+        } else {
+            segments.add_kin(&mut tx, &posts, &carriers, days).await?;
+        }
         let kin = kin.flows;
         let known = questions::known_ids(&mut tx, asks, &kin).await?;
         let coverage = questions::coverage(&mut tx, &posts).await?;
@@ -179,8 +202,10 @@ impl Store {
         let mut gathered: Vec<Gathered> = asks
             .iter()
             .zip(kin)
-            .map(|(ask, flows)| Gathered {
+            .enumerate()
+            .map(|(index, (ask, flows))| Gathered {
                 flow: ask.flow,
+                vantages: relevant.ids(index),
                 evidence: Ok(Vec::new()),
                 portion: PortionOfFlow::Whole,
                 docket: docket.get(&ask.flow).copied(),
@@ -197,7 +222,8 @@ impl Store {
             if found.is_part(start, chunk) {
                 ask.portion = PortionOfFlow::Part;
             }
-            let one = found.build(start, chunk, &vantages, path, &known[chunk[0].ask]);
+            let here: Vec<&VantageRow> = relevant.of(chunk[0].ask, &vantages).collect();
+            let one = found.build(start, chunk, &here, path, &known[chunk[0].ask]);
             start += chunk.len();
             match (one, &mut ask.evidence) {
                 (Ok(one), Ok(all)) => {
@@ -259,14 +285,18 @@ fn questions_to_witnesses(posts: &[Post], around: &[Surroundings]) -> Vec<Questi
     .collect()
 }
 
-/// Every asked flow at every vantage.
-fn posts(asks: &[Ask], sightings: &Sightings, vantages: &[VantageRow]) -> Vec<Post> {
-    let mut posts = Vec::with_capacity(asks.len() * vantages.len());
-    for (index, ask) in asks.iter().enumerate() {
-        for (flow, moments) in sightings.moments(index, ask.moment) {
-            posts.extend(vantages.iter().map(|vantage| Post {
-                ask: index,
-                flow,
+/// Every asked flow at every vantage that has to do with it.
+fn posts(
+    moments: &[Vec<(Flow, Moments)>],
+    vantages: &[VantageRow],
+    relevant: &Relevant,
+) -> Vec<Post> {
+    let mut posts = Vec::new();
+    for (ask, flows) in moments.iter().enumerate() {
+        for (flow, moments) in flows {
+            posts.extend(relevant.of(ask, vantages).map(|vantage| Post {
+                ask,
+                flow: *flow,
                 vantage_id: vantage.id,
                 moment: moments.at(vantage.id),
             }));

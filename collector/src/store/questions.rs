@@ -13,12 +13,25 @@ use super::{Store, StoreError};
 pub struct Question {
     /// With the id.
     pub recall: Recall,
+    /// Vantages that are to say so if they hold nothing; `None`: all. Rising.
+    pub vantages: Option<Vec<i32>>,
+}
+
+/// A question to enter.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Asking {
+    /// The flow with a reset that it is asked for.
+    pub flow: i64,
+    pub recall: Recall,
+    /// As in [`Question`].
+    pub vantages: Option<Vec<i32>>,
 }
 
 #[derive(sqlx::FromRow)]
 struct QuestionRow {
     id: i64,
     question: Vec<u8>,
+    vantages: Option<Vec<i32>>,
 }
 
 impl TryFrom<QuestionRow> for Question {
@@ -32,26 +45,41 @@ impl TryFrom<QuestionRow> for Question {
         let read = Recall::decode(row.question.as_slice());
         let mut recall = read.map_err(|error| name.refuse("question", &error))?;
         recall.id = row.id.cast_unsigned();
-        Ok(Self { recall })
+        Ok(Self {
+            recall,
+            vantages: row.vantages,
+        })
     }
 }
 
+/// As Postgres reads an array.
+fn array(ids: &[i32]) -> String {
+    let ids: Vec<String> = ids.iter().map(i32::to_string).collect();
+    format!("{{{}}}", ids.join(","))
+}
+
 impl Store {
-    /// Enters questions, each for a flow with a reset, and tells all collectors. Agents that connect within
+    /// Enters questions and tells all collectors. Agents that connect within
     /// `patience` are asked too.
     pub async fn ask_agents(
         &self,
-        asked: &[(i64, Recall)],
+        asked: &[Asking],
         patience: Duration,
     ) -> Result<Vec<Question>, StoreError> {
-        let flows: Vec<i64> = asked.iter().map(|(flow, _)| *flow).collect();
+        let flows: Vec<i64> = asked.iter().map(|asking| asking.flow).collect();
         let questions: Vec<Vec<u8>> = asked
             .iter()
-            .map(|(_, recall)| recall.encode_to_vec())
+            .map(|asking| asking.recall.encode_to_vec())
+            .collect();
+        // An array of arrays of several lengths is none: they go as text.
+        let vantages: Vec<Option<String>> = asked
+            .iter()
+            .map(|asking| asking.vantages.as_deref().map(array))
             .collect();
         let rows: Vec<QuestionRow> = sqlx::query_as(include_str!("../sql/ask_agents.sql"))
             .bind(flows)
             .bind(questions)
+            .bind(vantages)
             .bind(patience.as_secs_f64())
             .fetch_all(&self.pool)
             .await

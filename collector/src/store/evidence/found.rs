@@ -42,7 +42,7 @@ impl Found {
         &mut self,
         start: usize,
         posts: &[Post],
-        vantages: &[VantageRow],
+        vantages: &[&VantageRow],
         path: &[String],
         known_ids: &[KnownId],
     ) -> Result<FlowEvidence, RowError> {
@@ -159,7 +159,7 @@ fn least(one: Selection, other: Selection) -> Selection {
 }
 
 /// The configured path as indices; `None` unless two of its vantages are known.
-fn configured(path: &[String], vantages: &[VantageRow]) -> Option<Vec<usize>> {
+fn configured(path: &[String], vantages: &[&VantageRow]) -> Option<Vec<usize>> {
     let indices: Vec<usize> = path
         .iter()
         .filter_map(|name| vantages.iter().position(|vantage| vantage.name == *name))

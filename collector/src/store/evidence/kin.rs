@@ -47,6 +47,14 @@ impl<'a> Kin<'a> {
         Ok(kin)
     }
 
+    /// The asked flows and their kin, each by ask.
+    pub fn all(&self) -> Vec<(usize, i64)> {
+        let own = self.asked.iter().copied().enumerate();
+        let kin = self.flows.iter().enumerate();
+        let kin = kin.flat_map(|(ask, flows)| flows.iter().map(move |flow| (ask, *flow)));
+        own.chain(kin).collect()
+    }
+
     /// Adds flows that carry the same payload as an asked flow or its kin; returns those that are new, by ask.
     pub async fn add_carriers(
         &mut self,

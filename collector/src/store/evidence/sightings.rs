@@ -39,6 +39,11 @@ pub(super) struct Moments {
 }
 
 impl Moments {
+    /// All of them.
+    pub fn all(&self) -> impl Iterator<Item = i64> {
+        self.by_vantage.values().copied().chain([self.elsewhere])
+    }
+
     pub fn at(&self, vantage_id: i32) -> i64 {
         self.by_vantage
             .get(&vantage_id)
@@ -77,6 +82,19 @@ pub(super) async fn load(tx: &mut PgConnection, flows: &[i64]) -> Result<Sightin
 }
 
 impl Sightings {
+    /// The vantages that saw a reset of an ask.
+    pub fn vantages(&self, ask: usize) -> impl Iterator<Item = i32> {
+        let flows = self.by_ask.get(&ask).into_iter().flatten();
+        let rows = flows.flat_map(|(_, resets)| resets.values()).flatten();
+        rows.map(|row| row.vantage_id)
+    }
+
+    /// The 4-tuples behind an asked hash.
+    pub fn flows(&self, ask: usize) -> impl Iterator<Item = Flow> {
+        let flows = self.by_ask.get(&ask).into_iter().flatten();
+        flows.map(|(flow, _)| *flow)
+    }
+
     /// For each 4-tuple behind an asked hash, when its reset nearest to `moment` (the newest
     /// without one) was seen where.
     pub fn moments(&self, ask: usize, moment: Option<CaptureTime>) -> Vec<(Flow, Moments)> {
