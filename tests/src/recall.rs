@@ -132,7 +132,7 @@ impl<'lab> Fleet<'lab> {
             let urls: Vec<String> = (0..collectors)
                 .map(|step| grpc((preferred + step) % collectors))
                 .collect();
-            let mut command = agent(&programs, point, Some(folder), &urls.join(","));
+            let mut command = agent(&programs, point, None, &urls.join(","));
             command.args(arguments);
             let running = Running::start(&format!("agent-{}", point.name), command, folder)?;
             fleet.agents.push((point.name, running));

@@ -54,7 +54,7 @@ pub struct LiveOptions {
     pub tunnels: Tunnels,
     /// Octets kept of each packet.
     pub snaplen: u32,
-    /// Octets of the kernel's ring, for each interface; threads that share it divide them.
+    /// Octets of the kernel's ring, for each interface; threads that share it divide them, but for [`Self::LEAST_SHARE`].
     pub buffer_size: u32,
     pub promiscuous: Promiscuous,
     /// Also save the packets as captured to this pcap file; for one interface only.
@@ -79,6 +79,8 @@ impl LiveOptions {
     /// Link, IP and TCP headers with all options, and the octets that a payload's hash covers.
     pub const SNAPLEN: u32 = 192;
     pub const BUFFER_SIZE: u32 = 16 * 1024 * 1024;
+    /// The least ring of a thread that shares interfaces.
+    pub const LEAST_SHARE: u32 = 1024 * 1024;
 
     /// The default settings for these interfaces.
     pub fn new(interfaces: Vec<String>) -> Self {
@@ -144,10 +146,11 @@ impl LiveCapture {
             return Err(LiveError::WriteThreads);
         }
         let (stop, stopped) = stop::pair()?;
-        let share = LiveOptions {
-            buffer_size: options.buffer_size / u32::try_from(count.max(1)).unwrap_or(u32::MAX),
-            ..options.clone()
-        };
+        let mut share = options.clone();
+        if count > 1 {
+            let part = options.buffer_size / u32::try_from(count).unwrap_or(u32::MAX);
+            share.buffer_size = part.max(LiveOptions::LEAST_SHARE);
+        }
         let mut captures = (0..count)
             .map(|_| Self::open_one(&share, stopped.clone()))
             .collect::<Result<Vec<_>, _>>()?;

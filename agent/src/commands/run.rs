@@ -354,8 +354,8 @@ impl Settings {
     fn check(&self) -> Result<(), Unfit> {
         within("--snaplen", self.snaplen.into(), 64, 262_144)?;
         within("--threads", self.threads.into(), 1, THREADS_MAX)?;
+        within("--buffer", self.buffer.into(), 1, 1024)?;
         // A MiB for each thread at least.
-        within("--buffer", self.buffer.into(), self.threads, 1024)?;
         within("--memory", self.memory.into(), self.threads, 65_536)?;
         within(
             "--recall-memory",

@@ -209,11 +209,8 @@ impl Watch {
         if stepped {
             self.from = until;
         }
-        losses.extend(lost(
-            self.from,
-            until.plus(SETTLE.as_nanos() as i64),
-            counters,
-        ));
+        // The counters are of now, wherever reading has come to.
+        losses.extend(lost(self.from, until.max(readings.wall), counters));
         Beat {
             coverage: self.span(until, counters).filter(|_| !stepped),
             losses,
