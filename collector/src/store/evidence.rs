@@ -139,11 +139,11 @@ impl Store {
         let hashes: Vec<i64> = asks.iter().map(|ask| ask.flow).collect();
         let docket = questions::docket(&mut tx, &hashes).await?;
         let vantages = questions::vantages(&mut tx).await?;
-        let sightings = sightings::load(&mut tx, &hashes).await?;
+        let sightings = sightings::load(&mut tx, &hashes, self.reach).await?;
         let posts = posts(asks, &sightings, &vantages);
         let days = Span::around(posts.iter().map(|post| post.moment));
-        let mut kin = kin::Kin::by_number(&mut tx, &hashes, days).await?;
-        let mut segments = Loaded::default();
+        let mut kin = kin::Kin::by_number(&mut tx, &hashes, days, self.reach).await?;
+        let mut segments = Loaded::reaching(self.reach);
         segments
             .add_own_and_kin(&mut tx, &posts, &kin.flows, days)
             .await?;
@@ -160,7 +160,7 @@ impl Store {
         let digests = digests_of(&posts, &segments, &memory);
         let around = around(&posts, &digests);
         let testimony = gather::gather(&mut tx, &questions_to_witnesses(&posts, &around)).await?;
-        let nearby = nearby::load(&mut tx, &posts, around, days, |index| {
+        let nearby = nearby::load(&mut tx, &posts, around, (days, self.reach), |index| {
             selection(index, &posts[index], &segments, &coverage)
         });
         let mut found = Found {

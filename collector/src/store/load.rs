@@ -89,7 +89,7 @@ impl Store {
         if digests > 0 {
             let sorted = Sorted::of(&accepted);
             let days = days::hold(&mut tx, &sorted.days).await?;
-            sorted.copy_in(&mut tx, &days).await?;
+            sorted.copy_in(&mut tx, &days, self.reach).await?;
             loaded.rows = digests as u64;
             loaded.docketed = sorted.enter_in_docket(&mut tx).await?;
         }

@@ -6,6 +6,7 @@ use parallax_core::judge::Judged;
 use parallax_core::report::ResetReport;
 use sqlx::postgres::PgConnection;
 
+use super::shards::{HAS_RESET, Reach};
 use super::{Kin, PortionOfFlow, Store, StoreError};
 
 /// Whether more evidence is expected soon.
@@ -69,7 +70,7 @@ impl Store {
         delete(&mut tx, &vanished(verdicts, &known, &judged)).await?;
         settle(&mut tx, verdicts).await?;
         note_numbers(&mut tx, verdicts).await?;
-        let docketed = note_kin(&mut tx, verdicts).await?;
+        let docketed = note_kin(&mut tx, verdicts, self.reach).await?;
         tx.commit()
             .await
             .map_err(StoreError::database("commit verdicts"))?;
@@ -211,13 +212,20 @@ async fn note_numbers(tx: &mut PgConnection, verdicts: &[Verdicts]) -> Result<()
 }
 
 /// Remembers which flows' evidence matters to judged ones; returns those that have to be judged for it.
-async fn note_kin(tx: &mut PgConnection, verdicts: &[Verdicts]) -> Result<Vec<i64>, StoreError> {
+async fn note_kin(
+    tx: &mut PgConnection,
+    verdicts: &[Verdicts],
+    reach: Reach,
+) -> Result<Vec<i64>, StoreError> {
     let related: Vec<(i64, i64)> = verdicts
         .iter()
         .flat_map(|verdict| verdict.kin.flows.iter().map(|kin| (verdict.flow, *kin)))
         .collect();
     if related.is_empty() {
         return Ok(Vec::new());
+    }
+    if reach == Reach::Shard {
+        return note_relations(tx, &related).await;
     }
     let rows: Vec<(i64,)> = sqlx::query_as(include_str!("../sql/note_kin.sql"))
         .bind(column(&related, |(flow, _)| *flow))
@@ -226,6 +234,35 @@ async fn note_kin(tx: &mut PgConnection, verdicts: &[Verdicts]) -> Result<Vec<i6
         .await
         .map_err(StoreError::database("note related flows"))?;
     Ok(rows.into_iter().map(|(flow,)| flow).collect())
+}
+
+/// What `sql/note_kin.sql` does at once, where digests are distributed.
+async fn note_relations(
+    tx: &mut PgConnection,
+    related: &[(i64, i64)],
+) -> Result<Vec<i64>, StoreError> {
+    let failed = || StoreError::database("note related flows");
+    let fresh: Vec<(i64,)> = sqlx::query_as(include_str!("../sql/note_relations.sql"))
+        .bind(column(related, |(flow, _)| *flow))
+        .bind(column(related, |(_, kin)| *kin))
+        .fetch_all(&mut *tx)
+        .await
+        .map_err(failed())?;
+    let mut with = Vec::new();
+    for (kin,) in fresh {
+        let (has,): (bool,) = sqlx::query_as(HAS_RESET)
+            .bind(kin)
+            .fetch_one(&mut *tx)
+            .await
+            .map_err(failed())?;
+        with.extend(has.then_some(kin));
+    }
+    let docketed: Vec<(i64,)> = sqlx::query_as(include_str!("../sql/enter_flows.sql"))
+        .bind(with)
+        .fetch_all(tx)
+        .await
+        .map_err(failed())?;
+    Ok(docketed.into_iter().map(|(flow,)| flow).collect())
 }
 
 fn column<Row, T>(rows: &[Row], value: impl Fn(&Row) -> T) -> Vec<T> {

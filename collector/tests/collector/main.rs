@@ -12,5 +12,6 @@ mod packed;
 mod process;
 mod recall;
 mod server;
+mod shards;
 mod testimony;
 mod verdicts;
