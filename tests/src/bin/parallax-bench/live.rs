@@ -130,7 +130,7 @@ pub fn run(options: &Options) -> Result<()> {
     lay_wire(&sender, &watched)?;
     let programs = Programs::beside_this_one()?;
     pin(0)?;
-    let serving = serve(&watched, &programs, &folder)?;
+    let serving = serve(&watched, &programs, &folder, &[])?;
     let wire = sender.within(|| {
         let wire = pcap::Capture::from_device("far").and_then(|wire| wire.snaplen(64).open());
         let wire = wire.map_err(std::io::Error::other)?;
@@ -192,10 +192,17 @@ fn lay_wire(sender: &Namespace, watched: &Namespace) -> Result<()> {
 }
 
 /// A collector with a Postgres of its own, beside the watcher but not on the watched wire.
-fn serve(watched: &Namespace, programs: &Programs, folder: &Path) -> Result<Running> {
+pub fn serve(
+    watched: &Namespace,
+    programs: &Programs,
+    folder: &Path,
+    arguments: &[&str],
+) -> Result<Running> {
     let address = format!("{}/32", parallax_tests::lab::COLLECTOR);
     watched.ip(&["addr", "add", &address, "dev", "lo"])?;
-    let mut serving = Running::start("collector", collector(watched, programs), folder)?;
+    let mut command = collector(watched, programs);
+    command.args(arguments);
+    let mut serving = Running::start("collector", command, folder)?;
     let up = wait_for(PATIENCE, || {
         serving.check()?;
         Ok(ask(watched, &url(), "/healthz").ok())
@@ -204,7 +211,8 @@ fn serve(watched: &Namespace, programs: &Programs, folder: &Path) -> Result<Runn
     Ok(serving)
 }
 
-fn grpc() -> String {
+/// Where that collector takes agents.
+pub fn grpc() -> String {
     let address: Ipv4Addr = parallax_tests::lab::COLLECTOR;
     format!("http://{address}:7600")
 }

@@ -46,6 +46,8 @@ enum Bench {
     Traffic(traffic::Wanted),
     #[command(hide = true)]
     Measure(measured::Measure),
+    #[command(hide = true)]
+    Rush(latency::Rush),
 }
 
 /// The names of the blocks in the README.
@@ -81,5 +83,6 @@ fn carry_out(bench: Bench) -> anyhow::Result<()> {
         Bench::Micro(options) => micro::run(&options),
         Bench::Traffic(wanted) => Ok(wanted.write()?),
         Bench::Measure(options) => options.run(),
+        Bench::Rush(rush) => rush.run(),
     }
 }
