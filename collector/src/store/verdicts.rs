@@ -51,7 +51,11 @@ type Key = (i64, i64);
 impl Store {
     /// Writes judgements in one transaction. A known reset that the judgement of a whole flow does not
     /// contain any more is deleted.
+    ///
+    /// What flows have to do with each other is noted before, in a transaction of its own: it enters flows in the docket
+    /// that loads hold, while the verdicts hold others that loads wait for.
     pub async fn write_verdicts(&self, verdicts: &[Verdicts]) -> Result<Written, StoreError> {
+        let docketed = self.relate(verdicts).await?;
         let mut tx = self
             .pool
             .begin()
@@ -68,9 +72,9 @@ impl Store {
             .collect();
         upsert(&mut tx, &changed).await?;
         delete(&mut tx, &vanished(verdicts, &known, &judged)).await?;
+        lock(&mut tx, &flows).await?;
         settle(&mut tx, verdicts).await?;
         note_numbers(&mut tx, verdicts).await?;
-        let docketed = note_kin(&mut tx, verdicts, self.reach).await?;
         tx.commit()
             .await
             .map_err(StoreError::database("commit verdicts"))?;
@@ -81,6 +85,31 @@ impl Store {
         changed.sort_by_key(|report| report.time);
         Ok(Written { changed, docketed })
     }
+}
+
+impl Store {
+    /// Notes what flows have to do with each other; returns those that have to be judged for it.
+    async fn relate(&self, verdicts: &[Verdicts]) -> Result<Vec<i64>, StoreError> {
+        if verdicts.iter().all(|verdict| verdict.kin.flows.is_empty()) {
+            return Ok(Vec::new());
+        }
+        let begun = self.pool.begin().await;
+        let mut tx = begun.map_err(StoreError::database("begin to note related flows"))?;
+        let docketed = note_kin(&mut tx, verdicts, self.reach).await?;
+        let ended = tx.commit().await;
+        ended.map_err(StoreError::database("commit related flows"))?;
+        Ok(docketed)
+    }
+}
+
+/// Takes the flows' rows of the docket, in the order in which loads take them.
+async fn lock(tx: &mut PgConnection, flows: &[i64]) -> Result<(), StoreError> {
+    sqlx::query("SELECT FROM docket WHERE flow = ANY ($1) ORDER BY flow FOR UPDATE")
+        .bind(flows)
+        .execute(tx)
+        .await
+        .map_err(StoreError::database("take flows of the docket"))?;
+    Ok(())
 }
 
 /// Judged resets by key; the first of equal identity counts.

@@ -112,19 +112,25 @@ impl<'a> Sorted<'a> {
         (rows, noted)
     }
 
-    /// Flows with a RST among the new digests, and flows that have resets already, are to be judged.
-    pub async fn enter_in_docket(&self, tx: &mut PgConnection) -> Result<Vec<i64>, StoreError> {
+    /// Flows with a RST among the new digests, and flows that have resets already, are to be judged; so are those that
+    /// memory answered about.
+    pub async fn enter_in_docket(
+        &self,
+        tx: &mut PgConnection,
+        recalled: &BTreeSet<i64>,
+    ) -> Result<Vec<i64>, StoreError> {
         let of = |reset: bool| -> BTreeSet<i64> {
             let flows = self.flows.iter().filter(|(_, has)| **has == reset);
             flows.map(|(flow, _)| *flow).collect()
         };
         let with: Vec<i64> = of(true).into_iter().collect();
-        enter(tx, &with, &of(false), &self.begun).await
+        let others = of(false).union(recalled).copied().collect();
+        enter(tx, &with, &others, &self.begun).await
     }
 }
 
 /// Enters flows with a RST, and those with resets that the others or these initial numbers matter to.
-pub(super) async fn enter(
+async fn enter(
     tx: &mut PgConnection,
     with: &[i64],
     without: &BTreeSet<i64>,
