@@ -4,14 +4,15 @@
 #   make networks  networks that translate, rewrite and tunnel, and attackers, against their truth
 #   make chaos   a hundred faults at random under load; nothing may get lost uncounted (about ten minutes)
 #   make bench   the numbers of the README's section "Measured", beside peers; README=--readme writes them there
-#                (bench-digest, bench-analyze, bench-ingest, bench-fleet, bench-latency, bench-micro: a part)
+#                (bench-digest, bench-live, bench-analyze, bench-ingest, bench-fleet, bench-latency, bench-micro: a part)
+#   make citus   the collector's tests with distributed tables, on the coordinator that PARALLAX_CITUS_URL names
 #   make calibrate   what confidence is worth, over 100,000 simulated resets (RESETS=n: over n)
 #   make lint    formatting and clippy
 
 CARGO ?= cargo
 
-.PHONY: demo test networks chaos bench calibrate lint build packages \
-	bench-build bench-digest bench-analyze bench-ingest bench-fleet bench-latency bench-micro
+.PHONY: demo test networks chaos bench citus calibrate lint build packages \
+	bench-build bench-digest bench-live bench-analyze bench-ingest bench-fleet bench-latency bench-micro
 
 packages:
 	@tests/packages
@@ -35,6 +36,7 @@ chaos: packages
 # One after another, also with -j: they measure time.
 bench: bench-build
 	@target/release/parallax-bench digest $(README)
+	@target/release/parallax-bench live $(README)
 	@target/release/parallax-bench analyze $(README)
 	@target/release/parallax-bench ingest $(README)
 	@target/release/parallax-bench fleet $(README)
@@ -46,8 +48,12 @@ bench-build: packages
 	@tests/packages --optional tcpdump tshark sqlite3 softflowd nfdump tcptrace p0f
 	$(CARGO) build --release --locked --workspace --bins
 
-bench-digest bench-analyze bench-ingest bench-fleet bench-latency bench-micro: bench-%: bench-build
+bench-digest bench-live bench-analyze bench-ingest bench-fleet bench-latency bench-micro: bench-%: bench-build
 	@target/release/parallax-bench $* $(README)
+
+citus:
+	@test -n "$$PARALLAX_CITUS_URL" || { echo "make citus: not run: name a Citus coordinator with PARALLAX_CITUS_URL=postgres://USER@HOST/DATABASE" >&2; exit 1; }
+	$(CARGO) test --locked -p parallax-collector --test collector -- --include-ignored
 
 calibrate:
 	$(CARGO) test --release --locked -p parallax-core --test simulator -- --ignored --exact calibrate --nocapture

@@ -118,6 +118,7 @@ pub struct ConfigFile {
     #[serde(rename = "no-tunnels")]
     pub no_tunnels: Option<bool>,
     pub snaplen: Option<u32>,
+    pub threads: Option<u32>,
     pub buffer: Option<u32>,
     pub promiscuous: Option<bool>,
     pub segments: Option<Segments>,
@@ -211,12 +212,13 @@ mod tests {
     fn a_file_says_what_the_flags_say() {
         let config = parse(
             "vantage = 'fw-in'\nhost = ['192.0.2.1', '2001:db8::1']\ninterface = ['eth0']\n\
-             segments = 'all'\ngrace = 1.5\npromiscuous = true\nno-tunnels = true\n",
+             segments = 'all'\nthreads = 2\ngrace = 1.5\npromiscuous = true\nno-tunnels = true\n",
         );
         let config = config.unwrap();
         assert_eq!(config.vantage.unwrap().as_str(), "fw-in");
         assert_eq!(config.host.unwrap().len(), 2);
         assert_eq!(config.segments, Some(Segments(Selection::All)));
+        assert_eq!(config.threads, Some(2));
         assert_eq!(config.grace, Some(1.5));
         assert_eq!(config.promiscuous, Some(true));
         assert_eq!(config.no_tunnels, Some(true));

@@ -13,9 +13,11 @@ use parallax_core::{
 use thiserror::Error;
 use tokio::sync::mpsc::{self, error::TrySendError};
 
+mod tally;
 mod ways;
 
-use ways::Ways;
+pub use tally::Tally;
+pub(crate) use ways::Ways;
 
 use crate::memory::{Evicted, Memory};
 use crate::meter::Meter;
@@ -35,15 +37,6 @@ const RESETS_MAX: usize = FEED_MAX;
 #[error("the stream to the collector has ended")]
 pub struct StreamEnded;
 
-/// Packets so far.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Tally {
-    pub packets: u64,
-    pub unread: UnreadCounts,
-    /// Digests that found no room on the way to the stream.
-    pub lost: u64,
-}
-
 /// Decodes packets, remembers flows, and hands over what is to be shipped.
 #[derive(Debug)]
 pub struct Handover {
@@ -55,7 +48,8 @@ pub struct Handover {
     /// One for each epoch of the clock.
     spans: VecDeque<Span>,
     losses: VecDeque<LossRecord>,
-    ways: Ways,
+    /// None in one of several threads: only all of them know.
+    ways: Option<Ways>,
     unread: UnreadCounts,
     lost: u64,
     tally: Tally,
@@ -74,7 +68,7 @@ impl Handover {
             waiting: Vec::with_capacity(FEED_MAX),
             spans: VecDeque::new(),
             losses: VecDeque::new(),
-            ways: Ways::default(),
+            ways: Some(Ways::default()),
             unread: UnreadCounts::default(),
             lost: 0,
             tally: Tally::default(),
@@ -89,6 +83,13 @@ impl Handover {
     #[must_use]
     pub fn with_desk(mut self, desk: Desk) -> Self {
         self.desk = Some(desk);
+        self
+    }
+
+    /// The same, for a thread that gets a part of the packets: what it tells is to be [merged](crate::merge).
+    #[must_use]
+    pub fn of_a_part(mut self) -> Self {
+        self.ways = None;
         self
     }
 
@@ -152,8 +153,10 @@ impl Handover {
         for noted in self.batch.foreseen(&self.memory, self.desk.as_ref()) {
             let start = self.waiting.len();
             let own = self.memory.observe(noted, &mut self.waiting);
-            for shipped in &self.waiting[start..] {
-                self.ways.note(shipped);
+            if let Some(ways) = &mut self.ways {
+                self.waiting[start..]
+                    .iter()
+                    .for_each(|shipped| ways.note(shipped));
             }
             if let Some(desk) = &mut self.desk {
                 desk.note(noted, &self.waiting[start..], own);
@@ -183,7 +186,8 @@ impl Handover {
                 detail: None,
             });
         }
-        if let Some(loss) = self.ways.watched(coverage.until) {
+        let ways = self.ways.as_mut();
+        if let Some(loss) = ways.and_then(|ways| ways.watched(coverage.until)) {
             self.lost(loss);
         }
         coverage.dropped += lost;

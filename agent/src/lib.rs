@@ -1,7 +1,8 @@
 //! Captures at vantages and streams digests to a collector.
 //!
 //! The way of the data: [`capture`] → `parallax_core::decode` → [`noted`] → [`memory`] → [`handover`] →
-//! [`outbox`], on disk in [`spool`] → [`stream`]. Beside it [`recall`] remembers every segment.
+//! [`outbox`], on disk in [`spool`] → [`stream`]. Beside it [`recall`] remembers every segment. Several capture
+//! threads [`merge`] before the outbox.
 
 pub mod capture;
 mod clock;
@@ -10,6 +11,7 @@ pub mod config;
 pub mod handover;
 mod loss_message;
 pub mod memory;
+pub mod merge;
 pub mod meter;
 pub mod noted;
 pub mod outbox;

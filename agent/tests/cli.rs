@@ -107,6 +107,11 @@ fn wrong_usage_ends_with_status_2() {
     is_wrong_usage(&agent(&["replay", "--vantage=a"]), "--file");
     let small = ["run", "--vantage=a", "--interface=lo", "--snaplen=1"];
     is_wrong_usage(&agent(&small), "--snaplen is 1, not within 64");
+    let run = ["run", "--vantage=a", "--interface=lo"];
+    let none = [&run[..], &["--threads=0"]].concat();
+    is_wrong_usage(&agent(&none), "--threads is 0, not within 1");
+    let more = [&run[..], &["--threads=4", "--memory=3"]].concat();
+    is_wrong_usage(&agent(&more), "--memory is 3, not within 4");
 }
 
 #[test]

@@ -305,6 +305,88 @@ fn interface_gone() {
     assert!(error.starts_with("capture on near ended: "), "{error}");
 }
 
+/// Both directions of a connection, of either address family, each segment with its own number.
+fn conversation(port: u8) -> [Vec<u8>; 4] {
+    let forth = v4(6, port, port);
+    let mut back = forth.clone();
+    back[12..20].copy_from_slice(&[192, 0, 2, 2, 192, 0, 2, 1]);
+    back[20..24].copy_from_slice(&[0, port, 0x9c, 0x40]);
+    let mut forth6 = v6_with_options(port);
+    forth6[48 + 3] = port;
+    let mut back6 = forth6.clone();
+    back6[8..24].copy_from_slice(&forth6[24..40]);
+    back6[24..40].copy_from_slice(&forth6[8..24]);
+    back6[48..52].copy_from_slice(&[0, port, 0x9c, 0x40]);
+    [forth, back, forth6, back6]
+}
+
+#[test]
+fn threads_share_packets_once_each_and_connections_whole() {
+    in_own_network("shared_by_threads", &[]);
+}
+
+#[test]
+#[ignore = "runs in a network namespace of its own"]
+fn shared_by_threads() {
+    let mut far = wire();
+    let (mut captures, _stop) = LiveCapture::open_several(&options(&["near"]), 3).unwrap();
+    for port in 1..=100 {
+        for packet in conversation(port) {
+            let ether_type = if packet[0] >> 4 == 6 { 0x86dd } else { 0x0800 };
+            far.sendpacket(frame(&[], ether_type, &packet)).unwrap();
+        }
+    }
+    let seen: Vec<Vec<Digest>> = captures
+        .iter_mut()
+        .map(|capture| watch(capture, usize::MAX).digests)
+        .collect();
+    let counts: Vec<usize> = seen.iter().map(Vec::len).collect();
+    assert_eq!(counts.iter().sum::<usize>(), 400, "{counts:?}");
+    assert!(counts.iter().all(|count| *count > 40), "{counts:?}");
+    for digest in seen.iter().flatten() {
+        let of_its_flow = |seen: &Vec<Digest>| {
+            let flow = digest.tuple.flow();
+            seen.iter()
+                .filter(|other| other.tuple.flow() == flow)
+                .count()
+        };
+        let held: Vec<usize> = seen.iter().map(of_its_flow).filter(|n| *n > 0).collect();
+        assert_eq!(held, [2], "{digest:?}");
+    }
+    let received = |capture: &mut LiveCapture| capture.counters().unwrap().received;
+    let received: u64 = captures.iter_mut().map(received).sum();
+    assert_eq!(received, 400);
+}
+
+#[test]
+fn threads_of_two_agents_on_one_interface_and_on_all_do_not_mix() {
+    in_own_network("groups_apart", &[]);
+}
+
+#[test]
+#[ignore = "runs in a network namespace of its own"]
+fn groups_apart() {
+    let mut far = wire();
+    let (one, _stop) = LiveCapture::open_several(&options(&["near", "any"]), 2).unwrap();
+    let (other, _stop) = LiveCapture::open_several(&options(&["near"]), 2).unwrap();
+    for port in 1..=20 {
+        far.sendpacket(frame(&[], 0x0800, &v4(6, port, port)))
+            .unwrap();
+    }
+    let count = |captures: Vec<LiveCapture>| -> Vec<Digest> {
+        let seen = captures
+            .into_iter()
+            .map(|mut capture| watch(&mut capture, usize::MAX));
+        seen.flat_map(|seen| seen.digests).collect()
+    };
+    let both = count(one);
+    let near = both.iter().filter(|digest| digest.link.interface == 0);
+    assert_eq!(near.count(), 20);
+    // The device `any` sees the far end too.
+    assert_eq!(both.len(), 20 + 40);
+    assert_eq!(count(other).len(), 20);
+}
+
 fn refused(options: &LiveOptions) -> String {
     let error: LiveError = LiveCapture::open(options).err().unwrap();
     let message = error.to_string();
@@ -339,6 +421,13 @@ fn refusals() {
     nowhere.write = Some("/nowhere/x.pcap".into());
     assert!(refused(&nowhere).starts_with("cannot write packets to /nowhere/x.pcap: "));
     assert!(refused(&options(&[])).contains("--interface"));
+    let mut shared = options(&["lo"]);
+    shared.write = Some("x.pcap".into());
+    let error = LiveCapture::open_several(&shared, 2).err().unwrap();
+    assert!(
+        error.to_string().contains("leave --threads away"),
+        "{error}"
+    );
 }
 
 #[test]

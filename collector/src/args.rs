@@ -42,8 +42,9 @@ Agents and the CLI can use either address. Logs go to standard error; PARALLAX_L
     Serve(ServeArgs),
     /// Bring the database's schema up to date and stop
     #[command(after_help = "Examples:
-  parallax-collector migrate --database-url postgres://parallax@192.0.2.9/parallax")]
-    Migrate(DatabaseArgs),
+  parallax-collector migrate --database-url postgres://parallax@192.0.2.9/parallax
+  parallax-collector migrate --distributed --database-url postgres://parallax@coordinator/parallax")]
+    Migrate(MigrateArgs),
     /// Print a shell's completion script
     #[command(after_help = "Examples:
   parallax-collector completion bash > /etc/bash_completion.d/parallax-collector")]
@@ -88,6 +89,16 @@ pub struct ServeArgs {
     /// Drop segments that were captured more than so many days ago; verdicts stay. Without it everything is kept
     #[arg(long, value_name = "DAYS", env = "PARALLAX_RETENTION", value_parser = clap::value_parser!(u16).range(1..))]
     pub retention: Option<u16>,
+}
+
+#[derive(Debug, Args)]
+pub struct MigrateArgs {
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+    /// Distribute the tables that grow with the segments over the nodes of a Citus cluster; the database is its
+    /// coordinator's
+    #[arg(long)]
+    pub distributed: bool,
 }
 
 #[derive(Debug, Args)]

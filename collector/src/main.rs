@@ -14,7 +14,7 @@ use parallax_collector::store::Target;
 
 mod args;
 
-use args::{Cli, Command, DatabaseArgs, ServeArgs};
+use args::{Cli, Command, DatabaseArgs, MigrateArgs, ServeArgs};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -97,10 +97,15 @@ fn announce(bound: &[SocketAddr], grpc: Option<SocketAddr>, http: Option<SocketA
     let _ = std::io::stderr().write_all(line.as_bytes());
 }
 
-async fn migrate(args: DatabaseArgs) -> anyhow::Result<()> {
-    let opened = serve::open(&database(args)?).await?;
+async fn migrate(args: MigrateArgs) -> anyhow::Result<()> {
+    let opened = serve::open(&database(args.database)?).await?;
+    let distributed = if args.distributed {
+        opened.store.distribute().await
+    } else {
+        Ok(())
+    };
     opened.close().await;
-    Ok(())
+    Ok(distributed?)
 }
 
 fn database(args: DatabaseArgs) -> anyhow::Result<Database> {

@@ -12,15 +12,18 @@ mod connect;
 mod copy;
 mod days;
 mod digest_row;
+mod distribute;
 mod evidence;
 mod load;
 mod losses;
+mod openings;
 mod packed;
 mod payloads;
 mod policy;
 mod questions;
 mod rows;
 mod runs;
+mod shards;
 mod spans;
 mod testimony;
 mod verdicts;
@@ -30,12 +33,14 @@ pub use asides::{Answered, Asides, Change, Held, Octets};
 pub use collectors::Turn;
 pub use connect::{ConnectError, Target};
 pub use copy::{COPY_DIGESTS, encode_digests};
+pub use distribute::{DISTRIBUTED, DistributeError};
 pub use evidence::{Ask, EVERYWHERE_MAX, Gathered, Kin, PortionOfFlow, SEGMENTS_MAX};
 pub use load::{Beat, Loaded, Outcome, Portion};
 pub use policy::Policies;
 pub use questions::{Asking, Question};
 pub use rows::RowError;
 pub use runs::{NewRun, RegisterError, Registered, Source};
+pub use shards::routed_questions;
 pub use verdicts::{Settling, Verdicts, Written};
 
 /// The collector's database.
@@ -43,6 +48,7 @@ pub use verdicts::{Settling, Verdicts, Written};
 pub struct Store {
     pool: PgPool,
     days: days::Asked,
+    reach: shards::Reach,
     /// See [`EVERYWHERE_MAX`].
     everywhere_max: usize,
 }

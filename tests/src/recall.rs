@@ -132,7 +132,7 @@ impl<'lab> Fleet<'lab> {
             let urls: Vec<String> = (0..collectors)
                 .map(|step| grpc((preferred + step) % collectors))
                 .collect();
-            let mut command = agent(&programs, point, Some(folder), &urls.join(","));
+            let mut command = agent(&programs, point, None, &urls.join(","));
             command.args(arguments);
             let running = Running::start(&format!("agent-{}", point.name), command, folder)?;
             fleet.agents.push((point.name, running));
@@ -395,13 +395,9 @@ fn play_before_both(lab: &Lab, fleet: &Fleet<'_>, act: &Act) -> Result<Vec<Strin
 /// One collector is killed: its agents are at the other soon, and verdicts stay right.
 fn fail_over(lab: &Lab, fleet: &mut Fleet<'_>) -> Result<(Phase, Duration)> {
     let dead = fleet.collectors.pop().context("two collectors")?;
-    let before = connections(fleet, 0);
     dead.signal(Signal::SIGKILL);
     let since = clock();
-    let moving = fleet.agents.len() / 2;
-    let moved = wait_for(FAILOVER, || {
-        Ok((connections(fleet, 0) >= before + moving).then_some(()))
-    })?;
+    let moved = wait_for(FAILOVER, || Ok(all_at(fleet, 0).then_some(())))?;
     let took = since.elapsed();
     drop(dead);
     let mut wrong = Vec::new();
@@ -418,11 +414,17 @@ fn fail_over(lab: &Lab, fleet: &mut Fleet<'_>) -> Result<(Phase, Duration)> {
     Ok((phase, took))
 }
 
-/// How often agents have connected to a collector.
-fn connections(fleet: &Fleet<'_>, collector: usize) -> usize {
-    let told = format!("connected to the collector at {}", grpc(collector));
-    let connected = |agent: &Running| agent.said().matches(&told).count();
-    fleet.agents.iter().map(|(_, agent)| connected(agent)).sum()
+/// Whether every agent connected to this collector last.
+fn all_at(fleet: &Fleet<'_>, collector: usize) -> bool {
+    let told = format!("connected to the collector at {} ", grpc(collector));
+    let is_there = |agent: &Running| {
+        let said = agent.said();
+        let last = said
+            .lines()
+            .rfind(|line| line.contains("connected to the collector at "));
+        last.is_some_and(|line| line.contains(&told))
+    };
+    fleet.agents.iter().all(|(_, agent)| is_there(agent))
 }
 
 #[expect(

@@ -8,13 +8,27 @@ use parallax_tests::recall::{Outcome, RECALL_FILE};
 
 #[test]
 fn memory_attests_absence_and_its_gaps_widen_the_verdict_over_one_collector_and_two() {
+    verdicts_are_right(1);
+}
+
+#[test]
+fn the_memories_of_three_threads_say_what_that_of_one_says() {
+    verdicts_are_right(3);
+}
+
+/// Plays every phase, with agents of so many capture threads.
+fn verdicts_are_right(threads: u32) {
     let lab = Path::new(env!("CARGO_BIN_EXE_parallax-lab"));
     let bin = lab.parent().expect("a program lies in a folder");
     build(bin);
-    let folder = bin.with_file_name("lab-runs").join("recall");
+    let folder = bin
+        .with_file_name("lab-runs")
+        .join(format!("recall-{threads}"));
     let output = Command::new(lab)
         .args(["recall", "--out"])
         .arg(&folder)
+        // Every agent hears it.
+        .env("PARALLAX_THREADS", threads.to_string())
         .output()
         .expect("starting the lab");
     assert!(

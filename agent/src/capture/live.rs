@@ -1,4 +1,4 @@
-//! Live interfaces through libpcap, several in one thread.
+//! Live interfaces through libpcap: several in one thread, or one shared by several threads.
 //!
 //! Packets come through the kernel's ring in blocks (`TPACKET_V3`), which are handed over when full
 //! or after [`BLOCK_WAIT`]. Immediate mode would bring each packet within microseconds, but wakes
@@ -10,6 +10,7 @@
 
 mod counters;
 mod error;
+mod fanout;
 mod filter;
 mod source;
 mod stop;
@@ -19,12 +20,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use parallax_core::CaptureTime;
 use parallax_core::decode::{LinkType, RawPacket};
 
 pub use counters::LiveCounters;
 pub use error::LiveError;
 pub use stop::Stop;
 
+use crate::clock;
+use fanout::Group;
 use source::Source;
 use stop::Stopped;
 use write::PacketWriter;
@@ -50,7 +54,7 @@ pub struct LiveOptions {
     pub tunnels: Tunnels,
     /// Octets kept of each packet.
     pub snaplen: u32,
-    /// Octets of the kernel's ring, for each interface.
+    /// Octets of the kernel's ring, for each interface; threads that share it divide them, but for [`Self::LEAST_SHARE`].
     pub buffer_size: u32,
     pub promiscuous: Promiscuous,
     /// Also save the packets as captured to this pcap file; for one interface only.
@@ -75,6 +79,8 @@ impl LiveOptions {
     /// Link, IP and TCP headers with all options, and the octets that a payload's hash covers.
     pub const SNAPLEN: u32 = 192;
     pub const BUFFER_SIZE: u32 = 16 * 1024 * 1024;
+    /// The least ring of a thread that shares interfaces.
+    pub const LEAST_SHARE: u32 = 1024 * 1024;
 
     /// The default settings for these interfaces.
     pub fn new(interfaces: Vec<String>) -> Self {
@@ -116,12 +122,45 @@ impl LiveCapture {
     /// When an interface does not exist or may not be captured on, its link type is not read, or the
     /// filter is no filter.
     pub fn open(options: &LiveOptions) -> Result<(Self, Stop), LiveError> {
+        let (captures, stop) = Self::open_several(options, 1)?;
+        let capture = captures.into_iter().next();
+        Ok((capture.ok_or(LiveError::NoInterfaceNamed)?, stop))
+    }
+
+    /// As [`Self::open`], for `count` threads that share the packets of each interface: those of one
+    /// connection come to one of them, as far as the kernel can tell. The handle ends all.
+    ///
+    /// # Errors
+    /// As [`Self::open`], or when the kernel does not share.
+    pub fn open_several(
+        options: &LiveOptions,
+        count: usize,
+    ) -> Result<(Vec<Self>, Stop), LiveError> {
         if options.interfaces.is_empty() {
             return Err(LiveError::NoInterfaceNamed);
         }
         if options.interfaces.len() > 1 && options.write.is_some() {
             return Err(LiveError::WriteSeveral);
         }
+        if count > 1 && options.write.is_some() {
+            return Err(LiveError::WriteThreads);
+        }
+        let (stop, stopped) = stop::pair()?;
+        let mut share = options.clone();
+        if count > 1 {
+            let part = options.buffer_size / u32::try_from(count).unwrap_or(u32::MAX);
+            share.buffer_size = part.max(LiveOptions::LEAST_SHARE);
+        }
+        let mut captures = (0..count)
+            .map(|_| Self::open_one(&share, stopped.clone()))
+            .collect::<Result<Vec<_>, _>>()?;
+        if count > 1 {
+            share_out(&mut captures)?;
+        }
+        Ok((captures, stop))
+    }
+
+    fn open_one(options: &LiveOptions, stopped: Stopped) -> Result<Self, LiveError> {
         let sources = options
             .interfaces
             .iter()
@@ -132,13 +171,11 @@ impl LiveCapture {
             (Some(path), Some(source)) => Some(PacketWriter::create(path, source)?),
             _ => None,
         };
-        let (stop, stopped) = stop::pair()?;
-        let capture = Self {
+        Ok(Self {
             sources,
             stopped,
             writer,
-        };
-        Ok((capture, stop))
+        })
     }
 
     /// The interfaces with their link types, in the order in which they were named.
@@ -232,6 +269,38 @@ impl LiveCapture {
         }
         Ok(taken)
     }
+}
+
+/// Makes of captures that get every packet captures that get each packet once. What came before is left.
+fn share_out(captures: &mut [LiveCapture]) -> Result<(), LiveError> {
+    let mut groups: Vec<Option<Group>> = Vec::new();
+    for capture in captures.iter() {
+        groups.resize(capture.sources.len(), None);
+        for (source, group) in capture.sources.iter().zip(&mut groups) {
+            *group = Some(source.share(*group)?);
+        }
+    }
+    let shared = clock::wall();
+    // Until then the kernel may hold back blocks from before.
+    std::thread::sleep(SETTLE);
+    captures
+        .iter_mut()
+        .flat_map(|capture| &mut capture.sources)
+        .try_for_each(|source| leave_before(source, shared))
+}
+
+/// Passes over the packets from before a moment.
+fn leave_before(source: &mut Source, moment: CaptureTime) -> Result<(), LiveError> {
+    /// What a ring holds is less than that; only a clock that was set back meanwhile comes so far.
+    const ROUNDS: usize = 1024;
+    for _ in 0..ROUNDS {
+        let mut reached = false;
+        let mut look = |packet: RawPacket<'_>| reached |= packet.time >= moment;
+        if source.take(TURN, None, &mut look)? == 0 || reached {
+            break;
+        }
+    }
+    Ok(())
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,10 +6,9 @@ use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 use clap::Args;
 use clap::error::ErrorKind;
-use parallax_core::decode::LinkType;
 use parallax_core::time::SECOND;
 use parallax_core::{CaptureTime, Digest, Selection};
 use parallax_proto::v1::{CaptureSource, Hello};
@@ -17,7 +16,7 @@ use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::sync::watch::channel as watch_channel;
-use tracing::{info, warn};
+use tracing::info;
 
 use super::refuse_usage;
 use crate::capture::live::{LiveCapture, LiveOptions, Promiscuous, Stop, Tunnels};
@@ -25,6 +24,7 @@ use crate::clock;
 use crate::config::{self, ConfigError, ConfigFile, DEFAULT_COLLECTOR, Segments, VantageName};
 use crate::handover::Handover;
 use crate::memory::{Grace, Memory};
+use crate::merge;
 use crate::recall::{Desk, Ring};
 use crate::spool::{Spool, StateDir, StateError};
 use crate::stream::{Delivery, Feed, Identity, Order, Pressure, Progress};
@@ -32,15 +32,21 @@ use crate::witness::{Wanted, Witness, WitnessOptions};
 
 mod standing;
 mod steps;
+mod threads;
 mod watch;
+mod words;
 
-use watch::{Captured, Orders};
+use threads::Threads;
+use words::{links, report};
 
 /// Chunks between the capture thread and the stream.
 const CHUNKS: usize = 64;
 
 /// Orders of the collector that wait for the capture thread.
 const ORDERS: usize = 256;
+
+/// The kernel bounds a group of sockets; one interface feeds fewer threads than this.
+const THREADS_MAX: u32 = 64;
 
 /// How long the last digests have to arrive after the end of the capture.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -102,6 +108,9 @@ pub struct RunArgs {
     /// Octets kept of each packet [default: 192]
     #[arg(long, env = "PARALLAX_SNAPLEN", value_name = "OCTETS")]
     snaplen: Option<u32>,
+    /// Capture threads, which share the packets of each interface, its buffer and the memories [default: 1]
+    #[arg(long, env = "PARALLAX_THREADS", value_name = "COUNT")]
+    threads: Option<u32>,
     /// Kernel buffer for each interface, in MiB [default: 16]
     #[arg(long, env = "PARALLAX_BUFFER", value_name = "MIB")]
     buffer: Option<u32>,
@@ -157,6 +166,7 @@ struct Settings {
     filter: Option<String>,
     no_tunnels: bool,
     snaplen: u32,
+    threads: u32,
     buffer: u32,
     promiscuous: bool,
     segments: Segments,
@@ -218,6 +228,7 @@ impl Settings {
             filter: args.filter.or(file.filter),
             no_tunnels: args.no_tunnels.or(file.no_tunnels).unwrap_or(false),
             snaplen: args.snaplen.or(file.snaplen).unwrap_or(192),
+            threads: args.threads.or(file.threads).unwrap_or(1),
             buffer: args.buffer.or(file.buffer).unwrap_or(16),
             promiscuous: args.promiscuous.or(file.promiscuous).unwrap_or(false),
             segments: args
@@ -264,11 +275,27 @@ impl Settings {
             nanos: (self.grace * SECOND as f64) as i64,
             ..Grace::default()
         };
-        Memory::new((self.memory as usize) << 20, self.segments.into(), grace)
+        Memory::new(self.share(self.memory), self.segments.into(), grace)
     }
 
     fn desk(&self, since: CaptureTime) -> Desk {
-        Desk::new(Ring::new((self.recall_memory as usize) << 20), since)
+        Desk::new(Ring::new(self.share(self.recall_memory)), since)
+    }
+
+    /// One thread's octets of these MiB.
+    fn share(&self, mebibytes: u32) -> usize {
+        ((mebibytes as usize) << 20) / self.threads as usize
+    }
+
+    fn handover(&self, feed: mpsc::Sender<Feed>, since: CaptureTime, to: &Delivery) -> Handover {
+        let handover = Handover::new(self.flow_memory(), feed)
+            .with_desk(self.desk(since))
+            .with_meter(Arc::clone(&to.meter));
+        if self.threads > 1 {
+            handover.of_a_part()
+        } else {
+            handover
+        }
     }
 
     fn delivery(
@@ -326,9 +353,16 @@ impl Settings {
 
     fn check(&self) -> Result<(), Unfit> {
         within("--snaplen", self.snaplen.into(), 64, 262_144)?;
+        within("--threads", self.threads.into(), 1, THREADS_MAX)?;
         within("--buffer", self.buffer.into(), 1, 1024)?;
-        within("--memory", self.memory.into(), 1, 65_536)?;
-        within("--recall-memory", self.recall_memory.into(), 1, 16_384)?;
+        // A MiB for each thread at least.
+        within("--memory", self.memory.into(), self.threads, 65_536)?;
+        within(
+            "--recall-memory",
+            self.recall_memory.into(),
+            self.threads,
+            16_384,
+        )?;
         within("--outbox", self.outbox.into(), 1024, 1 << 28)?;
         within(
             "--spool-memory",
@@ -345,45 +379,54 @@ impl Settings {
 /// Runs `parallax-agent run`: until a signal, a lost interface, or a collector that refuses.
 pub fn run(args: RunArgs) -> anyhow::Result<()> {
     let settings = settings(args)?;
-    let (live, stop) = LiveCapture::open(&settings.live_options())?;
+    let count = settings.threads as usize;
+    let (lives, stop) = LiveCapture::open_several(&settings.live_options(), count)?;
     let since = clock::wall();
+    let named = lives
+        .first()
+        .map(|live| (links(live), live.filter().to_owned()));
+    let (links, filter) = named.unwrap_or_default();
     eprintln!(
-        "capturing on {} as vantage {:?}",
-        links(&live),
+        "capturing on {links} as vantage {:?}",
         settings.vantage.as_str()
     );
     let (orders, given) = sync_channel(ORDERS);
-    let delivery = settings.delivery(live.filter(), since, orders)?;
+    let delivery = settings.delivery(&filter, since, orders)?;
     let (feed, receiver) = mpsc::channel(CHUNKS);
-    let witness = Witness::start(&settings.witness(), feed.clone())?;
-    let mut handover = Handover::new(settings.flow_memory(), feed)
-        .with_desk(settings.desk(since))
-        .with_meter(Arc::clone(&delivery.meter));
-    for loss in standing::losses(&settings, since) {
-        handover.lost(loss);
-    }
-    let orders = Orders {
-        given,
-        own: settings.segments.into(),
+    let (feeds, told) = threads::feeds(count, &feed);
+    let witness = match feeds.first() {
+        Some(first) => Witness::start(&settings.witness(), first.clone())?,
+        None => None,
     };
-    let capturing = std::thread::Builder::new()
-        .name("capture".to_owned())
-        .spawn(move || {
-            let captured = watch::capture(live, since, handover, &orders);
-            // The feed ends with the last that can speak into it.
-            drop(witness);
-            captured
-        })
-        .context("cannot start the capture thread")?;
+    let mut handovers: Vec<Handover> = feeds
+        .into_iter()
+        .map(|feed| settings.handover(feed, since, &delivery))
+        .collect();
+    for loss in standing::losses(&settings, since) {
+        handovers
+            .iter_mut()
+            .take(1)
+            .for_each(|first| first.lost(loss.clone()));
+    }
+    let given = threads::orders(count, given)?;
+    let parts = lives.into_iter().zip(handovers).zip(given);
+    let parts = parts.map(|((live, handover), given)| (live, handover, given));
+    let own = (since, settings.segments.into());
+    let capturing = Threads::start(parts.collect(), own, &stop, witness)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
+    let merging = (count > 1).then(|| runtime.spawn(merge::run(told, feed.clone())));
+    drop(feed);
     let delivered = runtime.block_on(deliver(delivery, receiver, &stop));
+    // Ends also what still speaks into the feed.
+    if let Some(merging) = merging {
+        merging.abort();
+    }
+    drop(runtime);
     stop.stop();
-    let captured = capturing
-        .join()
-        .map_err(|_| anyhow!("the capture thread failed"))?;
+    let captured = capturing.join()?;
     let delivered = delivered?;
     report(&captured, delivered);
     captured.error.map_or(Ok(()), |error| Err(error.into()))
@@ -413,43 +456,6 @@ async fn deliver(
         asked_before = true;
         info!("stopping: handing over what is left; once more to stop at once");
         stop.stop();
-    }
-}
-
-/// For instance `eth0 (Ethernet), wg0 (raw IP)`.
-fn links(live: &LiveCapture) -> String {
-    let links: Vec<String> = live
-        .links()
-        .map(|(name, link)| {
-            let link = match link {
-                LinkType::Ethernet => "Ethernet",
-                LinkType::LinuxSll | LinkType::LinuxSll2 => "Linux cooked",
-                LinkType::Raw => "raw IP",
-                LinkType::Null | LinkType::Loop => "loopback",
-            };
-            format!("{name} ({link})")
-        })
-        .collect();
-    links.join(", ")
-}
-
-fn report(captured: &Captured, delivered: Progress) {
-    let tally = captured.tally;
-    info!(
-        "captured {} packets, {} dropped by the kernel, {} unread; \
-         {} digests numbered, {} committed, {} lost on the way",
-        tally.packets,
-        captured.dropped,
-        tally.unread.total(),
-        delivered.numbered,
-        delivered.committed,
-        tally.lost + delivered.lost
-    );
-    if delivered.committed < delivered.numbered {
-        warn!(
-            "{} digests were not confirmed by the collector in time",
-            delivered.numbered - delivered.committed
-        );
     }
 }
 

@@ -20,7 +20,7 @@ const ANSWERED: u8 = 0b100;
 
 /// The connections of a window.
 #[derive(Debug)]
-pub(super) struct Ways {
+pub(crate) struct Ways {
     places: Vec<u8>,
     since: Option<CaptureTime>,
 }

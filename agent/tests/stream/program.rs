@@ -1,13 +1,15 @@
 //! The program itself against a collector: a file, and an interface.
 
-use std::io::{BufRead as _, BufReader, Read as _};
-use std::net::TcpStream;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use parallax_core::{CaptureTime, Digest};
+use parallax_proto::v1::Beat;
 
 use crate::ingest::{Plan, TestCollector};
 
@@ -74,12 +76,12 @@ fn replay_delivers_a_file_and_sums_up() {
 /// Set in a namespace of the test's own.
 const OWN_NETWORK: &str = "PARALLAX_TEST_OWN_NETWORK";
 
-#[test]
-fn a_live_run_ships_a_reset_covers_silence_and_ends_on_a_signal() {
+/// Runs one of this file's ignored tests in a new user and network namespace.
+fn in_own_network(test: &str) {
     let output = Command::new("unshare")
         .args(["--user", "--map-root-user", "--net"])
         .arg(std::env::current_exe().unwrap())
-        .args(["--exact", "program::live_run", "--ignored", "--nocapture"])
+        .args(["--exact", test, "--ignored", "--nocapture"])
         .env(OWN_NETWORK, "1")
         .output()
         .unwrap();
@@ -89,21 +91,30 @@ fn a_live_run_ships_a_reset_covers_silence_and_ends_on_a_signal() {
     assert!(printed.contains("1 passed"), "{printed}{errors}");
 }
 
-#[test]
-#[ignore = "runs in a network namespace of its own"]
-fn live_run() {
+fn loopback_up() {
     assert!(std::env::var_os(OWN_NETWORK).is_some(), "not in its own");
     let up = Command::new("ip")
         .args(["link", "set", "lo", "up"])
         .status()
         .unwrap();
     assert!(up.success());
+}
+
+#[test]
+fn a_live_run_ships_a_reset_covers_silence_and_ends_on_a_signal() {
+    in_own_network("program::live_run");
+}
+
+#[test]
+#[ignore = "runs in a network namespace of its own"]
+fn live_run() {
+    loopback_up();
     let collector = TestCollector::new(Plan {
         commit_each: 1,
         ..Plan::default()
     });
     let running = collector.listen(None);
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
+    let port = TcpListener::bind("127.0.0.1:0")
         .and_then(|listener| listener.local_addr())
         .unwrap()
         .port();
@@ -145,6 +156,105 @@ fn live_run() {
     let reset = shelf.stored.iter().find(|digest| digest.is_rst()).unwrap();
     let time = reset.time.nanos();
     assert!(beats[0].from <= time && time <= beats[beats.len() - 1].until);
+}
+
+#[test]
+fn several_threads_ship_the_digests_that_one_ships_and_cover_as_much() {
+    in_own_network("program::threads_beside_one");
+}
+
+#[test]
+#[ignore = "runs in a network namespace of its own"]
+fn threads_beside_one() {
+    loopback_up();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    for segments in ["all", "context"] {
+        let kinds = [1, 4].map(|threads| Watching::start(threads, segments, port));
+        for number in 0..150 {
+            connection(&listener, number);
+        }
+        let [one, several] = kinds.map(Watching::end);
+        assert_eq!(one.1, several.1, "{segments}: packets received");
+        assert!(one.0.len() >= 150 * 5, "{segments}: {}", one.0.len());
+        assert_eq!(one.0, several.0, "{segments}");
+    }
+}
+
+/// A connection with some data both ways; every third is thrown away by the client, with a RST.
+fn connection(listener: &TcpListener, number: usize) {
+    let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (mut server, _) = listener.accept().unwrap();
+    let mut heard = [0; 64];
+    for _ in 0..=number % 5 {
+        client.write_all(&[7; 64]).unwrap();
+        server.read_exact(&mut heard).unwrap();
+        server.write_all(&heard).unwrap();
+        client.read_exact(&mut heard).unwrap();
+    }
+    if number.is_multiple_of(3) {
+        // Unread data makes the close an abort.
+        server.write_all(&heard).unwrap();
+        client.peek(&mut heard).unwrap();
+        drop(client);
+        server.read_exact(&mut heard).unwrap_err();
+    }
+}
+
+/// An agent before a collector of its own.
+struct Watching {
+    collector: TestCollector,
+    _running: crate::ingest::Running,
+    agent: std::process::Child,
+}
+
+impl Watching {
+    fn start(threads: u32, segments: &str, port: u16) -> Self {
+        let collector = TestCollector::new(Plan::default());
+        let running = collector.listen(None);
+        let agent = Command::new(AGENT)
+            .args(["run", "--vantage=lo", "--interface=lo", "--witness=off"])
+            .args(["--filter", &format!("port {port}")])
+            .args(["--threads", &threads.to_string(), "--segments", segments])
+            .args(["--collector", &running.url()])
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        wait_until(|| !collector.shelf().beats.is_empty());
+        Self {
+            collector,
+            _running: running,
+            agent,
+        }
+    }
+
+    /// The digests without their times and order, and how many packets it counted. Its coverage has no gap and
+    /// no loss, and no digest lies outside.
+    fn end(mut self) -> (Vec<String>, u64) {
+        // What was captured last lies within coverage then.
+        let before = self.collector.shelf().beats.len();
+        wait_until(|| self.collector.shelf().beats.len() > before + 2);
+        kill(Pid::from_raw(self.agent.id() as i32), Signal::SIGTERM).unwrap();
+        assert_eq!(self.agent.wait().unwrap().code(), Some(0));
+        let shelf = self.collector.shelf();
+        assert_eq!(shelf.violations, Vec::<String>::new());
+        let beats: Vec<_> = shelf.beats.values().collect();
+        let joined = |pair: &[&Beat]| pair[0].until + 1 == pair[1].from;
+        assert!(beats.windows(2).all(joined), "{beats:?}");
+        assert!(beats.iter().all(|beat| beat.dropped == 0), "{beats:?}");
+        let covered = beats[0].from..=beats[beats.len() - 1].until;
+        let digests = shelf.stored.iter().map(|digest| {
+            assert!(covered.contains(&digest.time.nanos()));
+            let timeless = Digest {
+                time: CaptureTime::default(),
+                ..*digest
+            };
+            format!("{timeless:?}")
+        });
+        let mut digests: Vec<String> = digests.collect();
+        digests.sort();
+        (digests, beats.iter().map(|beat| beat.received).sum())
+    }
 }
 
 /// Looks every few milliseconds, for some twenty seconds.

@@ -21,6 +21,9 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// After the database failed.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// Of what is judged at once one part in so many is kept for flows that have a verdict already.
+const AGAIN_PART: usize = 4;
+
 /// Fresh evidence goes before old.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Urgency {
@@ -51,7 +54,10 @@ impl Entry {
 #[derive(Debug, Default)]
 pub(super) struct Docket {
     entries: HashMap<i64, Entry>,
-    fresh: Queue,
+    /// Fresh ones that have no verdict yet.
+    first: Queue,
+    /// Fresh ones that have one.
+    again: Queue,
     late: Queue,
 }
 
@@ -98,15 +104,21 @@ impl Docket {
         self.entries.contains_key(&flow)
     }
 
-    /// Takes up to `most` flows that are due, the most urgent first. Each is left alone until it is [judged](Self::judged),
-    /// or put off.
+    /// Takes up to `most` flows that are due, the most urgent first: those without a verdict, but for a part that is kept
+    /// for those with one, so that these become right under load, too. Each is left alone until it is
+    /// [judged](Self::judged), or put off.
     pub fn take(&mut self, now: Instant, most: usize) -> Vec<Due> {
-        let due: Vec<i64> = [&self.fresh, &self.late]
-            .into_iter()
-            .flat_map(|queue| queue.range(..=(now, i64::MAX)))
-            .take(most)
-            .map(|(_, flow)| *flow)
-            .collect();
+        let due = |queue: &Queue, most: usize| -> Vec<i64> {
+            let due = queue.range(..=(now, i64::MAX));
+            due.take(most).map(|(_, flow)| *flow).collect()
+        };
+        let again = due(&self.again, most);
+        let kept = again.len().min(most / AGAIN_PART);
+        let mut due_now = due(&self.first, most - kept);
+        let room = most - due_now.len();
+        due_now.extend(again.into_iter().take(room));
+        due_now.extend(due(&self.late, most - due_now.len()));
+        let due = due_now;
         due.into_iter()
             .filter_map(|flow| {
                 let mut entry = self.entries.get(&flow).copied()?;
@@ -171,13 +183,13 @@ impl Docket {
     /// A flow is done with.
     pub fn strike(&mut self, flow: i64) {
         if let Some(entry) = self.entries.remove(&flow) {
-            self.queue(entry.urgency).remove(&(entry.due, flow));
+            self.queue(&entry).remove(&(entry.due, flow));
         }
     }
 
     /// When the next flow is due.
     pub fn next(&self) -> Option<Instant> {
-        [&self.fresh, &self.late]
+        [&self.first, &self.again, &self.late]
             .into_iter()
             .filter_map(|queue| queue.first())
             .map(|(due, _)| *due)
@@ -187,15 +199,16 @@ impl Docket {
     fn put(&mut self, flow: i64, entry: Entry) {
         self.strike(flow);
         if !entry.taken {
-            self.queue(entry.urgency).insert((entry.due, flow));
+            self.queue(&entry).insert((entry.due, flow));
         }
         self.entries.insert(flow, entry);
     }
 
-    fn queue(&mut self, urgency: Urgency) -> &mut Queue {
-        match urgency {
-            Urgency::Fresh => &mut self.fresh,
-            Urgency::Late => &mut self.late,
+    fn queue(&mut self, entry: &Entry) -> &mut Queue {
+        match (entry.urgency, entry.judged_at) {
+            (Urgency::Fresh, None) => &mut self.first,
+            (Urgency::Fresh, Some(_)) => &mut self.again,
+            (Urgency::Late, _) => &mut self.late,
         }
     }
 }
@@ -282,6 +295,24 @@ mod tests {
         docket.judged(1, start);
         docket.judged(2, start);
         assert!(docket.holds(2) && !docket.holds(1));
+    }
+
+    #[test]
+    fn flows_without_a_verdict_go_before_those_with_one_which_are_not_forgotten() {
+        let start = Instant::now();
+        let mut docket = Docket::default();
+        (0..4).for_each(|flow| docket.enter(flow, Urgency::Fresh, start));
+        docket.take(start, 4);
+        (0..4).for_each(|flow| docket.judged(flow, start));
+        let later = start + Duration::from_secs(1);
+        (10..18).for_each(|flow| docket.enter(flow, Urgency::Fresh, later));
+        let mut taken = |most| -> Vec<i64> {
+            let due = docket.take(later, most);
+            due.iter().map(|due| due.flow).collect()
+        };
+        assert_eq!(taken(4), [10, 11, 12, 0]);
+        assert_eq!(taken(8), [13, 14, 15, 16, 17, 1, 2, 3]);
+        assert!(taken(4).is_empty());
     }
 
     #[test]

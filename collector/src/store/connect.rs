@@ -8,7 +8,8 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, Executor};
 use thiserror::Error;
 
-use super::{EVERYWHERE_MAX, Store};
+use super::shards::Reach;
+use super::{EVERYWHERE_MAX, Store, distribute};
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations");
 
@@ -21,6 +22,8 @@ const ACQUIRE_PATIENCE: Duration = Duration::from_secs(5);
 /// A plan made while a day is still empty must hold when it is full, before statistics tell, so nothing is read whole that
 /// has an index, and no index beside another (a bitmap of all RSTs to be laid over a flow's few digests).
 const PLANS: &str = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_bitmapscan = off";
+/// Citus finds a statement's shard by its values, so it needs a plan for each.
+const PLANS_BY_VALUE: &str = "SET plan_cache_mode = force_custom_plan; SET enable_seqscan = off; SET enable_bitmapscan = off";
 /// How long a connection keeps its plans: what was empty then may be large now.
 const CONNECTION_LIFETIME: Duration = Duration::from_mins(2);
 
@@ -150,20 +153,41 @@ fn one_line(error: &sqlx::Error) -> String {
 impl Store {
     /// Connects and migrates.
     pub async fn open(target: &Target) -> Result<Self, ConnectError> {
+        Self::open_reaching(target, None).await
+    }
+
+    /// The same, as if the tables were distributed: for tests of what is asked then.
+    #[doc(hidden)]
+    pub async fn open_by_shard(target: &Target) -> Result<Self, ConnectError> {
+        Self::open_reaching(target, Some(Reach::Shard)).await
+    }
+
+    async fn open_reaching(target: &Target, reach: Option<Reach>) -> Result<Self, ConnectError> {
         // A pool hides why it cannot connect: try once by hand.
         let mut first = target.connect().await?;
         migrate(&mut first, target).await?;
+        let reach = match reach {
+            Some(reach) => reach,
+            None => distribute::reach(&mut first)
+                .await
+                .map_err(|error| target.unreachable(&one_line(&error)))?,
+        };
+        let plans = match reach {
+            Reach::Whole => PLANS,
+            Reach::Shard => PLANS_BY_VALUE,
+        };
         // Nothing was left undone on this connection.
         let _ = first.close().await;
         Ok(Self {
             days: super::days::Asked::default(),
+            reach,
             everywhere_max: EVERYWHERE_MAX,
             pool: PgPoolOptions::new()
                 .max_connections(12)
                 .acquire_timeout(ACQUIRE_PATIENCE)
                 .max_lifetime(CONNECTION_LIFETIME)
-                .after_connect(|connection, _| {
-                    Box::pin(async move { connection.execute(PLANS).await.map(|_| ()) })
+                .after_connect(move |connection, _| {
+                    Box::pin(async move { connection.execute(plans).await.map(|_| ()) })
                 })
                 .connect_lazy_with(target.options.clone()),
         })

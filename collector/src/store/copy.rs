@@ -10,12 +10,21 @@ use sqlx::postgres::PgConnection;
 
 use super::digest_row::marks;
 
-/// The statement that [`encode_digests`] feeds.
-pub const COPY_DIGESTS: &str = "COPY digest (flow, time_ns, number, seq, ack, payload_len, \
+/// The columns of a digest, with how they come.
+macro_rules! digest_columns {
+    () => {
+        "(flow, time_ns, number, seq, ack, payload_len, \
     option_order, vantage_id, run_id, sport, dport, win, flags, ttl, traffic_class, marks, \
     interface, src, dst, payload_hash, ts_value, ts_echo, ip_id, mss, window_scale, vlan_outer, \
     vlan_inner, link_source, sack_left, sack_right, tunnel_kind, tunnel_depth, tunnel_src, \
-    tunnel_dst, tunnel_id, rst_reason, day) FROM STDIN (FORMAT BINARY)";
+    tunnel_dst, tunnel_id, rst_reason, day) FROM STDIN (FORMAT BINARY)"
+    };
+}
+
+/// The statement that [`encode_digests`] feeds.
+pub const COPY_DIGESTS: &str = concat!("COPY digest ", digest_columns!());
+/// The same rows by vantage.
+pub(super) const COPY_NEAR: &str = concat!("COPY near ", digest_columns!());
 
 const COLUMNS: i16 = 37;
 /// What the row of a digest takes, about.
@@ -28,6 +37,7 @@ const TRAILER: i16 = -1;
 const MESSAGE: usize = 64 * 1024;
 
 /// A COPY under construction.
+#[derive(Clone)]
 pub(super) struct CopyBuffer {
     octets: Vec<u8>,
 }
@@ -138,7 +148,7 @@ impl CopyBuffer {
     }
 
     /// Family (2, 3 by Postgres's own count), prefix length, not a network, octets (network.c).
-    fn inet(&mut self, addr: IpAddr) {
+    pub fn inet(&mut self, addr: IpAddr) {
         match addr {
             IpAddr::V4(v4) => {
                 let mut value = [2, 32, 0, 4, 0, 0, 0, 0];

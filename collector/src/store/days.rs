@@ -7,6 +7,7 @@ use parallax_core::CaptureTime;
 use parallax_core::time::SECOND;
 use sqlx::postgres::PgConnection;
 
+use super::shards::Reach;
 use super::{Store, StoreError};
 
 const DAY: i64 = 86_400 * SECOND;
@@ -134,6 +135,11 @@ impl Store {
                 .map_err(StoreError::database("drop a day"))?;
         }
         self.days.forget();
+        if self.reach == Reach::Shard {
+            let failed = StoreError::database("drop what is old of other days");
+            self.drop_other_days_of_shards(keep).await.map_err(failed)?;
+            return Ok(old.into_iter().map(|(day,)| day).collect());
+        }
         for statement in [
             include_str!("../sql/drop_other_digests.sql"),
             include_str!("../sql/drop_other_packed.sql"),
@@ -143,6 +149,35 @@ impl Store {
             self.delete_old(statement, keep).await.map_err(failed)?;
         }
         Ok(old.into_iter().map(|(day,)| day).collect())
+    }
+
+    /// Shards know nothing of runs: they are told which are kept. Payloads and numbers have no run; those from before
+    /// any that is kept go.
+    async fn drop_other_days_of_shards(&self, keep: u16) -> Result<(), sqlx::Error> {
+        let (runs, since, old): (Vec<i32>, Option<i64>, i64) =
+            sqlx::query_as(include_str!("../sql/kept_runs.sql"))
+                .bind(i32::from(keep))
+                .fetch_one(&self.pool)
+                .await?;
+        for statement in [
+            "DELETE FROM digest WHERE day = 0 AND time_ns < $1 AND run_id <> ALL ($2)",
+            "DELETE FROM near WHERE day = 0 AND time_ns < $1 AND run_id <> ALL ($2)",
+            "DELETE FROM packed WHERE day = 0 AND last_ns < $1 AND run_id <> ALL ($2)",
+        ] {
+            let deleting = sqlx::query(statement).bind(old).bind(&runs);
+            deleting.execute(&self.pool).await?;
+        }
+        for statement in [
+            "DELETE FROM payload WHERE day = 0 AND time_ns < $1",
+            "DELETE FROM opening WHERE day = 0 AND time_ns < $1",
+        ] {
+            let before = since.map_or(old, |since| since.min(old));
+            sqlx::query(statement)
+                .bind(before)
+                .execute(&self.pool)
+                .await?;
+        }
+        Ok(())
     }
 
     async fn delete_old(&self, statement: &'static str, keep: u16) -> Result<(), sqlx::Error> {

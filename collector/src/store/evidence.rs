@@ -9,6 +9,7 @@ use parallax_core::{CaptureTime, Digest, Flow, FlowEvidence, Vantage, VantageKin
 
 use super::days::Span;
 use super::rows::{RowError, RowName};
+use super::shards::Reach;
 use super::testimony::gather::{self, Question};
 use super::{Store, StoreError, losses};
 
@@ -144,7 +145,7 @@ impl Store {
         let hashes: Vec<i64> = asks.iter().map(|ask| ask.flow).collect();
         let docket = questions::docket(&mut tx, &hashes).await?;
         let vantages = questions::vantages(&mut tx).await?;
-        let sightings = sightings::load(&mut tx, &hashes).await?;
+        let sightings = sightings::load(&mut tx, &hashes, self.reach).await?;
         let moments: Vec<Vec<(Flow, Moments)>> = asks
             .iter()
             .enumerate()
@@ -152,12 +153,16 @@ impl Store {
             .collect();
         let all_moments = moments.iter().flatten();
         let days = Span::around(all_moments.flat_map(|(_, moments)| moments.all()));
-        let mut kin = kin::Kin::by_number(&mut tx, &hashes, days).await?;
-        let mut relevant =
-            Relevant::new(asks.len(), &sightings, &vantages, path, self.everywhere_max);
+        let mut kin = kin::Kin::by_number(&mut tx, &hashes, days, self.reach).await?;
+        let everywhere_max = match self.reach {
+            Reach::Whole => self.everywhere_max,
+            // Who knows two hosts is in no one shard.
+            Reach::Shard => usize::MAX,
+        };
+        let mut relevant = Relevant::new(asks.len(), &sightings, &vantages, path, everywhere_max);
         relevant.add(&mut tx, &kin.all(), days).await?;
         let mut posts = posts(&moments, &vantages, &relevant);
-        let mut segments = Loaded::default();
+        let mut segments = Loaded::reaching(self.reach);
         segments
             .add_own_and_kin(&mut tx, &posts, &kin.flows, days)
             .await?;
@@ -165,7 +170,7 @@ impl Store {
         if relevant.add(&mut tx, &carriers, days).await? {
             // The other side of a proxy, which stood at other vantages.
             posts = self::posts(&moments, &vantages, &relevant);
-            segments = Loaded::default();
+            segments = Loaded::reaching(self.reach);
             segments
                 .add_own_and_kin(&mut tx, &posts, &kin.flows, days)
                 .await?;
@@ -183,7 +188,7 @@ impl Store {
         let digests = digests_of(&posts, &segments, &memory);
         let around = around(&posts, &digests);
         let testimony = gather::gather(&mut tx, &questions_to_witnesses(&posts, &around)).await?;
-        let nearby = nearby::load(&mut tx, &posts, around, days, |index| {
+        let nearby = nearby::load(&mut tx, &posts, around, (days, self.reach), |index| {
             selection(index, &posts[index], &segments, &coverage)
         });
         let mut found = Found {

@@ -6,7 +6,7 @@ use parallax_core::{CaptureTime, Coverage, Digest, LossRecord};
 use sqlx::postgres::PgConnection;
 
 use self::runs::{write_coverage, write_runs, write_unread};
-use self::sorted::{Sorted, enter};
+use self::sorted::Sorted;
 use super::asides::{self, Asides};
 use super::rows::RowName;
 use super::runs::Registered;
@@ -86,12 +86,11 @@ impl Store {
         let mut loaded = Loaded::default();
         let accepted = accept(&mut states, portions, &mut loaded.outcomes);
         let digests: usize = accepted.iter().map(|fresh| fresh.digests.len()).sum();
+        let sorted = Sorted::of(&accepted);
         if digests > 0 {
-            let sorted = Sorted::of(&accepted);
             let days = days::hold(&mut tx, &sorted.days).await?;
-            sorted.copy_in(&mut tx, &days).await?;
+            sorted.copy_in(&mut tx, &days, self.reach).await?;
             loaded.rows = digests as u64;
-            loaded.docketed = sorted.enter_in_docket(&mut tx).await?;
         }
         states.retain(|id, _| matches!(loaded.outcomes.get(id), Some(Outcome::Committed(_))));
         write_coverage(&mut tx, &states).await?;
@@ -99,9 +98,9 @@ impl Store {
         losses::write(&mut tx, &lost(&states, portions)).await?;
         write_runs(&mut tx, &states).await?;
         let recalled = asides::write(&mut tx, &go_on(&states, portions)).await?;
-        if !recalled.is_empty() {
-            let touched = enter(&mut tx, &[], &recalled, &BTreeSet::new()).await?;
-            loaded.docketed.extend(touched);
+        // All at once and last: two transactions that take flows in two orders would wait for each other.
+        if digests > 0 || !recalled.is_empty() {
+            loaded.docketed = sorted.enter_in_docket(&mut tx, &recalled).await?;
         }
         tx.commit()
             .await

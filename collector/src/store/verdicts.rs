@@ -6,6 +6,7 @@ use parallax_core::judge::Judged;
 use parallax_core::report::ResetReport;
 use sqlx::postgres::PgConnection;
 
+use super::shards::{HAS_RESET, Reach};
 use super::{Kin, PortionOfFlow, Store, StoreError};
 
 /// Whether more evidence is expected soon.
@@ -50,7 +51,11 @@ type Key = (i64, i64);
 impl Store {
     /// Writes judgements in one transaction. A known reset that the judgement of a whole flow does not
     /// contain any more is deleted.
+    ///
+    /// What flows have to do with each other is noted before, in a transaction of its own: it enters flows in the docket
+    /// that loads hold, while the verdicts hold others that loads wait for.
     pub async fn write_verdicts(&self, verdicts: &[Verdicts]) -> Result<Written, StoreError> {
+        let docketed = self.relate(verdicts).await?;
         let mut tx = self
             .pool
             .begin()
@@ -67,9 +72,9 @@ impl Store {
             .collect();
         upsert(&mut tx, &changed).await?;
         delete(&mut tx, &vanished(verdicts, &known, &judged)).await?;
+        lock(&mut tx, &flows).await?;
         settle(&mut tx, verdicts).await?;
         note_numbers(&mut tx, verdicts).await?;
-        let docketed = note_kin(&mut tx, verdicts).await?;
         tx.commit()
             .await
             .map_err(StoreError::database("commit verdicts"))?;
@@ -80,6 +85,31 @@ impl Store {
         changed.sort_by_key(|report| report.time);
         Ok(Written { changed, docketed })
     }
+}
+
+impl Store {
+    /// Notes what flows have to do with each other; returns those that have to be judged for it.
+    async fn relate(&self, verdicts: &[Verdicts]) -> Result<Vec<i64>, StoreError> {
+        if verdicts.iter().all(|verdict| verdict.kin.flows.is_empty()) {
+            return Ok(Vec::new());
+        }
+        let begun = self.pool.begin().await;
+        let mut tx = begun.map_err(StoreError::database("begin to note related flows"))?;
+        let docketed = note_kin(&mut tx, verdicts, self.reach).await?;
+        let ended = tx.commit().await;
+        ended.map_err(StoreError::database("commit related flows"))?;
+        Ok(docketed)
+    }
+}
+
+/// Takes the flows' rows of the docket, in the order in which loads take them.
+async fn lock(tx: &mut PgConnection, flows: &[i64]) -> Result<(), StoreError> {
+    sqlx::query("SELECT FROM docket WHERE flow = ANY ($1) ORDER BY flow FOR UPDATE")
+        .bind(flows)
+        .execute(tx)
+        .await
+        .map_err(StoreError::database("take flows of the docket"))?;
+    Ok(())
 }
 
 /// Judged resets by key; the first of equal identity counts.
@@ -211,13 +241,20 @@ async fn note_numbers(tx: &mut PgConnection, verdicts: &[Verdicts]) -> Result<()
 }
 
 /// Remembers which flows' evidence matters to judged ones; returns those that have to be judged for it.
-async fn note_kin(tx: &mut PgConnection, verdicts: &[Verdicts]) -> Result<Vec<i64>, StoreError> {
+async fn note_kin(
+    tx: &mut PgConnection,
+    verdicts: &[Verdicts],
+    reach: Reach,
+) -> Result<Vec<i64>, StoreError> {
     let related: Vec<(i64, i64)> = verdicts
         .iter()
         .flat_map(|verdict| verdict.kin.flows.iter().map(|kin| (verdict.flow, *kin)))
         .collect();
     if related.is_empty() {
         return Ok(Vec::new());
+    }
+    if reach == Reach::Shard {
+        return note_relations(tx, &related).await;
     }
     let rows: Vec<(i64,)> = sqlx::query_as(include_str!("../sql/note_kin.sql"))
         .bind(column(&related, |(flow, _)| *flow))
@@ -226,6 +263,35 @@ async fn note_kin(tx: &mut PgConnection, verdicts: &[Verdicts]) -> Result<Vec<i6
         .await
         .map_err(StoreError::database("note related flows"))?;
     Ok(rows.into_iter().map(|(flow,)| flow).collect())
+}
+
+/// What `sql/note_kin.sql` does at once, where digests are distributed.
+async fn note_relations(
+    tx: &mut PgConnection,
+    related: &[(i64, i64)],
+) -> Result<Vec<i64>, StoreError> {
+    let failed = || StoreError::database("note related flows");
+    let fresh: Vec<(i64,)> = sqlx::query_as(include_str!("../sql/note_relations.sql"))
+        .bind(column(related, |(flow, _)| *flow))
+        .bind(column(related, |(_, kin)| *kin))
+        .fetch_all(&mut *tx)
+        .await
+        .map_err(failed())?;
+    let mut with = Vec::new();
+    for (kin,) in fresh {
+        let (has,): (bool,) = sqlx::query_as(HAS_RESET)
+            .bind(kin)
+            .fetch_one(&mut *tx)
+            .await
+            .map_err(failed())?;
+        with.extend(has.then_some(kin));
+    }
+    let docketed: Vec<(i64,)> = sqlx::query_as(include_str!("../sql/enter_flows.sql"))
+        .bind(with)
+        .fetch_all(tx)
+        .await
+        .map_err(failed())?;
+    Ok(docketed.into_iter().map(|(flow,)| flow).collect())
 }
 
 fn column<Row, T>(rows: &[Row], value: impl Fn(&Row) -> T) -> Vec<T> {

@@ -13,5 +13,6 @@ mod packed;
 mod process;
 mod recall;
 mod server;
+mod shards;
 mod testimony;
 mod verdicts;

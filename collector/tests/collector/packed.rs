@@ -15,7 +15,7 @@ const DAY: i64 = 86_400 * SECOND;
 const PSH_ACK: u16 = 24;
 
 /// A connection with a reset at its end: `turns` requests, each with its answer and acknowledgement.
-fn connection(tuple: FourTuple, millis: i64, turns: u32) -> Vec<Digest> {
+pub fn connection(tuple: FourTuple, millis: i64, turns: u32) -> Vec<Digest> {
     let back = tuple.reversed();
     let mut all = vec![
         segment(tuple, millis, SYN, 100, 0),

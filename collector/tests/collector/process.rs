@@ -12,7 +12,7 @@ use nix::unistd::Pid;
 
 use crate::server::{get, open_to_all};
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_parallax-collector");
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_parallax-collector");
 
 struct Running {
     child: Child,

@@ -61,8 +61,39 @@ pub fn open_to_all(folder: &std::path::Path) {
     std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-/// An empty database of the test's own.
+/// A Citus coordinator on which the tests make databases of their own, instead of a plain Postgres.
+pub const CITUS_URL: &str = "PARALLAX_CITUS_URL";
+
+/// An empty database of the test's own; where a Citus coordinator is named, on it, with distributed tables.
 pub async fn database() -> Target {
+    match std::env::var(CITUS_URL) {
+        Ok(url) => distributed_database(&url).await,
+        Err(_) => plain_database().await,
+    }
+}
+
+async fn distributed_database(url: &str) -> Target {
+    let number = DATABASES.fetch_add(1, Ordering::Relaxed);
+    let name = format!("parallax_test_{}_{number}", std::process::id());
+    Target::from_url(url)
+        .unwrap()
+        .create_database(&name)
+        .await
+        .unwrap();
+    let options: sqlx::postgres::PgConnectOptions = url.parse().unwrap();
+    let target = Target::new(options.database(&name));
+    let store = Store::open(&target).await.unwrap();
+    sqlx::query("CREATE EXTENSION IF NOT EXISTS citus")
+        .execute(store.pool())
+        .await
+        .unwrap();
+    store.distribute().await.unwrap();
+    store.close().await;
+    target
+}
+
+/// An empty database on a plain Postgres, whatever is named.
+pub async fn plain_database() -> Target {
     let running = tokio::task::spawn_blocking(running).await.unwrap();
     let name = format!("test_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
     Target::new(running.server.options("postgres"))

@@ -51,6 +51,12 @@ pub enum LiveError {
     Stop { source: io::Error },
     #[error("--write takes the packets of one interface: start an agent for each")]
     WriteSeveral,
+    #[error("--write takes the packets of one thread: leave --threads away")]
+    WriteThreads,
+    #[error(
+        "cannot share the packets of {interface} among threads: {source}: leave --threads away"
+    )]
+    Share { interface: String, source: Errno },
     #[error("cannot write packets to {}: {source}", .file.display())]
     Write { file: PathBuf, source: pcap::Error },
     #[error("cannot write packets to {}: its name is not UTF-8: choose another", .file.display())]

@@ -11,6 +11,7 @@ use pcap::{Active, Capture, Linktype, Packet, Precision, Savefile};
 
 use super::counters::{Last, LiveCounters};
 use super::error::LiveError;
+use super::fanout::Group;
 use super::filter;
 use super::write::PacketWriter;
 use super::{BLOCK_WAIT, LiveOptions, Promiscuous};
@@ -71,6 +72,19 @@ impl Source {
 
     pub fn descriptor(&self) -> BorrowedFd<'_> {
         self.capture.as_fd()
+    }
+
+    /// From now on it gets its share only of what the interface brings; `group`: of the others' that share it.
+    pub fn share(&self, group: Option<Group>) -> Result<Group, LiveError> {
+        let socket = self.descriptor();
+        let shared = match group {
+            None => Group::found(&socket),
+            Some(group) => group.join(&socket).map(|()| group),
+        };
+        shared.map_err(|source| LiveError::Share {
+            interface: self.name.clone(),
+            source,
+        })
     }
 
     pub fn savefile(&self, path: &Path) -> Result<Savefile, pcap::Error> {

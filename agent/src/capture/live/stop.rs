@@ -18,8 +18,9 @@ impl Stop {
     }
 }
 
-/// The end that waits: readable once stopped.
-pub(super) struct Stopped(PipeReader);
+/// The end that waits: readable once stopped, for all that share it.
+#[derive(Debug, Clone)]
+pub(super) struct Stopped(Arc<PipeReader>);
 
 impl Stopped {
     pub fn descriptor(&self) -> BorrowedFd<'_> {
@@ -29,5 +30,5 @@ impl Stopped {
 
 pub(super) fn pair() -> Result<(Stop, Stopped), LiveError> {
     let (reader, writer) = pipe().map_err(|source| LiveError::Stop { source })?;
-    Ok((Stop(Arc::new(writer)), Stopped(reader)))
+    Ok((Stop(Arc::new(writer)), Stopped(Arc::new(reader))))
 }

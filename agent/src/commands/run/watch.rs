@@ -1,5 +1,7 @@
 //! The capture thread: packets in, coverage a few times a second, no waiting for the network.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
@@ -51,10 +53,20 @@ impl Orders {
 }
 
 /// How a capture ended.
+#[derive(Debug, Default)]
 pub(super) struct Captured {
     pub tally: Tally,
     pub dropped: u64,
     pub error: Option<LiveError>,
+}
+
+/// Who looks after steps of the clock. All threads of a run must tell the same epochs.
+#[derive(Debug, Clone)]
+pub(super) enum Epochs {
+    /// Finds steps, and tells them.
+    Lead(Arc<AtomicU32>),
+    /// Takes over what was found.
+    Follow(Arc<AtomicU32>),
 }
 
 /// Captures until stopped, or until nobody takes what is captured; `live` is open since `since`.
@@ -63,8 +75,9 @@ pub(super) fn capture(
     since: CaptureTime,
     mut handover: Handover,
     orders: &Orders,
+    epochs: Epochs,
 ) -> Captured {
-    let mut watch = Watch::since(since);
+    let mut watch = Watch::since(since, epochs);
     let error = go_on(&mut live, &mut handover, &mut watch, orders).err();
     let error = error.or_else(|| take_last(live, &mut handover, &mut watch).err());
     debug!("flow memory evicted {:?}", handover.evicted());
@@ -162,6 +175,7 @@ struct Watch {
     unsaid_drops: u64,
     dropped: u64,
     clocks: Clocks,
+    epochs: Epochs,
     epoch: u32,
 }
 
@@ -175,13 +189,14 @@ struct Beat {
 }
 
 impl Watch {
-    fn since(from: CaptureTime) -> Self {
+    fn since(from: CaptureTime, epochs: Epochs) -> Self {
         Self {
             from,
             received: 0,
             unsaid_drops: 0,
             dropped: 0,
             clocks: Clocks::default(),
+            epochs,
             epoch: 0,
         }
     }
@@ -189,22 +204,41 @@ impl Watch {
     /// The span from the last one to `until`; none while that is not later (a backlog of packets) or after
     /// a step of the clock: then what was counted goes into the next. After a step coverage begins anew.
     fn beat(&mut self, until: CaptureTime, readings: &Readings, counters: LiveCounters) -> Beat {
-        let step = self.clocks.step(readings);
         let mut losses = Vec::new();
-        if let Some(step) = step {
-            losses.push(steps::loss(self.from, until, step));
-            self.epoch += 1;
+        let stepped = self.has_stepped(until, readings, &mut losses);
+        if stepped {
             self.from = until;
         }
-        losses.extend(lost(
-            self.from,
-            until.plus(SETTLE.as_nanos() as i64),
-            counters,
-        ));
+        // The counters are of now, wherever reading has come to.
+        losses.extend(lost(self.from, until.max(readings.wall), counters));
         Beat {
-            coverage: self.span(until, counters).filter(|_| step.is_none()),
+            coverage: self.span(until, counters).filter(|_| !stepped),
             losses,
             epoch: self.epoch,
+        }
+    }
+
+    /// Whether another epoch began; `losses` gains what that means.
+    fn has_stepped(
+        &mut self,
+        until: CaptureTime,
+        readings: &Readings,
+        losses: &mut Vec<LossRecord>,
+    ) -> bool {
+        match &self.epochs {
+            Epochs::Lead(epochs) => {
+                let Some(step) = self.clocks.step(readings) else {
+                    return false;
+                };
+                losses.push(steps::loss(self.from, until, step));
+                self.epoch += 1;
+                epochs.store(self.epoch, Ordering::Relaxed);
+                true
+            }
+            Epochs::Follow(epochs) => {
+                let epoch = epochs.load(Ordering::Relaxed);
+                std::mem::replace(&mut self.epoch, epoch) != epoch
+            }
         }
     }
 
@@ -276,6 +310,10 @@ mod tests {
         CaptureTime::from_nanos(nanos)
     }
 
+    fn leader(from: i64) -> Watch {
+        Watch::since(at(from), Epochs::Lead(Arc::default()))
+    }
+
     fn counters(received: u64, dropped: u64) -> LiveCounters {
         LiveCounters {
             received,
@@ -312,7 +350,7 @@ mod tests {
 
     #[test]
     fn spans_leave_no_gap_and_a_backlog_loses_no_count() {
-        let (mut watch, start) = (Watch::since(at(10)), ticks());
+        let (mut watch, start) = (leader(10), ticks());
         let first = beat(&mut watch, start, 19, 19, counters(5, 0))
             .coverage
             .unwrap();
@@ -336,7 +374,7 @@ mod tests {
             (90 * SECOND, SECOND + 1..=90 * SECOND),
         ] {
             let none = LiveCounters::default();
-            let (mut watch, start) = (Watch::since(at(0)), ticks());
+            let (mut watch, start) = (leader(0), ticks());
             beat(&mut watch, start, SECOND, SECOND, none)
                 .coverage
                 .unwrap();
@@ -358,6 +396,24 @@ mod tests {
             );
             assert_eq!(next.epoch, 1);
         }
+    }
+
+    #[test]
+    fn a_step_that_one_thread_finds_is_a_new_epoch_for_all_and_told_once() {
+        let (shared, none) = (Arc::default(), LiveCounters::default());
+        let mut first = Watch::since(at(0), Epochs::Lead(Arc::clone(&shared)));
+        let mut second = Watch::since(at(0), Epochs::Follow(shared));
+        let start = ticks();
+        for watch in [&mut first, &mut second] {
+            beat(watch, start, SECOND, SECOND, none).coverage.unwrap();
+        }
+        let found = beat(&mut first, start, 2 * SECOND, -SECOND, none);
+        assert_eq!((found.losses.len(), found.epoch), (1, 1));
+        let taken_over = beat(&mut second, start, 2 * SECOND, -SECOND + 5, none);
+        assert_eq!((taken_over.losses.len(), taken_over.epoch), (0, 1));
+        assert_eq!(taken_over.coverage, None);
+        let next = beat(&mut second, start, 3 * SECOND, 0, none);
+        assert_eq!(next.coverage.unwrap().from, at(-SECOND + 6));
     }
 
     #[test]

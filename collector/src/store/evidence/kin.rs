@@ -1,6 +1,7 @@
 //! Flows that may be the same connections as the asked ones, or the other side of a proxy.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use parallax_core::Digest;
 use parallax_core::archive::{APART, CARRIERS_MAX};
@@ -11,6 +12,7 @@ use super::segments::Loaded;
 use crate::store::StoreError;
 use crate::store::days::Span;
 use crate::store::payloads::{beginnings, telling};
+use crate::store::shards::{CARRIERS, FLOWS_NUMBERS, NUMBERS_FLOWS, Reach};
 
 /// More kin than this is no translation but a crowd.
 const KIN_MAX: usize = 96;
@@ -21,6 +23,7 @@ const PROBES_MAX: usize = 64;
 pub(super) struct Kin<'a> {
     asked: &'a [i64],
     pub flows: Vec<BTreeSet<i64>>,
+    reach: Reach,
 }
 
 impl<'a> Kin<'a> {
@@ -29,7 +32,24 @@ impl<'a> Kin<'a> {
         tx: &mut PgConnection,
         asked: &'a [i64],
         days: Span,
+        reach: Reach,
     ) -> Result<Self, StoreError> {
+        let mut kin = Self {
+            asked,
+            flows: vec![BTreeSet::new(); asked.len()],
+            reach,
+        };
+        if reach == Reach::Shard {
+            for (index, flow) in asked.iter().enumerate() {
+                let same = bearing_its_numbers(tx, *flow, days).await?;
+                kin.add(
+                    same.into_iter()
+                        .map(|flow| (index as i64 + 1, flow))
+                        .collect(),
+                );
+            }
+            return Ok(kin);
+        }
         let same: Vec<(i64, i64)> = sqlx::query_as(include_str!("../../sql/kin.sql"))
             .bind(asked)
             .bind(days.first)
@@ -39,10 +59,6 @@ impl<'a> Kin<'a> {
             .map_err(StoreError::database(
                 "find flows with the same initial numbers",
             ))?;
-        let mut kin = Self {
-            asked,
-            flows: vec![BTreeSet::new(); asked.len()],
-        };
         kin.add(same);
         Ok(kin)
     }
@@ -67,18 +83,24 @@ impl<'a> Kin<'a> {
         if probes.is_empty() {
             return Ok(Vec::new());
         }
-        let column = |value: fn(&Probe) -> i64| -> Vec<i64> { probes.iter().map(value).collect() };
-        let carriers: Vec<(i64, i64)> = sqlx::query_as(include_str!("../../sql/carriers.sql"))
-            .bind(column(|probe| probe.ask as i64 + 1))
-            .bind(column(|probe| probe.hash.cast_signed()))
-            .bind(column(|probe| probe.from.saturating_sub(APART)))
-            .bind(column(|probe| probe.until.saturating_add(APART)))
-            .bind(CARRIERS_MAX as i32)
-            .bind(days.first)
-            .bind(days.last)
-            .fetch_all(tx)
-            .await
-            .map_err(StoreError::database("find flows with the same payload"))?;
+        let mut carriers: Vec<(i64, i64)> = Vec::new();
+        for part in self.reach.parts(&probes, |probe| probe.hash) {
+            let column = |value: fn(&Probe) -> i64| -> Vec<i64> {
+                part.iter().map(|index| value(&probes[*index])).collect()
+            };
+            let found: Vec<(i64, i64)> = sqlx::query_as(CARRIERS.text(self.reach))
+                .bind(column(|probe| probe.ask as i64 + 1))
+                .bind(column(|probe| probe.hash.cast_signed()))
+                .bind(column(|probe| probe.from.saturating_sub(APART)))
+                .bind(column(|probe| probe.until.saturating_add(APART)))
+                .bind(CARRIERS_MAX as i32)
+                .bind(days.first)
+                .bind(days.last)
+                .fetch_all(&mut *tx)
+                .await
+                .map_err(StoreError::database("find flows with the same payload"))?;
+            carriers.extend(found);
+        }
         Ok(self.add(carriers))
     }
 
@@ -93,6 +115,50 @@ impl<'a> Kin<'a> {
         }
         new
     }
+}
+
+/// The flows that share an initial number with a flow, or with one that does: what `sql/kin.sql` finds at once, number by
+/// number, each where it is kept.
+async fn bearing_its_numbers(
+    tx: &mut PgConnection,
+    flow: i64,
+    days: Span,
+) -> Result<Vec<i64>, StoreError> {
+    let failed = || StoreError::database("find flows with the same initial numbers");
+    let (mut found, mut asked) = (vec![flow], BTreeSet::new());
+    let mut next = 0;
+    while let Some(flow) = found.get(next).copied()
+        && found.len() <= KIN_MAX
+    {
+        next += 1;
+        let numbers: Vec<(i64, IpAddr, i32)> = sqlx::query_as(FLOWS_NUMBERS)
+            .bind(flow)
+            .bind(days.first)
+            .bind(days.last)
+            .fetch_all(&mut *tx)
+            .await
+            .map_err(failed())?;
+        for (number, server, port) in numbers {
+            if !asked.insert((number, server, port)) {
+                continue;
+            }
+            let flows: Vec<(i64,)> = sqlx::query_as(NUMBERS_FLOWS)
+                .bind(number)
+                .bind(server)
+                .bind(port)
+                .bind(days.first)
+                .bind(days.last)
+                .fetch_all(&mut *tx)
+                .await
+                .map_err(failed())?;
+            for (flow,) in flows {
+                if !found.contains(&flow) {
+                    found.push(flow);
+                }
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// A payload to look for: whose, and when it was seen.

@@ -9,12 +9,13 @@ use sqlx::postgres::PgConnection;
 
 use super::Post;
 use super::memory::Memory;
-use super::questions::{self, Neighbour, column};
+use super::questions::{self, Neighbour, column, whole_number};
 use super::shelf::{End, Shelf, Stretch, stretches};
 use crate::store::StoreError;
 use crate::store::days::Span;
 use crate::store::digest_row::{DigestRow, Segments, Stored};
 use crate::store::rows::RowError;
+use crate::store::shards::{ACCEPTS, HANDSHAKES, NEARBY_RESETS, Reach};
 
 /// How many are loaded on either side of a moment: those of the flow itself are among them.
 const HANDSHAKES_LOADED: usize = NEARBY_MAX + NEARBY_MAX / 2;
@@ -104,7 +105,7 @@ pub(super) async fn load(
     tx: &mut PgConnection,
     posts: &[Post],
     surroundings: Vec<Surroundings>,
-    days: Span,
+    (days, reach): (Span, Reach),
     selection: impl Fn(usize) -> Selection,
 ) -> Result<Around, StoreError> {
     let (between, accepted) = {
@@ -127,14 +128,14 @@ pub(super) async fn load(
     let moments = moments.map(|(post, around)| (post.vantage_id, around.moment.nanos()));
     let reset = stretches(moments, NEIGHBOURS_WITHIN);
     let mut around = Around {
-        between: between_hosts(tx, &between, days).await?,
-        accepted: accepted_by(tx, &accepted, days).await?,
-        resets: resets(tx, &reset, days).await?,
+        between: between_hosts(tx, &between, days, reach).await?,
+        accepted: accepted_by(tx, &accepted, days, reach).await?,
+        resets: resets(tx, &reset, days, reach).await?,
         others: HashMap::new(),
         surroundings,
     };
     let wanted = neighbours(posts, &around, selection);
-    around.others = questions::neighbours(tx, &wanted, days).await?;
+    around.others = questions::neighbours(tx, &wanted, days, reach).await?;
     Ok(around)
 }
 
@@ -142,20 +143,29 @@ async fn between_hosts(
     tx: &mut PgConnection,
     wanted: &[Stretch<Hosts>],
     days: Span,
+    reach: Reach,
 ) -> Result<Shelf<Hosts>, StoreError> {
-    let rows: Vec<DigestRow> = sqlx::query_as(include_str!("../../sql/handshakes.sql"))
-        .bind(column(wanted, |stretch| stretch.key.0))
-        .bind(column(wanted, |stretch| stretch.key.1))
-        .bind(column(wanted, |stretch| stretch.key.2))
-        .bind(column(wanted, |stretch| stretch.after))
-        .bind(column(wanted, |stretch| stretch.until))
-        .bind(column(wanted, |stretch| stretch.from == End::Late))
-        .bind(HANDSHAKES_LOADED as i64)
-        .bind(days.first)
-        .bind(days.last)
-        .fetch_all(tx)
-        .await
-        .map_err(StoreError::database("gather neighbouring handshakes"))?;
+    let mut rows: Vec<DigestRow> = Vec::new();
+    for part in reach.parts(wanted, |stretch| stretch.key.0) {
+        let asked = column(&part, |index| wanted[*index]);
+        let mut found: Vec<DigestRow> = sqlx::query_as(HANDSHAKES.text(reach))
+            .bind(column(&asked, |stretch| stretch.key.0))
+            .bind(column(&asked, |stretch| stretch.key.1))
+            .bind(column(&asked, |stretch| stretch.key.2))
+            .bind(column(&asked, |stretch| stretch.after))
+            .bind(column(&asked, |stretch| stretch.until))
+            .bind(column(&asked, |stretch| stretch.from == End::Late))
+            .bind(HANDSHAKES_LOADED as i64)
+            .bind(days.first)
+            .bind(days.last)
+            .fetch_all(&mut *tx)
+            .await
+            .map_err(StoreError::database("gather neighbouring handshakes"))?;
+        for row in &mut found {
+            row.asked = whole_number(&part, row.asked);
+        }
+        rows.append(&mut found);
+    }
     Ok(Shelf::new(wanted, rows))
 }
 
@@ -163,20 +173,29 @@ async fn accepted_by(
     tx: &mut PgConnection,
     wanted: &[Stretch<Server>],
     days: Span,
+    reach: Reach,
 ) -> Result<Shelf<Server>, StoreError> {
-    let rows: Vec<DigestRow> = sqlx::query_as(include_str!("../../sql/accepts.sql"))
-        .bind(column(wanted, |stretch| stretch.key.0))
-        .bind(column(wanted, |stretch| stretch.key.1.addr))
-        .bind(column(wanted, |stretch| i32::from(stretch.key.1.port)))
-        .bind(column(wanted, |stretch| stretch.after))
-        .bind(column(wanted, |stretch| stretch.until))
-        .bind(column(wanted, |stretch| stretch.from == End::Late))
-        .bind(HANDSHAKES_LOADED as i64)
-        .bind(days.first)
-        .bind(days.last)
-        .fetch_all(tx)
-        .await
-        .map_err(StoreError::database("gather accepted connections"))?;
+    let mut rows: Vec<DigestRow> = Vec::new();
+    for part in reach.parts(wanted, |stretch| stretch.key.0) {
+        let asked = column(&part, |index| wanted[*index]);
+        let mut found: Vec<DigestRow> = sqlx::query_as(ACCEPTS.text(reach))
+            .bind(column(&asked, |stretch| stretch.key.0))
+            .bind(column(&asked, |stretch| stretch.key.1.addr))
+            .bind(column(&asked, |stretch| i32::from(stretch.key.1.port)))
+            .bind(column(&asked, |stretch| stretch.after))
+            .bind(column(&asked, |stretch| stretch.until))
+            .bind(column(&asked, |stretch| stretch.from == End::Late))
+            .bind(HANDSHAKES_LOADED as i64)
+            .bind(days.first)
+            .bind(days.last)
+            .fetch_all(&mut *tx)
+            .await
+            .map_err(StoreError::database("gather accepted connections"))?;
+        for row in &mut found {
+            row.asked = whole_number(&part, row.asked);
+        }
+        rows.append(&mut found);
+    }
     Ok(Shelf::new(wanted, rows))
 }
 
@@ -184,18 +203,27 @@ async fn resets(
     tx: &mut PgConnection,
     wanted: &[Stretch<i32>],
     days: Span,
+    reach: Reach,
 ) -> Result<Shelf<i32>, StoreError> {
-    let rows: Vec<DigestRow> = sqlx::query_as(include_str!("../../sql/nearby_resets.sql"))
-        .bind(column(wanted, |stretch| stretch.key))
-        .bind(column(wanted, |stretch| stretch.after))
-        .bind(column(wanted, |stretch| stretch.until))
-        .bind(column(wanted, |stretch| stretch.from == End::Late))
-        .bind(RESETS_LOADED as i64)
-        .bind(days.first)
-        .bind(days.last)
-        .fetch_all(tx)
-        .await
-        .map_err(StoreError::database("gather resets of other flows"))?;
+    let mut rows: Vec<DigestRow> = Vec::new();
+    for part in reach.parts(wanted, |stretch| stretch.key) {
+        let asked = column(&part, |index| wanted[*index]);
+        let mut found: Vec<DigestRow> = sqlx::query_as(NEARBY_RESETS.text(reach))
+            .bind(column(&asked, |stretch| stretch.key))
+            .bind(column(&asked, |stretch| stretch.after))
+            .bind(column(&asked, |stretch| stretch.until))
+            .bind(column(&asked, |stretch| stretch.from == End::Late))
+            .bind(RESETS_LOADED as i64)
+            .bind(days.first)
+            .bind(days.last)
+            .fetch_all(&mut *tx)
+            .await
+            .map_err(StoreError::database("gather resets of other flows"))?;
+        for row in &mut found {
+            row.asked = whole_number(&part, row.asked);
+        }
+        rows.append(&mut found);
+    }
     Ok(Shelf::new(wanted, rows))
 }
 

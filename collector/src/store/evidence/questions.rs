@@ -13,6 +13,7 @@ use crate::store::StoreError;
 use crate::store::days::Span;
 use crate::store::digest_row::{DigestRow, Segments, Stored};
 use crate::store::packed::PackedRow;
+use crate::store::shards::{NEIGHBOURS, PACKED_NEIGHBOURS, Reach};
 
 pub(super) async fn docket(
     tx: &mut PgConnection,
@@ -79,38 +80,44 @@ pub(super) async fn neighbours(
     tx: &mut PgConnection,
     wanted: &[Neighbour],
     days: Span,
+    reach: Reach,
 ) -> Result<HashMap<usize, Segments>, StoreError> {
     if wanted.is_empty() {
         return Ok(HashMap::new());
     }
-    let posts = column(wanted, |wanted| wanted.post as i64 + 1);
-    let flows = column(wanted, |wanted| wanted.flow);
-    let vantages = column(wanted, |wanted| wanted.vantage_id);
-    let moments = column(wanted, |wanted| wanted.moment);
-    let rows: Vec<DigestRow> = sqlx::query_as(include_str!("../../sql/neighbours.sql"))
-        .bind(&posts)
-        .bind(&flows)
-        .bind(&vantages)
-        .bind(&moments)
-        .bind(NEIGHBOURS_WITHIN)
-        .bind(NEIGHBOURS_MAX as i64)
-        .bind(days.first)
-        .bind(days.last)
-        .fetch_all(&mut *tx)
-        .await
-        .map_err(StoreError::database("gather neighbouring flows"))?;
-    let packed: Vec<PackedRow> = sqlx::query_as(include_str!("../../sql/packed_neighbours.sql"))
-        .bind(&posts)
-        .bind(&flows)
-        .bind(&vantages)
-        .bind(&moments)
-        .bind(NEIGHBOURS_WITHIN)
-        .bind(NEIGHBOURS_MAX as i64)
-        .bind(days.first)
-        .bind(days.last)
-        .fetch_all(tx)
-        .await
-        .map_err(StoreError::database("gather neighbouring packed segments"))?;
+    let (mut rows, mut packed): (Vec<DigestRow>, Vec<PackedRow>) = (Vec::new(), Vec::new());
+    for part in reach.parts(wanted, |wanted| wanted.flow) {
+        let posts = column(&part, |index| wanted[*index].post as i64 + 1);
+        let flows = column(&part, |index| wanted[*index].flow);
+        let vantages = column(&part, |index| wanted[*index].vantage_id);
+        let moments = column(&part, |index| wanted[*index].moment);
+        let found: Vec<DigestRow> = sqlx::query_as(NEIGHBOURS.text(reach))
+            .bind(&posts)
+            .bind(&flows)
+            .bind(&vantages)
+            .bind(&moments)
+            .bind(NEIGHBOURS_WITHIN)
+            .bind(NEIGHBOURS_MAX as i64)
+            .bind(days.first)
+            .bind(days.last)
+            .fetch_all(&mut *tx)
+            .await
+            .map_err(StoreError::database("gather neighbouring flows"))?;
+        rows.extend(found);
+        let found: Vec<PackedRow> = sqlx::query_as(PACKED_NEIGHBOURS.text(reach))
+            .bind(&posts)
+            .bind(&flows)
+            .bind(&vantages)
+            .bind(&moments)
+            .bind(NEIGHBOURS_WITHIN)
+            .bind(NEIGHBOURS_MAX as i64)
+            .bind(days.first)
+            .bind(days.last)
+            .fetch_all(&mut *tx)
+            .await
+            .map_err(StoreError::database("gather neighbouring packed segments"))?;
+        packed.extend(found);
+    }
     let mut found = together(rows, packed);
     let moments: HashMap<usize, i64> = wanted
         .iter()
@@ -141,6 +148,13 @@ pub(super) async fn coverage(
 
 pub(super) fn column<Row, T>(rows: &[Row], value: impl Fn(&Row) -> T) -> Vec<T> {
     rows.iter().map(value).collect()
+}
+
+/// The number of a question among all, from its number in a part of them; both count from 1.
+pub(super) fn whole_number(part: &[usize], asked: i64) -> i64 {
+    let index = usize::try_from(asked - 1).ok();
+    let whole = index.and_then(|index| part.get(index));
+    whole.map_or(asked, |whole| *whole as i64 + 1)
 }
 
 /// Rows by the question that they answer; ordinality counts from 1.

@@ -4,20 +4,22 @@ use std::collections::{BTreeSet, HashMap};
 
 use sqlx::postgres::PgConnection;
 
-use super::questions::{by_question, column};
+use super::questions::{by_question, column, whole_number};
 use super::{AFTER_LIMIT, BEFORE_LIMIT, Post};
 use crate::store::StoreError;
 use crate::store::days::Span;
 use crate::store::digest_row::{DigestRow, Segments, Stored};
 use crate::store::packed::PackedRow;
 use crate::store::rows::RowError;
+use crate::store::shards::{PACKED_SEGMENTS, Reach, SEGMENTS};
 
 /// How many of a flow's first segments are taken, however far from the moment.
 const FIRST: usize = 16;
 
 /// What was gathered at each post (index into the posts).
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Loaded {
+    reach: Reach,
     /// Of the flow itself.
     own: HashMap<usize, Segments>,
     /// Of its kin.
@@ -25,6 +27,14 @@ pub(super) struct Loaded {
 }
 
 impl Loaded {
+    pub fn reaching(reach: Reach) -> Self {
+        Self {
+            reach,
+            own: HashMap::new(),
+            others: HashMap::new(),
+        }
+    }
+
     /// The flow's own segments at a post, as far as they can be read.
     pub fn own(&self, post: usize) -> &[Stored] {
         let own = self.own.get(&post).and_then(|own| own.as_ref().ok());
@@ -60,7 +70,7 @@ impl Loaded {
             .enumerate()
             .flat_map(|(index, post)| kin[post.ask].iter().map(move |flow| (index, *flow)));
         let wanted: Vec<(usize, i64)> = own.chain(others).collect();
-        let mut found = load(tx, posts, &wanted, days).await?;
+        let mut found = load(tx, posts, &wanted, days, self.reach).await?;
         for (index, (post, _)) in wanted.iter().enumerate() {
             let Some(read) = found.remove(&index) else {
                 continue;
@@ -91,7 +101,7 @@ impl Loaded {
                 .collect::<Vec<_>>()
         };
         let wanted: Vec<(usize, i64)> = kin.iter().flat_map(at).collect();
-        for (index, read) in load(tx, posts, &wanted, days).await? {
+        for (index, read) in load(tx, posts, &wanted, days, self.reach).await? {
             self.others.entry(wanted[index].0).or_default().push(read);
         }
         Ok(())
@@ -104,31 +114,44 @@ async fn load(
     posts: &[Post],
     wanted: &[(usize, i64)],
     days: Span,
+    reach: Reach,
 ) -> Result<HashMap<usize, Segments>, StoreError> {
     if wanted.is_empty() {
         return Ok(HashMap::new());
     }
-    let flows = column(wanted, |(_, flow)| *flow);
-    let vantages = column(wanted, |(post, _)| posts[*post].vantage_id);
+    let (mut rows, mut packed): (Vec<DigestRow>, Vec<PackedRow>) = (Vec::new(), Vec::new());
+    for part in reach.parts(wanted, |(_, flow)| *flow) {
+        let flows = column(&part, |index| wanted[*index].1);
+        let vantages = column(&part, |index| posts[wanted[*index].0].vantage_id);
+        let moments = column(&part, |index| posts[wanted[*index].0].moment);
+        let mut found: Vec<DigestRow> = sqlx::query_as(SEGMENTS.text(reach))
+            .bind(&flows)
+            .bind(&vantages)
+            .bind(&moments)
+            .bind(days.first)
+            .bind(days.last)
+            .fetch_all(&mut *tx)
+            .await
+            .map_err(StoreError::database("gather segments"))?;
+        for row in &mut found {
+            row.asked = whole_number(&part, row.asked);
+        }
+        rows.append(&mut found);
+        let mut found: Vec<PackedRow> = sqlx::query_as(PACKED_SEGMENTS.text(reach))
+            .bind(&flows)
+            .bind(&vantages)
+            .bind(&moments)
+            .bind(days.first)
+            .bind(days.last)
+            .fetch_all(&mut *tx)
+            .await
+            .map_err(StoreError::database("gather packed segments"))?;
+        for row in &mut found {
+            row.asked = whole_number(&part, row.asked);
+        }
+        packed.append(&mut found);
+    }
     let moments = column(wanted, |(post, _)| posts[*post].moment);
-    let rows: Vec<DigestRow> = sqlx::query_as(include_str!("../../sql/segments.sql"))
-        .bind(&flows)
-        .bind(&vantages)
-        .bind(&moments)
-        .bind(days.first)
-        .bind(days.last)
-        .fetch_all(&mut *tx)
-        .await
-        .map_err(StoreError::database("gather segments"))?;
-    let packed: Vec<PackedRow> = sqlx::query_as(include_str!("../../sql/packed_segments.sql"))
-        .bind(&flows)
-        .bind(&vantages)
-        .bind(&moments)
-        .bind(days.first)
-        .bind(days.last)
-        .fetch_all(tx)
-        .await
-        .map_err(StoreError::database("gather packed segments"))?;
     let mut found = together(rows, packed);
     for (index, read) in &mut found {
         if let Ok(read) = read {

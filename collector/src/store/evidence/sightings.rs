@@ -6,8 +6,10 @@ use std::net::IpAddr;
 use parallax_core::{CaptureTime, Endpoint, Flow, FourTuple};
 use sqlx::postgres::PgConnection;
 
+use super::questions::{column, whole_number};
 use crate::store::StoreError;
 use crate::store::rows::RowName;
+use crate::store::shards::{Reach, SIGHTINGS};
 
 /// One reset at one vantage.
 #[derive(Debug, sqlx::FromRow)]
@@ -52,12 +54,23 @@ impl Moments {
     }
 }
 
-pub(super) async fn load(tx: &mut PgConnection, flows: &[i64]) -> Result<Sightings, StoreError> {
-    let rows: Vec<SightingRow> = sqlx::query_as(include_str!("../../sql/sightings.sql"))
-        .bind(flows)
-        .fetch_all(tx)
-        .await
-        .map_err(StoreError::database("join sightings"))?;
+pub(super) async fn load(
+    tx: &mut PgConnection,
+    flows: &[i64],
+    reach: Reach,
+) -> Result<Sightings, StoreError> {
+    let mut rows: Vec<SightingRow> = Vec::new();
+    for part in reach.parts(flows, |flow| *flow) {
+        let mut found: Vec<SightingRow> = sqlx::query_as(SIGHTINGS.text(reach))
+            .bind(column(&part, |index| flows[*index]))
+            .fetch_all(&mut *tx)
+            .await
+            .map_err(StoreError::database("join sightings"))?;
+        for row in &mut found {
+            row.asked = whole_number(&part, row.asked);
+        }
+        rows.append(&mut found);
+    }
     let mut by_ask: BTreeMap<usize, BTreeMap<Flow, BTreeMap<Key, Vec<SightingRow>>>> =
         BTreeMap::new();
     for row in rows {

@@ -7,10 +7,12 @@ use parallax_core::evidence::numbers;
 use sqlx::postgres::PgConnection;
 
 use super::Fresh;
-use crate::store::copy::{COPY_DIGESTS, CopyBuffer, DIGEST_OCTETS};
+use crate::store::copy::{COPY_DIGESTS, COPY_NEAR, CopyBuffer, DIGEST_OCTETS};
 use crate::store::days::day_of;
+use crate::store::openings::{self, COPY_OPENINGS};
 use crate::store::packed::{COPY_PACKED, Groups, is_row};
 use crate::store::payloads::COPY_PAYLOADS;
+use crate::store::shards::Reach;
 use crate::store::{StoreError, payloads};
 
 /// The new digests of a load.
@@ -63,16 +65,35 @@ impl<'a> Sorted<'a> {
         &self,
         tx: &mut PgConnection,
         days: &BTreeSet<i32>,
+        reach: Reach,
     ) -> Result<(), StoreError> {
         let failed = || StoreError::database("copy digests");
         // One order everywhere, so that two transactions never wait for each other's tables in a circle.
         let (digests, mut noted) = self.digest_rows(days);
+        let near = (reach == Reach::Shard).then(|| digests.clone());
         digests.send(tx, COPY_DIGESTS).await.map_err(failed())?;
         if !self.groups.is_empty() {
             let packed = self.groups.rows(self.accepted, days, &mut noted)?;
             packed.send(tx, COPY_PACKED).await.map_err(failed())?;
         }
-        noted.send(tx, COPY_PAYLOADS).await.map_err(failed())
+        noted.send(tx, COPY_PAYLOADS).await.map_err(failed())?;
+        if let Some(near) = near {
+            near.send(tx, COPY_NEAR).await.map_err(failed())?;
+            let openings = self.openings(days);
+            openings.send(tx, COPY_OPENINGS).await.map_err(failed())?;
+        }
+        Ok(())
+    }
+
+    /// The digests of rows by the numbers that they bear.
+    fn openings(&self, days: &BTreeSet<i32>) -> CopyBuffer {
+        let mut rows = CopyBuffer::new(self.rows.len() * openings::ROW_OCTETS);
+        for (portion, index) in &self.rows {
+            let digest = &self.accepted[*portion].digests[*index];
+            let day = days.get(&day_of(digest.time)).copied().unwrap_or(0);
+            openings::push(&mut rows, day, digest);
+        }
+        rows
     }
 
     /// The rows of digests, and the payloads to note of them.
@@ -91,19 +112,25 @@ impl<'a> Sorted<'a> {
         (rows, noted)
     }
 
-    /// Flows with a RST among the new digests, and flows that have resets already, are to be judged.
-    pub async fn enter_in_docket(&self, tx: &mut PgConnection) -> Result<Vec<i64>, StoreError> {
+    /// Flows with a RST among the new digests, and flows that have resets already, are to be judged; so are those that
+    /// memory answered about.
+    pub async fn enter_in_docket(
+        &self,
+        tx: &mut PgConnection,
+        recalled: &BTreeSet<i64>,
+    ) -> Result<Vec<i64>, StoreError> {
         let of = |reset: bool| -> BTreeSet<i64> {
             let flows = self.flows.iter().filter(|(_, has)| **has == reset);
             flows.map(|(flow, _)| *flow).collect()
         };
         let with: Vec<i64> = of(true).into_iter().collect();
-        enter(tx, &with, &of(false), &self.begun).await
+        let others = of(false).union(recalled).copied().collect();
+        enter(tx, &with, &others, &self.begun).await
     }
 }
 
 /// Enters flows with a RST, and those with resets that the others or these initial numbers matter to.
-pub(super) async fn enter(
+async fn enter(
     tx: &mut PgConnection,
     with: &[i64],
     without: &BTreeSet<i64>,

@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use self::agent::{Post, wall, work};
-use self::collector::Collector;
+use self::collector::Collectors;
 use self::script::{PLACES, Path, SEGMENTS};
 use self::tally::{Held, Latencies, Tally};
 use crate::measured::{now, quantile};
@@ -39,6 +39,9 @@ pub struct Options {
     /// Seconds of traffic.
     #[arg(long, default_value_t = 30)]
     seconds: u32,
+    /// Collectors on one database; each agent is given one of them.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=16))]
+    collectors: u32,
     /// What the agents say that they ship. With `context` each of them is asked about each reset.
     #[arg(long, default_value = "context")]
     segments: Segments,
@@ -83,15 +86,15 @@ struct Fleet {
 pub fn run(options: &Options) -> Result<()> {
     allow_files(u64::from(options.agents) * 2 + FILES_BESIDE)?;
     let folder = tempfile::tempdir().context("make a folder for the collector")?;
-    let collector = Collector::start(folder.path())?;
+    let collector = Collectors::start(folder.path(), options.collectors as usize)?;
     let runtime = tokio::runtime::Runtime::new()?;
     let measured = runtime.block_on(measure(collector, options))?;
     told(&measured, options)
 }
 
-async fn measure(mut collector: Collector, options: &Options) -> Result<Measured> {
+async fn measure(mut collector: Collectors, options: &Options) -> Result<Measured> {
     let tally = Arc::new(Tally::default());
-    collector.watch(Arc::clone(&tally))?;
+    collector.watch(&tally)?;
     let alone = collector.memory()?;
     let fleet = Fleet::start(&collector, &tally, options).await;
     fleet.await_connected(&collector).await?;
@@ -134,7 +137,7 @@ async fn measure(mut collector: Collector, options: &Options) -> Result<Measured
 }
 
 impl Fleet {
-    async fn start(collector: &Collector, tally: &Arc<Tally>, options: &Options) -> Self {
+    async fn start(collector: &Collectors, tally: &Arc<Tally>, options: &Options) -> Self {
         let (traffic, known) = watch::channel((0, 0));
         let paths = options.agents / PLACES.len() as u32;
         let connections = f64::from(paths) * f64::from(options.rate) / f64::from(SEGMENTS);
@@ -158,7 +161,7 @@ impl Fleet {
                 fleet.tasks.push(tokio::spawn(work(Post {
                     path,
                     place,
-                    collector: collector.url(),
+                    collector: collector.url(number as usize),
                     selection: options.segments.into(),
                     traffic: known.clone(),
                     progress,
@@ -171,7 +174,7 @@ impl Fleet {
         fleet
     }
 
-    async fn await_connected(&self, collector: &Collector) -> Result<()> {
+    async fn await_connected(&self, collector: &Collectors) -> Result<()> {
         let end = now() + CONNECTING;
         loop {
             let document = collector.document("/v1/vantages")?;
@@ -231,10 +234,15 @@ fn told(measured: &Measured, options: &Options) -> Result<()> {
     let agents = options.agents / 4 * 4;
     let mut report = Report::new("fleet");
     report.say(&format!(
-        "{} simulated agents (a real agent's stream and recall memory, segments {}) on one collector with its own \
-         Postgres, all on this machine: {} digests/s each, {} resets/s in all, {} s.",
+        "{} simulated agents (a real agent's stream and recall memory, segments {}) on {}, all on this machine: {} digests/s \
+         each, {} resets/s in all, {} s.",
         grouped(agents.into()),
         options.segments,
+        if options.collectors == 1 {
+            "one collector with its own Postgres".to_owned()
+        } else {
+            format!("{} collectors on one Postgres", options.collectors)
+        },
         options.rate,
         options.resets,
         options.seconds

@@ -54,6 +54,9 @@ pub struct Options {
     /// Without the peers.
     #[arg(long)]
     alone: bool,
+    /// Store and ask as where tables are distributed: digests by other keys too, and each question key by key.
+    #[arg(long)]
+    by_shard: bool,
     /// Where Postgres keeps its data meanwhile.
     #[arg(long, value_name = "DIR")]
     data: Option<std::path::PathBuf>,
@@ -100,7 +103,11 @@ struct Measured {
 
 async fn measure(target: &Target, bench: &Target, options: &Options) -> Result<Measured> {
     target.create_database("bench").await?;
-    let store = Store::open(bench).await?;
+    let store = if options.by_shard {
+        Store::open_by_shard(bench).await?
+    } else {
+        Store::open(bench).await?
+    };
     store.open_days_ahead().await?;
     let mut growing = Growing::new(store.clone(), options).await?;
     let mut rounds = Vec::new();

@@ -8,6 +8,7 @@ mod digest;
 mod fleet;
 mod ingest;
 mod latency;
+mod live;
 mod measured;
 mod micro;
 mod peers;
@@ -33,6 +34,8 @@ enum Bench {
     Analyze(analyze::Options),
     /// Digests a second into durable Postgres beside plain COPY of the same rows.
     Ingest(ingest::Options),
+    /// A live agent beside tcpdump on a veth: drops and CPU.
+    Live(live::Options),
     /// Simulated agents on one collector: memory, digests a second, latency, losses.
     Fleet(fleet::Options),
     /// From a reset on the wire to its verdict, in the lab.
@@ -43,11 +46,15 @@ enum Bench {
     Traffic(traffic::Wanted),
     #[command(hide = true)]
     Measure(measured::Measure),
+    #[command(hide = true)]
+    Rush(latency::Rush),
 }
 
 /// The names of the blocks in the README.
 #[cfg(test)]
-const BENCHMARKS: [&str; 6] = ["digest", "analyze", "ingest", "fleet", "latency", "micro"];
+const BENCHMARKS: [&str; 7] = [
+    "digest", "live", "analyze", "ingest", "fleet", "latency", "micro",
+];
 
 /// The folder of the release binaries: that of this program.
 fn binaries() -> anyhow::Result<PathBuf> {
@@ -71,9 +78,11 @@ fn carry_out(bench: Bench) -> anyhow::Result<()> {
         Bench::Analyze(options) => analyze::run(&options),
         Bench::Fleet(options) => fleet::run(&options),
         Bench::Ingest(options) => ingest::run(&options),
+        Bench::Live(options) => live::run(&options),
         Bench::Latency(options) => latency::run(&options),
         Bench::Micro(options) => micro::run(&options),
         Bench::Traffic(wanted) => Ok(wanted.write()?),
         Bench::Measure(options) => options.run(),
+        Bench::Rush(rush) => rush.run(),
     }
 }

@@ -9,8 +9,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use parallax_collector::postgres::{self, DATABASE, Durability, Server};
+use parallax_collector::store::Target;
 use parallax_core::report::Document;
 use parallax_tests::programs::{Programs, Running, wait_for};
+use sqlx::ConnectOptions as _;
 
 use super::tally::Tally;
 use crate::measured::now;
@@ -24,20 +27,95 @@ pub struct Collector {
     http: SocketAddr,
 }
 
+/// Several collectors on one database, or one with a database of its own.
+pub struct Collectors {
+    all: Vec<Collector>,
+    shared: Option<Server>,
+}
+
+impl Collectors {
+    /// Starts them; data and logs lie in `folder`.
+    pub fn start(folder: &Path, count: usize) -> Result<Self> {
+        if count == 1 {
+            return Ok(Self {
+                all: vec![Collector::start(folder, 0, None)?],
+                shared: None,
+            });
+        }
+        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755))?;
+        let data = folder.join("data");
+        std::fs::create_dir_all(&data)?;
+        let server = postgres::start(&postgres::Settings {
+            data_dir: data,
+            durability: Durability::Durable,
+            installed: postgres::find()?,
+        })?;
+        let create = Target::new(server.options("postgres"));
+        tokio::runtime::Runtime::new()?.block_on(create.create_database(DATABASE))?;
+        let url = server.own_database().to_url_lossy().to_string();
+        let all = (0..count).map(|number| Collector::start(folder, number, Some(&url)));
+        Ok(Self {
+            all: all.collect::<Result<_>>()?,
+            shared: Some(server),
+        })
+    }
+
+    /// Where agents of this number connect: all that pass one path to the same one.
+    pub fn url(&self, number: usize) -> String {
+        self.all[number % self.all.len()].url()
+    }
+
+    /// What any of them tells; there is one at least.
+    pub fn document(&self, query: &str) -> Result<Document> {
+        let first = self.all.first().context("no collector")?;
+        first.document(query)
+    }
+
+    /// Has verdicts noted as they can be read at any of them.
+    pub fn watch(&self, tally: &Arc<Tally>) -> Result<()> {
+        self.all
+            .iter()
+            .try_for_each(|one| one.watch(Arc::clone(tally)))
+    }
+
+    /// MiB that all hold now.
+    pub fn memory(&self) -> Result<f64> {
+        self.all.iter().map(Collector::memory).sum()
+    }
+
+    /// CPU seconds that all have spent, Postgres not counted.
+    pub fn cpu(&self) -> Result<f64> {
+        self.all.iter().map(Collector::cpu).sum()
+    }
+
+    /// Says so if one has ended by itself.
+    pub fn check(&mut self) -> Result<()> {
+        self.all.iter_mut().try_for_each(Collector::check)
+    }
+
+    pub fn stop(self) {
+        self.all.into_iter().for_each(Collector::stop);
+        if let Some(server) = self.shared {
+            server.stop();
+        }
+    }
+}
+
 impl Collector {
-    /// Starts one whose data and log lie in `folder`.
-    pub fn start(folder: &Path) -> Result<Self> {
+    /// Starts one whose data, unless they are in this database, and log lie in `folder`.
+    fn start(folder: &Path, number: usize, database: Option<&str>) -> Result<Self> {
         // Postgres runs as another user when started by root.
         std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755))?;
         let (grpc, http) = (free()?, free()?);
         let mut command = Command::new(Programs::beside_this_one()?.collector());
-        command
-            .env("PARALLAX_LOG", "warn")
-            .args(["serve", "--data-dir"])
-            .arg(folder.join("data"))
-            .args(["--grpc", &grpc.to_string(), "--http", &http.to_string()]);
+        command.env("PARALLAX_LOG", "warn").arg("serve");
+        match database {
+            Some(url) => command.args(["--database-url", url]),
+            None => command.arg("--data-dir").arg(folder.join("data")),
+        };
+        command.args(["--grpc", &grpc.to_string(), "--http", &http.to_string()]);
         let mut collector = Self {
-            running: Running::start("collector", command, folder)?,
+            running: Running::start(&format!("collector-{number}"), command, folder)?,
             grpc,
             http,
         };
