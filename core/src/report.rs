@@ -11,9 +11,11 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 mod advice;
+mod connection;
 mod loss;
 
 pub use advice::{Advice, Role};
+pub use connection::{Connection, Delay, DirectionAt, HandshakeStep, Stretch, VantageAt};
 pub use loss::{LossAt, LossTotal};
 
 use crate::time::CaptureTime;
@@ -411,6 +413,9 @@ pub struct LadderRow {
     pub is_this: bool,
     /// One mark per column.
     pub marks: Vec<Mark>,
+    /// When it passed each column that saw it, as `at_ns`; empty where nobody said.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub times: Vec<Option<i64>>,
 }
 
 /// What one vantage knows of one packet.
