@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use parallax_core::judge;
-use parallax_core::report::{Document, Explanation, LossAt};
+use parallax_core::report::{Connection, Document, Explanation, LossAt};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -17,12 +17,15 @@ use uuid::Uuid;
 use crate::ingest::Registry;
 use crate::judging::Watchers;
 use crate::store::{Filters, Store, StoreError};
+use crate::web::{self, Shell};
 
-mod filters;
+pub(crate) mod filters;
 mod policy;
+pub(crate) mod told;
 mod watch;
 
 use filters::{LossQuestion, Question};
+use told::{Untold, told};
 
 /// What the API answers from.
 #[derive(Clone)]
@@ -41,11 +44,13 @@ pub fn routes(api: Api) -> Router {
     Router::new()
         .route("/v1/resets", get(resets))
         .route("/v1/resets/{id}", get(explain))
+        .route("/v1/connections/{id}", get(connection))
         .route("/v1/vantages", get(vantages))
         .route("/v1/losses", get(losses))
         .route("/v1/watch", get(watch::watch))
         .route("/v1/policy", get(policy::show).put(policy::set))
         .route("/healthz", get(health))
+        .merge(web::routes())
         .fallback(nothing_here)
         .with_state(api)
 }
@@ -114,7 +119,7 @@ async fn vantages(State(api): State<Api>) -> Result<Json<Document>, Refusal> {
 }
 
 /// The document of these filters. An agent may be connected to another collector.
-async fn answer(api: &Api, filters: Option<&Filters>) -> Result<Document, StoreError> {
+pub(crate) async fn answer(api: &Api, filters: Option<&Filters>) -> Result<Document, StoreError> {
     let anywhere = api.store.connected().await?;
     let connected =
         |name: &str| api.registry.is_connected(name) || anywhere.iter().any(|there| there == name);
@@ -142,34 +147,37 @@ async fn explain(
     State(api): State<Api>,
     Path(id): Path<String>,
 ) -> Result<Json<Explanation>, Refusal> {
-    let id: Uuid = id.parse().map_err(|_| {
-        Refusal::new(
-            StatusCode::BAD_REQUEST,
-            format!("{id:?} is no id of a reset"),
-        )
-    })?;
-    let unknown = || Refusal::new(StatusCode::NOT_FOUND, format!("no reset has the id {id}"));
-    let ask = api.store.find_reset(id).await?.ok_or_else(unknown)?;
-    let gathered = api.store.gather(&[ask], &api.path).await?;
-    for gathered in gathered {
-        let evidence = gathered.evidence.map_err(StoreError::from)?;
-        let told = tokio::task::spawn_blocking(move || {
-            evidence
-                .iter()
-                .find_map(|evidence| judge::explain(evidence, id))
-        });
-        let told = told.await.map_err(|error| {
-            tracing::error!("the judge failed on reset {id}: {error}");
-            Refusal::new(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "the judge failed on this reset; the collector's log says why",
-            )
-        })?;
-        if let Some(explanation) = told {
-            return Ok(Json(explanation));
-        }
+    let id = reset_id(&id)?;
+    let told = told(&api, id, move |evidence| judge::explain(evidence, id)).await;
+    told.map(Json).map_err(|untold| refused(untold, id))
+}
+
+async fn connection(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+) -> Result<Json<Connection>, Refusal> {
+    let id = reset_id(&id)?;
+    let told = told(&api, id, move |evidence| judge::connection(evidence, id)).await;
+    told.map(Json).map_err(|untold| refused(untold, id))
+}
+
+fn reset_id(id: &str) -> Result<Uuid, Refusal> {
+    id.parse().map_err(|_| {
+        let id: String = id.chars().take(100).collect();
+        let error = format!("{id:?} is no id of a reset");
+        Refusal::new(StatusCode::BAD_REQUEST, error)
+    })
+}
+
+fn refused(untold: Untold, id: Uuid) -> Refusal {
+    match untold {
+        Untold::Unknown => Refusal::new(StatusCode::NOT_FOUND, format!("no reset has the id {id}")),
+        Untold::Store(error) => error.into(),
+        Untold::Judge => Refusal::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "the judge failed on this reset; the collector's log says why",
+        ),
     }
-    Err(unknown())
 }
 
 async fn health(State(api): State<Api>) -> Result<&'static str, Refusal> {
@@ -183,9 +191,16 @@ async fn health(State(api): State<Api>) -> Result<&'static str, Refusal> {
     }
 }
 
-async fn nothing_here() -> Refusal {
-    Refusal::new(
+/// People get a page, programs get JSON.
+async fn nothing_here(shell: Shell, headers: HeaderMap) -> Response {
+    let accepted = headers.get(header::ACCEPT);
+    let html = accepted.is_some_and(|kinds| kinds.as_bytes().starts_with(b"text/html"));
+    if html {
+        return web::nothing_here(&shell).into_response();
+    }
+    let refusal = Refusal::new(
         StatusCode::NOT_FOUND,
-        "nothing here; there are /v1/resets, /v1/resets/{id}, /v1/vantages, /v1/losses, /v1/watch, /v1/policy and /healthz",
-    )
+        "nothing here; there are /v1/resets, /v1/resets/{id}, /v1/connections/{id}, /v1/vantages, /v1/losses, /v1/watch, /v1/policy and /healthz",
+    );
+    refusal.into_response()
 }

@@ -10,3 +10,4 @@ pub mod postgres;
 pub mod recall;
 pub mod serve;
 pub mod store;
+pub mod web;

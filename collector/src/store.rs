@@ -14,6 +14,7 @@ mod days;
 mod digest_row;
 mod evidence;
 mod load;
+mod looks;
 mod losses;
 mod packed;
 mod payloads;
@@ -24,6 +25,7 @@ mod runs;
 mod spans;
 mod testimony;
 mod verdicts;
+mod watching;
 
 pub use answers::{Filters, Place};
 pub use asides::{Answered, Asides, Change, Held, Octets};
@@ -32,11 +34,13 @@ pub use connect::{ConnectError, Target};
 pub use copy::{COPY_DIGESTS, encode_digests};
 pub use evidence::{Ask, Gathered, Kin, PortionOfFlow, SEGMENTS_MAX};
 pub use load::{Beat, Loaded, Outcome, Portion};
+pub use looks::{Count, Cursor, Group, Grouping, Link, Page, Steps};
 pub use policy::Policies;
 pub use questions::Question;
 pub use rows::RowError;
 pub use runs::{NewRun, RegisterError, Registered, Source};
 pub use verdicts::{Settling, Verdicts, Written};
+pub use watching::{RunState, WatchState};
 
 /// The collector's database.
 #[derive(Debug, Clone)]

@@ -50,7 +50,7 @@ pub(super) fn recorded(scene: &Scene<'_>, placed: &Placed<'_>) -> Vec<Recorded> 
             packets: scene
                 .life(vantage, placed.case.life)
                 .map(|seen| RecordedPacket {
-                    digest: seen.carried.clone(),
+                    digest: *seen.carried,
                     is_this: same(seen.digest),
                 })
                 .collect(),
@@ -168,7 +168,7 @@ impl<'s, 'a> Account<'s, 'a> {
     }
 
     fn at(&self, vantage: usize) -> VantageAt {
-        let named = |sender: Side| {
+        let called = |sender: Side| {
             let seen = self.from(vantage, sender).next()?;
             let tuple = seen.carried.tuple;
             Some(match sender {
@@ -176,12 +176,12 @@ impl<'s, 'a> Account<'s, 'a> {
                 Side::Server => (socket(tuple.dst), socket(tuple.src)),
             })
         };
-        let names = named(Side::Client).or_else(|| named(Side::Server));
+        let ends = called(Side::Client).or_else(|| called(Side::Server));
         VantageAt {
             vantage: self.scene.name(vantage).to_owned(),
             kind: self.scene.evidence.vantages[vantage].vantage.kind_name(),
-            client: names.map(|names| names.0),
-            server: names.map(|names| names.1),
+            client: ends.map(|ends| ends.0),
+            server: ends.map(|ends| ends.1),
             from_client: self.direction(vantage, Side::Client),
             from_server: self.direction(vantage, Side::Server),
         }
