@@ -63,25 +63,44 @@
     setInterval(() => { if (!document.hidden) refresh(); }, TURN);
     return;
   }
-  const events = new EventSource("/v1/watch");
-  let broken = false;
-  events.addEventListener("open", () => {
-    document.documentElement.dataset.live = "yes";
-    // What came in between is not told again.
-    if (broken) { broken = false; later(); }
-  });
-  events.addEventListener("error", () => {
-    broken = true;
-    document.documentElement.dataset.live = "no";
-    say(news.dataset.lost);
-  });
-  events.addEventListener("message", (event) => {
-    if (live.dataset.watch === "reset") {
-      let id = null;
-      try { id = JSON.parse(event.data).id; } catch (_) { return; }
-      if (id !== live.dataset.id) return;
-    }
-    waiting += 1;
+
+  // A browser has six connections for one server, whatever the number of pages and of those that it remembers for
+  // its back button: a page that is not looked at holds none.
+  let events = null;
+  const watch = () => {
+    if (events !== null || document.hidden) return;
+    events = new EventSource("/v1/watch");
+    let broken = false;
+    events.addEventListener("open", () => {
+      document.documentElement.dataset.live = "yes";
+      // What came in between is not told again.
+      if (broken) { broken = false; later(); }
+    });
+    events.addEventListener("error", () => {
+      broken = true;
+      document.documentElement.dataset.live = "no";
+      say(news.dataset.lost);
+    });
+    events.addEventListener("message", (event) => {
+      if (live.dataset.watch === "reset") {
+        let id = null;
+        try { id = JSON.parse(event.data).id; } catch (_) { return; }
+        if (id !== live.dataset.id) return;
+      }
+      waiting += 1;
+      later();
+    });
+  };
+  const rest = () => {
+    if (events !== null) events.close();
+    events = null;
+  };
+  window.addEventListener("pagehide", rest);
+  window.addEventListener("pageshow", (event) => { if (event.persisted) { watch(); later(); } });
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) return rest();
+    watch();
     later();
   });
+  watch();
 })();

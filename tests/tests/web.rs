@@ -9,6 +9,7 @@ use anyhow::{Context, Result, ensure};
 use parallax_core::report::{Document, Origin};
 use parallax_tests::analysis::Order;
 use parallax_tests::browser::{Browser, Driver, Visitor};
+use parallax_tests::live::now;
 use parallax_tests::programs::{Programs, wait_for};
 use parallax_tests::replay::{Collector, feed};
 use parallax_tests::stand_in::StandIn;
@@ -114,13 +115,14 @@ fn record(lab: &Path, out: &Path, act: &str) -> Result<()> {
 #[test]
 fn people_look_at_resets_in_a_browser() {
     type Step = fn(&Stage) -> Result<()>;
-    const STEPS: [(&str, Step); 9] = [
+    const STEPS: [(&str, Step); 10] = [
         (
             "the list is filtered, grouped and opened",
             filter_group_and_open,
         ),
         ("the ladder shows where it was born", ladder),
         ("a new reset arrives without reload", live),
+        ("one page after the other", many_pages),
         ("a vantage goes blind", blind),
         ("both languages", languages),
         ("without JavaScript", without_scripts),
@@ -128,10 +130,17 @@ fn people_look_at_resets_in_a_browser() {
         ("narrow and wide screens", widths),
         ("on paper", paper),
     ];
+    let began = now();
     let stage = Stage::set().unwrap_or_else(|error| panic!("the stage: {error:#}"));
+    println!("the stage: {} ms", (now() - began) / 1_000_000);
     let failed: Vec<String> = STEPS
         .iter()
-        .filter_map(|(name, step)| Some(format!("{name}: {:#}", step(&stage).err()?)))
+        .filter_map(|(name, step)| {
+            let began = now();
+            let outcome = step(&stage);
+            println!("{name}: {} ms", (now() - began) / 1_000_000);
+            Some(format!("{name}: {:#}", outcome.err()?))
+        })
         .collect();
     assert!(failed.is_empty(), "{}", failed.join("\n"));
 }
@@ -261,6 +270,21 @@ fn live(stage: &Stage) -> Result<()> {
         browser.run("return document.activeElement.id")? == focused,
         "the focus was lost"
     );
+    clean(&browser)
+}
+
+/// A page that is left holds no connection: a browser has six for one server.
+fn many_pages(stage: &Stage) -> Result<()> {
+    let browser = stage.open(Visitor::default(), "/")?;
+    let began = now();
+    for port in 1..12 {
+        browser.until(
+            "the page watches",
+            "return document.documentElement.dataset.live === 'yes'",
+        )?;
+        browser.open(&format!("{}/?port={port}", stage.collector.url))?;
+    }
+    ensure!(now() - began < 10_000_000_000, "pages wait for each other");
     clean(&browser)
 }
 
