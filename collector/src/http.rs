@@ -6,7 +6,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{MethodRouter, get};
 use axum::{Json, Router};
 use parallax_core::judge;
 use parallax_core::report::{Connection, Document, Explanation, LossAt};
@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use crate::ingest::Registry;
 use crate::judging::Watchers;
+use crate::meters;
 use crate::store::{Filters, Store, StoreError};
 use crate::web::{self, Shell};
 
@@ -39,20 +40,44 @@ pub struct Api {
     pub stop: CancellationToken,
 }
 
-/// The routes of the API.
+/// The routes of the API; `openapi.json` tells each of them.
+fn table() -> Vec<(&'static str, MethodRouter<Api>)> {
+    vec![
+        ("/v1/resets", get(resets)),
+        ("/v1/resets/{id}", get(explain)),
+        ("/v1/connections/{id}", get(connection)),
+        ("/v1/vantages", get(vantages)),
+        ("/v1/losses", get(losses)),
+        ("/v1/watch", get(watch::watch)),
+        ("/v1/policy", get(policy::show).put(policy::set)),
+        ("/v1/openapi.json", get(openapi)),
+        ("/healthz", get(health)),
+        ("/metrics", get(metrics)),
+    ]
+}
+
+/// The API and the pages.
 pub fn routes(api: Api) -> Router {
-    Router::new()
-        .route("/v1/resets", get(resets))
-        .route("/v1/resets/{id}", get(explain))
-        .route("/v1/connections/{id}", get(connection))
-        .route("/v1/vantages", get(vantages))
-        .route("/v1/losses", get(losses))
-        .route("/v1/watch", get(watch::watch))
-        .route("/v1/policy", get(policy::show).put(policy::set))
-        .route("/healthz", get(health))
+    let routes = table().into_iter();
+    let routes = routes.fold(Router::new(), |all, (path, route)| all.route(path, route));
+    routes
         .merge(web::routes())
         .fallback(nothing_here)
         .with_state(api)
+}
+
+/// What the API is, in the terms of `OpenAPI` 3.1.
+const OPENAPI: &str = include_str!("http/openapi.json");
+
+async fn openapi() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], OPENAPI)
+}
+
+/// The text format of Prometheus, 0.0.4.
+async fn metrics(State(api): State<Api>) -> impl IntoResponse {
+    const KIND: &str = "text/plain; version=0.0.4; charset=utf-8";
+    meters::connected(api.registry.names().len());
+    ([(header::CONTENT_TYPE, KIND)], meters::render())
 }
 
 /// A refusal as `{"error": "one line"}`.
@@ -200,7 +225,28 @@ async fn nothing_here(shell: Shell, headers: HeaderMap) -> Response {
     }
     let refusal = Refusal::new(
         StatusCode::NOT_FOUND,
-        "nothing here; there are /v1/resets, /v1/resets/{id}, /v1/connections/{id}, /v1/vantages, /v1/losses, /v1/watch, /v1/policy and /healthz",
+        "nothing here; there are /v1/resets, /v1/resets/{id}, /v1/connections/{id}, /v1/vantages, /v1/losses, /v1/watch, /v1/policy, /v1/openapi.json, /healthz and /metrics",
     );
     refusal.into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn the_openapi_document_tells_every_route_and_no_other() {
+        let document: serde_json::Value = serde_json::from_str(OPENAPI).unwrap();
+        let told: BTreeSet<&str> = document["paths"]
+            .as_object()
+            .unwrap()
+            .keys()
+            .map(String::as_str)
+            .collect();
+        let served: BTreeSet<&str> = table().into_iter().map(|(path, _)| path).collect();
+        assert_eq!(told, served);
+        assert_eq!(document["info"]["version"], env!("CARGO_PKG_VERSION"));
+    }
 }

@@ -6,6 +6,7 @@ pub mod http;
 pub mod ingest;
 pub mod judging;
 pub mod lock;
+pub mod meters;
 pub mod postgres;
 pub mod recall;
 pub mod serve;

@@ -35,6 +35,9 @@ pub struct Document {
     /// What the reader must know about the input: cut files, unreadable packets, lost records.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+    /// Where the next, older resets begin (`after` of the next question); `None`: these are all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
 
 /// What agents are told to ship beside RSTs with their context, SYNs and FINs: `context`, `sampled:1/N` or `all`.
@@ -203,6 +206,7 @@ impl Document {
             path,
             resets,
             warnings,
+            next: None,
         }
     }
 }

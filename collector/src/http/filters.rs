@@ -7,7 +7,7 @@ use parallax_core::report::{Cause, Origin};
 use serde::Deserialize;
 use thiserror::Error;
 
-use crate::store::{Filters, Place};
+use crate::store::{Cursor, Filters, Place};
 
 /// Resets in an answer, unless asked otherwise.
 const LIMIT_DEFAULT: u32 = 1000;
@@ -27,6 +27,7 @@ pub struct Question {
     between: Option<String>,
     at: Option<String>,
     lost: Option<String>,
+    after: Option<String>,
     limit: Option<String>,
 }
 
@@ -76,6 +77,7 @@ impl Question {
             between: get("between"),
             at: get("at"),
             lost: get("lost"),
+            after: get("after"),
             limit: get("limit"),
         }
     }
@@ -110,6 +112,12 @@ impl Question {
             )?,
             at: read("at", self.at.as_deref(), "a name", name)?,
             lost: read("lost", self.lost.as_deref(), "two vantages, A,B", place)?,
+            after: read(
+                "after",
+                self.after.as_deref(),
+                "what \"next\" of an answer says",
+                Cursor::read,
+            )?,
             limit: read(
                 "limit",
                 self.limit.as_deref(),

@@ -9,6 +9,7 @@ use parallax_core::vantage::KindName;
 use uuid::Uuid;
 
 use super::evidence::Ask;
+use super::looks::Cursor;
 use super::rows::RowName;
 use super::{Store, StoreError};
 
@@ -29,6 +30,8 @@ pub struct Filters {
     /// The vantage nearest to the emitter.
     pub at: Option<String>,
     pub lost: Option<Place>,
+    /// Only those that come after this place, newest first.
+    pub after: Option<Cursor>,
     /// The newest this many.
     pub limit: u32,
 }
@@ -66,7 +69,7 @@ fn known(octets: u64) -> Option<u64> {
 impl Store {
     /// The newest resets that pass, oldest first, and whether there are more.
     pub async fn resets(&self, filters: &Filters) -> Result<(Vec<ResetReport>, bool), StoreError> {
-        let mut page = self.page(filters, None).await?;
+        let mut page = self.page(filters).await?;
         page.resets.reverse();
         Ok((page.resets, page.next.is_some()))
     }
@@ -136,21 +139,25 @@ impl Store {
             vantage.connected = Some(connected(&vantage.name));
         }
         let mut warnings = Vec::new();
+        let mut next = None;
         let resets = match filters {
             None => Vec::new(),
             Some(filters) => {
-                let (resets, more) = self.resets(filters).await?;
-                if more {
+                let mut page = self.page(filters).await?;
+                page.resets.reverse();
+                next = page.next.map(|next| next.to_string());
+                if next.is_some() {
                     warnings.push(format!(
                         "only the newest {} resets are shown: narrow the question, or raise the limit",
                         filters.limit
                     ));
                 }
-                resets
+                page.resets
             }
         };
         let path = (!path.is_empty()).then(|| path.to_vec());
-        Ok(Document::assemble(vantages, path, resets, warnings))
+        let document = Document::assemble(vantages, path, resets, warnings);
+        Ok(Document { next, ..document })
     }
 
     /// Enters every flow with a reset in this span in the docket; returns them.

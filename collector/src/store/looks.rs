@@ -1,5 +1,7 @@
 //! What pages ask of all resets at once: pages of a list, counts over time, groups, links.
 
+use std::fmt;
+
 use parallax_core::CaptureTime;
 use parallax_core::report::ResetReport;
 use sqlx::postgres::{PgArguments, PgConnection};
@@ -18,6 +20,24 @@ const GROUPS_MAX: i64 = 200;
 pub struct Cursor {
     pub time: CaptureTime,
     pub id: Uuid,
+}
+
+/// `TIME.ID`, the time in nanoseconds.
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.time.nanos(), self.id)
+    }
+}
+
+impl Cursor {
+    /// Reads what [`fmt::Display`] writes.
+    pub fn read(text: &str) -> Option<Self> {
+        let (time, id) = text.split_once('.')?;
+        Some(Self {
+            time: CaptureTime::from_nanos(time.parse().ok()?),
+            id: id.parse().ok()?,
+        })
+    }
 }
 
 /// A page of a list.
@@ -138,7 +158,7 @@ fn bind<'q, Row>(query: Asking<'q, Row>, filters: &'q Filters) -> Asking<'q, Row
 
 impl Store {
     /// A page of the newest resets that pass.
-    pub async fn page(&self, filters: &Filters, after: Option<Cursor>) -> Result<Page, StoreError> {
+    pub async fn page(&self, filters: &Filters) -> Result<Page, StoreError> {
         let mut tx = self.look().await?;
         let sql = concat!(
             include_str!("../sql/resets.sql"),
@@ -147,8 +167,8 @@ impl Store {
         );
         let limit = filters.limit as usize;
         let rows: Vec<ReportRow> = bind(sqlx::query_as(sql), filters)
-            .bind(after.map(|cursor| cursor.time.nanos()))
-            .bind(after.map(|cursor| cursor.id))
+            .bind(filters.after.map(|cursor| cursor.time.nanos()))
+            .bind(filters.after.map(|cursor| cursor.id))
             .bind(limit as i64 + 1)
             .persistent(false)
             .fetch_all(&mut *tx)

@@ -14,7 +14,7 @@ use super::words;
 use super::{Lang, Shell, Trouble, render};
 use crate::clock;
 use crate::http::Api;
-use crate::store::{Cursor, Grouping, Steps};
+use crate::store::{Grouping, Steps};
 
 /// One reset in the list.
 struct Line {
@@ -84,22 +84,6 @@ pub async fn show(State(api): State<Api>, shell: Shell, uri: Uri) -> Result<Resp
     };
     let failed = Trouble::of_store(&shell);
     page.vantages = api.store.vantage_names().await.map_err(&failed)?;
-    let after = match asked.get("after") {
-        Some(text) => match cursor(text) {
-            Some(cursor) => Some(cursor),
-            None => {
-                return Err(Trouble::new(
-                    &shell,
-                    StatusCode::BAD_REQUEST,
-                    t.say(
-                        "The place in the list (after=) cannot be read.",
-                        "列表位置（after=）无法识别。",
-                    ),
-                ));
-            }
-        },
-        None => None,
-    };
     let filters = match asked.filters(clock::wall()) {
         Ok(filters) => filters,
         Err(error) => {
@@ -127,7 +111,7 @@ pub async fn show(State(api): State<Api>, shell: Shell, uri: Uri) -> Result<Resp
             None => Ok(Vec::new()),
         }
     };
-    let (found, counts, grouped) = tokio::join!(api.store.page(&filters, after), counts, grouped);
+    let (found, counts, grouped) = tokio::join!(api.store.page(&filters), counts, grouped);
     let found = found.map_err(&failed)?;
     page.chart = match (steps, counts.map_err(&failed)?) {
         (Some(steps), counts) if !counts.is_empty() => Some(Chart::draw(t, &asked, steps, &counts)),
@@ -140,7 +124,7 @@ pub async fn show(State(api): State<Api>, shell: Shell, uri: Uri) -> Result<Resp
     page.lines = found.resets.iter().map(|reset| line(t, reset)).collect();
     page.older = found
         .next
-        .map(|next| asked.clone().with("after", written(next)).link("/"));
+        .map(|next| asked.clone().with("after", next.to_string()).link("/"));
     Ok(render(&shell, &page))
 }
 
@@ -158,19 +142,6 @@ async fn span(
         }),
     };
     Ok(ends.map(|(first, last)| chart::steps(first, last)))
-}
-
-/// `TIME_NS.ID`, as [`written`].
-pub fn cursor(text: &str) -> Option<Cursor> {
-    let (time, id) = text.split_once('.')?;
-    Some(Cursor {
-        time: CaptureTime::from_nanos(time.parse().ok()?),
-        id: id.parse().ok()?,
-    })
-}
-
-pub fn written(cursor: Cursor) -> String {
-    format!("{}.{}", cursor.time.nanos(), cursor.id)
 }
 
 fn line(t: Lang, reset: &ResetReport) -> Line {

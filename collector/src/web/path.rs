@@ -62,7 +62,7 @@ pub async fn show(State(api): State<Api>, shell: Shell, uri: Uri) -> Result<Resp
         api.store.links(filters.since, filters.until),
         http::answer(&api, None),
         api.store.watch_states(),
-        api.store.page(&newest, None)
+        api.store.page(&newest)
     );
     let links = links.map_err(&failed)?;
     let mut known = known.map_err(&failed)?;

@@ -64,7 +64,9 @@ impl Asked {
     /// The filters, with times made absolute.
     pub fn filters(&self, now: CaptureTime) -> Result<Filters, FilterError> {
         let question = Question::of(|name| {
-            let value = self.get(name).filter(|_| FILTERS.contains(&name))?;
+            let value = self
+                .get(name)
+                .filter(|_| name == "after" || FILTERS.contains(&name))?;
             Some(match name {
                 "since" | "until" => absolute(value, now),
                 _ => value.to_owned(),

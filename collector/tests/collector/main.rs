@@ -9,6 +9,7 @@ mod ingest;
 mod load;
 mod losses;
 mod many;
+mod openapi;
 mod packed;
 mod process;
 mod recall;
