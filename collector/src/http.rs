@@ -14,6 +14,7 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::export;
 use crate::ingest::Registry;
 use crate::judging::Watchers;
 use crate::meters;
@@ -45,6 +46,7 @@ fn table() -> Vec<(&'static str, MethodRouter<Api>)> {
     vec![
         ("/v1/resets", get(resets)),
         ("/v1/resets/{id}", get(explain)),
+        ("/v1/resets/{id}/export", get(export::export)),
         ("/v1/connections/{id}", get(connection)),
         ("/v1/vantages", get(vantages)),
         ("/v1/losses", get(losses)),
@@ -82,7 +84,7 @@ async fn metrics(State(api): State<Api>) -> impl IntoResponse {
 
 /// A refusal as `{"error": "one line"}`.
 #[derive(Debug)]
-struct Refusal {
+pub(crate) struct Refusal {
     status: StatusCode,
     error: String,
 }
@@ -100,7 +102,7 @@ impl IntoResponse for Refusal {
 }
 
 impl Refusal {
-    fn new(status: StatusCode, error: impl Into<String>) -> Self {
+    pub(crate) fn new(status: StatusCode, error: impl Into<String>) -> Self {
         Self {
             status,
             error: error.into(),
@@ -186,7 +188,7 @@ async fn connection(
     told.map(Json).map_err(|untold| refused(untold, id))
 }
 
-fn reset_id(id: &str) -> Result<Uuid, Refusal> {
+pub(crate) fn reset_id(id: &str) -> Result<Uuid, Refusal> {
     id.parse().map_err(|_| {
         let id: String = id.chars().take(100).collect();
         let error = format!("{id:?} is no id of a reset");
@@ -194,7 +196,7 @@ fn reset_id(id: &str) -> Result<Uuid, Refusal> {
     })
 }
 
-fn refused(untold: Untold, id: Uuid) -> Refusal {
+pub(crate) fn refused(untold: Untold, id: Uuid) -> Refusal {
     match untold {
         Untold::Unknown => Refusal::new(StatusCode::NOT_FOUND, format!("no reset has the id {id}")),
         Untold::Store(error) => error.into(),
@@ -225,7 +227,7 @@ async fn nothing_here(shell: Shell, headers: HeaderMap) -> Response {
     }
     let refusal = Refusal::new(
         StatusCode::NOT_FOUND,
-        "nothing here; there are /v1/resets, /v1/resets/{id}, /v1/connections/{id}, /v1/vantages, /v1/losses, /v1/watch, /v1/policy, /v1/openapi.json, /healthz and /metrics",
+        "nothing here; there are /v1/resets, /v1/resets/{id}, /v1/resets/{id}/export, /v1/connections/{id}, /v1/vantages, /v1/losses, /v1/watch, /v1/policy, /v1/openapi.json, /healthz and /metrics",
     );
     refusal.into_response()
 }

@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod exchange;
+mod export;
 pub mod http;
 pub mod ingest;
 pub mod judging;

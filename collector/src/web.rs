@@ -23,12 +23,14 @@ mod list;
 mod map;
 mod path;
 mod query;
+mod report;
 mod reset;
 mod vantages;
 mod visitor;
 mod words;
 
 pub use lang::Lang;
+pub use report::Report;
 pub use visitor::Shell;
 
 /// The routes of the pages.

@@ -16,11 +16,11 @@ use crate::http::Api;
 use crate::http::told::{Untold, told};
 
 /// One reason, and where in the ladder it points.
-struct Reason {
-    kind: String,
-    text: String,
-    vantage: Option<String>,
-    link: String,
+pub struct Reason {
+    pub kind: String,
+    pub text: String,
+    pub vantage: Option<String>,
+    pub link: String,
 }
 
 /// Another reset of the same flow.
@@ -150,7 +150,7 @@ pub fn sentence(t: Lang, explanation: &Explanation) -> String {
     }
 }
 
-fn facts(t: Lang, reset: &ResetReport) -> Vec<(&'static str, String)> {
+pub fn facts(t: Lang, reset: &ResetReport) -> Vec<(&'static str, String)> {
     let list = |names: &[String]| {
         let names: Vec<String> = names
             .iter()
@@ -226,7 +226,7 @@ fn facts(t: Lang, reset: &ResetReport) -> Vec<(&'static str, String)> {
     known.collect()
 }
 
-fn evidence(t: Lang, explanation: &Explanation, drawn: bool) -> Vec<Reason> {
+pub fn evidence(t: Lang, explanation: &Explanation, drawn: bool) -> Vec<Reason> {
     let columns = &explanation.ladder.columns;
     let has_row = drawn
         && explanation

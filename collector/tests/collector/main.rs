@@ -4,6 +4,7 @@ mod agent;
 mod answers;
 mod digests;
 mod evidence;
+mod export;
 mod flow_control;
 mod ingest;
 mod load;

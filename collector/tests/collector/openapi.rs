@@ -152,6 +152,21 @@ async fn every_documented_answer_is_what_the_collector_says() {
         ("/v1/resets/{id}", format!("/v1/resets/{id}"), 200),
         ("/v1/resets/{id}", format!("/v1/resets/{nobody}"), 404),
         ("/v1/resets/{id}", "/v1/resets/x".to_owned(), 400),
+        (
+            "/v1/resets/{id}/export",
+            format!("/v1/resets/{id}/export?format=json"),
+            200,
+        ),
+        (
+            "/v1/resets/{id}/export",
+            format!("/v1/resets/{id}/export?format=doc"),
+            400,
+        ),
+        (
+            "/v1/resets/{id}/export",
+            format!("/v1/resets/{nobody}/export"),
+            404,
+        ),
         ("/v1/connections/{id}", format!("/v1/connections/{id}"), 200),
         (
             "/v1/connections/{id}",
