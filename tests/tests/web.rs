@@ -236,6 +236,24 @@ fn ladder(stage: &Stage) -> Result<()> {
         target == "this",
         "evidence does not point into the ladder: {target}"
     );
+    for format in ["pcapng", "html", "json"] {
+        let button = format!("p.actions a[href*='format={format}']");
+        ensure!(browser.count(&button)? == 1, "no button for {format}");
+    }
+    let file = stage.folder.path().join("reset.pcapng");
+    let exported = Command::new(stage.programs.cli())
+        .args(["export", &id, "--collector", &stage.collector.url, "-o"])
+        .arg(&file)
+        .output()?;
+    ensure!(
+        exported.status.success(),
+        "{}",
+        String::from_utf8_lossy(&exported.stderr)
+    );
+    ensure!(
+        std::fs::read(&file)?.starts_with(b"\n\r\r\n"),
+        "no pcapng was exported"
+    );
     browser.click("p.actions a")?;
     ensure!(
         browser.text("main")?.contains("SYN+ACK"),
