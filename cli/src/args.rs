@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, ValueParser};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use jiff::Timestamp;
 use parallax_core::Selection;
@@ -50,6 +50,7 @@ pub enum Command {
     Analyze(AnalyzeArgs),
     Resets(ResetsArgs),
     Explain(ExplainArgs),
+    Export(ExportArgs),
     Vantages(VantagesArgs),
     Watch(WatchArgs),
     Policy(PolicyArgs),
@@ -157,6 +158,58 @@ pub struct ExplainArgs {
     pub show: Show,
     #[command(flatten)]
     pub status: Status,
+}
+
+/// Write one reset's evidence to a file to hand over
+///
+/// pcapng opens in Wireshark: an interface per vantage, the verdict as comments, headers rebuilt
+/// from digests, no payload.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  parallax export 5f2a9c01 -o reset.pcapng
+  parallax export 5f2a9c01 --format html -o reset.html
+  parallax export 5f2a9c01 --format json -o - | jq .sentence")]
+pub struct ExportArgs {
+    /// The reset's id, or its beginning or end as far as no other has the same
+    #[arg(value_parser = ValueParser::new(TypedId::parse))]
+    pub id: TypedId,
+    #[arg(
+        long,
+        value_enum,
+        default_value = "pcapng",
+        value_name = "FORMAT",
+        hide_possible_values = true,
+        help = "pcapng for Wireshark, html as a report that needs nothing else, or json"
+    )]
+    pub format: ExportFormat,
+    #[arg(
+        short,
+        long,
+        value_name = "FILE",
+        help = "Where to write; - is standard output"
+    )]
+    pub output: PathBuf,
+    #[command(flatten)]
+    pub collector: Collector,
+}
+
+/// What an export is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    Pcapng,
+    Html,
+    Json,
+}
+
+impl ExportFormat {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pcapng => "pcapng",
+            Self::Html => "html",
+            Self::Json => "json",
+        }
+    }
 }
 
 /// List the vantages with what they captured and lost

@@ -134,6 +134,21 @@ impl Client {
         self.ask(&format!("/v1/resets/{id}"), &[])
     }
 
+    /// `GET /v1/resets/{id}/export`: the file's octets.
+    pub fn export(&self, id: Uuid, format: &str) -> Result<Vec<u8>, ClientError> {
+        let answer = self
+            .agent
+            .get(format!("{}/v1/resets/{id}/export", self.url()))
+            .query("format", format)
+            .config()
+            .timeout_global(Some(ANSWER_TIMEOUT))
+            .build()
+            .call()
+            .map_err(|error| self.unreachable(&error))?;
+        let mut answer = self.accepted(answer)?;
+        octets(answer.body_mut(), ANSWER_OCTETS_MAX).map_err(|error| self.unreachable(&error))
+    }
+
     /// `GET /v1/watch`: server-sent events, without end.
     pub fn watch(&self) -> Result<ureq::BodyReader<'static>, ClientError> {
         let answer = self

@@ -31,7 +31,8 @@ pub fn run(args: &ExplainArgs, output: &mut Output) -> Result<Finding, Failure> 
 /// Among how many of the newest resets a part of an id is looked up.
 const LOOKED_AT: u32 = 10_000;
 
-fn find(client: &Client, typed: &TypedId) -> Result<Uuid, Failure> {
+/// The reset that is meant.
+pub(crate) fn find(client: &Client, typed: &TypedId) -> Result<Uuid, Failure> {
     if let Some(id) = typed.complete() {
         return Ok(id);
     }

@@ -1,6 +1,7 @@
 //! How a command fails.
 
 use std::io;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::analyze::AnalyzeError;
@@ -19,6 +20,8 @@ pub enum Failure {
     Client(#[from] ClientError),
     #[error(transparent)]
     Id(#[from] IdError),
+    #[error("cannot write {file}: {source}; choose another file with -o", file = file.display())]
+    WriteFile { file: PathBuf, source: io::Error },
     #[error("cannot write to standard output: {0}; look for a full disk or a closed descriptor")]
     Write(#[from] io::Error),
 }

@@ -8,6 +8,7 @@ pub mod analyze;
 pub mod args;
 pub mod client;
 pub mod explain;
+mod export;
 pub mod failure;
 pub mod ids;
 pub mod ladder;
@@ -56,6 +57,7 @@ fn run(command: &Command, output: &mut Output) -> Result<Finding, Failure> {
         Command::Analyze(args) => analyze::run(args, output),
         Command::Resets(args) => resets::run(args, output),
         Command::Explain(args) => explain::run(args, output),
+        Command::Export(args) => export::run(args, output),
         Command::Vantages(args) => vantages::run(args, output),
         Command::Policy(args) => policy::run(args, output),
         Command::Watch(args) => watch::run(args, output),

@@ -63,6 +63,14 @@ impl Output {
         }
     }
 
+    /// Writes octets as they are.
+    pub fn octets(&mut self, octets: &[u8]) -> io::Result<()> {
+        self.stream.flush()?;
+        let mut plain = io::stdout().lock();
+        plain.write_all(octets)?;
+        plain.flush()
+    }
+
     /// Writes text that may carry styles.
     pub fn text(&mut self, text: &str) -> io::Result<()> {
         self.stream.write_all(text.as_bytes())

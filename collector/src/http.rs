@@ -4,25 +4,30 @@ use std::sync::Arc;
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{MethodRouter, get};
 use axum::{Json, Router};
 use parallax_core::judge;
-use parallax_core::report::{Document, Explanation, LossAt};
+use parallax_core::report::{Connection, Document, Explanation, LossAt};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::export;
 use crate::ingest::Registry;
 use crate::judging::Watchers;
+use crate::meters;
 use crate::store::{Filters, Store, StoreError};
+use crate::web::{self, Shell};
 
-mod filters;
+pub(crate) mod filters;
 mod policy;
+pub(crate) mod told;
 mod watch;
 
 use filters::{LossQuestion, Question};
+use told::{Untold, told};
 
 /// What the API answers from.
 #[derive(Clone)]
@@ -36,23 +41,50 @@ pub struct Api {
     pub stop: CancellationToken,
 }
 
-/// The routes of the API.
+/// The routes of the API; `openapi.json` tells each of them.
+fn table() -> Vec<(&'static str, MethodRouter<Api>)> {
+    vec![
+        ("/v1/resets", get(resets)),
+        ("/v1/resets/{id}", get(explain)),
+        ("/v1/resets/{id}/export", get(export::export)),
+        ("/v1/connections/{id}", get(connection)),
+        ("/v1/vantages", get(vantages)),
+        ("/v1/losses", get(losses)),
+        ("/v1/watch", get(watch::watch)),
+        ("/v1/policy", get(policy::show).put(policy::set)),
+        ("/v1/openapi.json", get(openapi)),
+        ("/healthz", get(health)),
+        ("/metrics", get(metrics)),
+    ]
+}
+
+/// The API and the pages.
 pub fn routes(api: Api) -> Router {
-    Router::new()
-        .route("/v1/resets", get(resets))
-        .route("/v1/resets/{id}", get(explain))
-        .route("/v1/vantages", get(vantages))
-        .route("/v1/losses", get(losses))
-        .route("/v1/watch", get(watch::watch))
-        .route("/v1/policy", get(policy::show).put(policy::set))
-        .route("/healthz", get(health))
+    let routes = table().into_iter();
+    let routes = routes.fold(Router::new(), |all, (path, route)| all.route(path, route));
+    routes
+        .merge(web::routes())
         .fallback(nothing_here)
         .with_state(api)
 }
 
+/// What the API is, in the terms of `OpenAPI` 3.1.
+const OPENAPI: &str = include_str!("http/openapi.json");
+
+async fn openapi() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], OPENAPI)
+}
+
+/// The text format of Prometheus, 0.0.4.
+async fn metrics(State(api): State<Api>) -> impl IntoResponse {
+    const KIND: &str = "text/plain; version=0.0.4; charset=utf-8";
+    meters::connected(api.registry.names().len());
+    ([(header::CONTENT_TYPE, KIND)], meters::render())
+}
+
 /// A refusal as `{"error": "one line"}`.
 #[derive(Debug)]
-struct Refusal {
+pub(crate) struct Refusal {
     status: StatusCode,
     error: String,
 }
@@ -70,7 +102,7 @@ impl IntoResponse for Refusal {
 }
 
 impl Refusal {
-    fn new(status: StatusCode, error: impl Into<String>) -> Self {
+    pub(crate) fn new(status: StatusCode, error: impl Into<String>) -> Self {
         Self {
             status,
             error: error.into(),
@@ -114,7 +146,7 @@ async fn vantages(State(api): State<Api>) -> Result<Json<Document>, Refusal> {
 }
 
 /// The document of these filters. An agent may be connected to another collector.
-async fn answer(api: &Api, filters: Option<&Filters>) -> Result<Document, StoreError> {
+pub(crate) async fn answer(api: &Api, filters: Option<&Filters>) -> Result<Document, StoreError> {
     let anywhere = api.store.connected().await?;
     let connected =
         |name: &str| api.registry.is_connected(name) || anywhere.iter().any(|there| there == name);
@@ -142,34 +174,37 @@ async fn explain(
     State(api): State<Api>,
     Path(id): Path<String>,
 ) -> Result<Json<Explanation>, Refusal> {
-    let id: Uuid = id.parse().map_err(|_| {
-        Refusal::new(
-            StatusCode::BAD_REQUEST,
-            format!("{id:?} is no id of a reset"),
-        )
-    })?;
-    let unknown = || Refusal::new(StatusCode::NOT_FOUND, format!("no reset has the id {id}"));
-    let ask = api.store.find_reset(id).await?.ok_or_else(unknown)?;
-    let gathered = api.store.gather(&[ask], &api.path).await?;
-    for gathered in gathered {
-        let evidence = gathered.evidence.map_err(StoreError::from)?;
-        let told = tokio::task::spawn_blocking(move || {
-            evidence
-                .iter()
-                .find_map(|evidence| judge::explain(evidence, id))
-        });
-        let told = told.await.map_err(|error| {
-            tracing::error!("the judge failed on reset {id}: {error}");
-            Refusal::new(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "the judge failed on this reset; the collector's log says why",
-            )
-        })?;
-        if let Some(explanation) = told {
-            return Ok(Json(explanation));
-        }
+    let id = reset_id(&id)?;
+    let told = told(&api, id, move |evidence| judge::explain(evidence, id)).await;
+    told.map(Json).map_err(|untold| refused(untold, id))
+}
+
+async fn connection(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+) -> Result<Json<Connection>, Refusal> {
+    let id = reset_id(&id)?;
+    let told = told(&api, id, move |evidence| judge::connection(evidence, id)).await;
+    told.map(Json).map_err(|untold| refused(untold, id))
+}
+
+pub(crate) fn reset_id(id: &str) -> Result<Uuid, Refusal> {
+    id.parse().map_err(|_| {
+        let id: String = id.chars().take(100).collect();
+        let error = format!("{id:?} is no id of a reset");
+        Refusal::new(StatusCode::BAD_REQUEST, error)
+    })
+}
+
+pub(crate) fn refused(untold: Untold, id: Uuid) -> Refusal {
+    match untold {
+        Untold::Unknown => Refusal::new(StatusCode::NOT_FOUND, format!("no reset has the id {id}")),
+        Untold::Store(error) => error.into(),
+        Untold::Judge => Refusal::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "the judge failed on this reset; the collector's log says why",
+        ),
     }
-    Err(unknown())
 }
 
 async fn health(State(api): State<Api>) -> Result<&'static str, Refusal> {
@@ -183,9 +218,37 @@ async fn health(State(api): State<Api>) -> Result<&'static str, Refusal> {
     }
 }
 
-async fn nothing_here() -> Refusal {
-    Refusal::new(
+/// People get a page, programs get JSON.
+async fn nothing_here(shell: Shell, headers: HeaderMap) -> Response {
+    let accepted = headers.get(header::ACCEPT);
+    let html = accepted.is_some_and(|kinds| kinds.as_bytes().starts_with(b"text/html"));
+    if html {
+        return web::nothing_here(&shell).into_response();
+    }
+    let refusal = Refusal::new(
         StatusCode::NOT_FOUND,
-        "nothing here; there are /v1/resets, /v1/resets/{id}, /v1/vantages, /v1/losses, /v1/watch, /v1/policy and /healthz",
-    )
+        "nothing here; there are /v1/resets, /v1/resets/{id}, /v1/resets/{id}/export, /v1/connections/{id}, /v1/vantages, /v1/losses, /v1/watch, /v1/policy, /v1/openapi.json, /healthz and /metrics",
+    );
+    refusal.into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn the_openapi_document_tells_every_route_and_no_other() {
+        let document: serde_json::Value = serde_json::from_str(OPENAPI).unwrap();
+        let told: BTreeSet<&str> = document["paths"]
+            .as_object()
+            .unwrap()
+            .keys()
+            .map(String::as_str)
+            .collect();
+        let served: BTreeSet<&str> = table().into_iter().map(|(path, _)| path).collect();
+        assert_eq!(told, served);
+        assert_eq!(document["info"]["version"], env!("CARGO_PKG_VERSION"));
+    }
 }

@@ -2,11 +2,14 @@
 
 pub mod clock;
 pub mod exchange;
+mod export;
 pub mod http;
 pub mod ingest;
 pub mod judging;
 pub mod lock;
+pub mod meters;
 pub mod postgres;
 pub mod recall;
 pub mod serve;
 pub mod store;
+pub mod web;

@@ -23,6 +23,7 @@ use crate::http::{self, Api};
 use crate::ingest::{IngestService, Loader, Parts, Registry};
 use crate::judging::{Judge, watchers};
 use crate::lock::{self, DataDirLock, LockError};
+use crate::meters;
 use crate::postgres::{self, DATABASE, Durability, PostgresError, Server};
 use crate::recall::Inquirer;
 use crate::store::{ConnectError, Store, StoreError, Target};
@@ -192,6 +193,7 @@ pub async fn serve(
     let stop_all = CancellationToken::new();
     let supervisor = private.map(|private| tokio::spawn(supervise(private, stop_all.clone())));
     let streams = CancellationToken::new();
+    meters::start(streams.clone());
     tokio::spawn(keep_days(
         store.clone(),
         settings.retention,

@@ -15,6 +15,7 @@ mod digest_row;
 mod distribute;
 mod evidence;
 mod load;
+mod looks;
 mod losses;
 mod openings;
 mod packed;
@@ -27,6 +28,7 @@ mod shards;
 mod spans;
 mod testimony;
 mod verdicts;
+mod watching;
 
 pub use answers::{Filters, Place};
 pub use asides::{Answered, Asides, Change, Held, Octets};
@@ -36,12 +38,14 @@ pub use copy::{COPY_DIGESTS, encode_digests};
 pub use distribute::{DISTRIBUTED, DistributeError};
 pub use evidence::{Ask, EVERYWHERE_MAX, Gathered, Kin, PortionOfFlow, SEGMENTS_MAX};
 pub use load::{Beat, Loaded, Outcome, Portion};
+pub use looks::{Count, Cursor, Group, Grouping, Link, Page, Steps};
 pub use policy::Policies;
 pub use questions::{Asking, Question};
 pub use rows::RowError;
 pub use runs::{NewRun, RegisterError, Registered, Source};
 pub use shards::routed_questions;
 pub use verdicts::{Settling, Verdicts, Written};
+pub use watching::{RunState, WatchState};
 
 /// The collector's database.
 #[derive(Debug, Clone)]

@@ -4,6 +4,7 @@ mod advice;
 mod cause;
 mod chain;
 mod claim;
+mod connection;
 mod effect;
 mod fingerprint;
 mod ladder;
@@ -22,9 +23,13 @@ use crate::clock::Offset;
 use crate::evidence::FlowEvidence;
 use crate::join::Joined;
 use crate::loss;
-use crate::report::{AbsenceReport, Cause, ClockOffset, Explanation, Origin, ResetReport, SCHEMA};
+use crate::report::{
+    AbsenceReport, Cause, ClockOffset, Connection, Explanation, Origin, ResetReport, SCHEMA,
+};
 use crate::scene::Scene;
 use chain::Placed;
+
+pub use connection::{Recorded, RecordedPacket};
 
 /// A verdict on one reset of a flow.
 #[derive(Debug, Clone, PartialEq)]
@@ -66,6 +71,31 @@ pub fn explain(evidence: &FlowEvidence, id: Uuid) -> Option<Explanation> {
         ladder,
         reset,
     })
+}
+
+/// Tells the connection of one reset of a flow; `None` when the evidence holds no such reset.
+pub fn connection(evidence: &FlowEvidence, id: Uuid) -> Option<Connection> {
+    look(evidence, id, connection::tell)
+}
+
+/// What each vantage on the path recorded of the connection of one reset, client side first; `None` when the
+/// evidence holds no such reset.
+pub fn recorded(evidence: &FlowEvidence, id: Uuid) -> Option<Vec<Recorded>> {
+    look(evidence, id, |scene, all, index| {
+        connection::recorded(scene, &all[index])
+    })
+}
+
+fn look<T>(
+    evidence: &FlowEvidence,
+    id: Uuid,
+    tell: impl Fn(&Scene<'_>, &[Placed<'_>], usize) -> T,
+) -> Option<T> {
+    let joined = Joined::of(evidence);
+    let scene = Scene::new(&joined);
+    let all = place(&scene);
+    let index = all.iter().position(|placed| placed.case.id == id)?;
+    Some(tell(&scene, &all, index))
 }
 
 fn place<'a>(scene: &Scene<'a>) -> Vec<Placed<'a>> {

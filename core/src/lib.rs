@@ -19,6 +19,7 @@ mod loss;
 pub mod loss_record;
 mod matching;
 mod path;
+pub mod plain;
 pub mod reason;
 pub mod report;
 pub mod sampling;

@@ -11,9 +11,11 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 mod advice;
+mod connection;
 mod loss;
 
 pub use advice::{Advice, Role};
+pub use connection::{Connection, Delay, DirectionAt, HandshakeStep, Stretch, VantageAt};
 pub use loss::{LossAt, LossTotal};
 
 use crate::time::CaptureTime;
@@ -33,6 +35,9 @@ pub struct Document {
     /// What the reader must know about the input: cut files, unreadable packets, lost records.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+    /// Where the next, older resets begin (`after` of the next question); `None`: these are all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
 
 /// What agents are told to ship beside RSTs with their context, SYNs and FINs: `context`, `sampled:1/N` or `all`.
@@ -201,6 +206,7 @@ impl Document {
             path,
             resets,
             warnings,
+            next: None,
         }
     }
 }
@@ -411,6 +417,9 @@ pub struct LadderRow {
     pub is_this: bool,
     /// One mark per column.
     pub marks: Vec<Mark>,
+    /// When it passed each column that saw it, as `at_ns`; empty where nobody said.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub times: Vec<Option<i64>>,
 }
 
 /// What one vantage knows of one packet.

@@ -6,6 +6,7 @@
 
 pub mod agreement;
 pub mod analysis;
+pub mod browser;
 pub mod bytes;
 pub mod captures;
 pub mod chaos;
@@ -28,5 +29,6 @@ pub mod scenarios;
 pub mod segment;
 pub mod service;
 pub mod site;
+pub mod stand_in;
 pub mod traffic;
 pub mod truth;

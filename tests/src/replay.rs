@@ -20,12 +20,20 @@ const SETTLE: Duration = Duration::from_secs(40);
 /// The verdicts of a fresh collector on the captures in a folder.
 pub fn replay(programs: &Programs, folder: &Path, order: Order) -> Result<Document> {
     let collector = Collector::start(programs, order)?;
+    feed(programs, folder, &collector.url)?;
+    let document = collector.settled()?;
+    collector.running.stop()?;
+    Ok(document)
+}
+
+/// The captures in a folder, each through an agent of its vantage's name.
+pub fn feed(programs: &Programs, folder: &Path, url: &str) -> Result<()> {
     for (vantage, file) in files(folder) {
         let mut command = Command::new(programs.agent());
         command
             .args(["replay", "--vantage", vantage, "--file"])
             .arg(&file)
-            .args(["--collector", &collector.url]);
+            .args(["--collector", url]);
         for (_, addresses) in hosts().iter().filter(|(name, _)| *name == vantage) {
             command.args(["--host", addresses]);
         }
@@ -37,9 +45,7 @@ pub fn replay(programs: &Programs, folder: &Path, order: Order) -> Result<Docume
             String::from_utf8_lossy(&output.stderr)
         );
     }
-    let document = collector.settled()?;
-    collector.running.stop()?;
-    Ok(document)
+    Ok(())
 }
 
 const DATA: &str = "data";

@@ -254,3 +254,39 @@ fn a_policy_that_is_none_is_refused_before_anybody_is_asked() {
         assert!(run.stderr.contains("error: "), "{}", run.stderr);
     }
 }
+
+#[test]
+fn an_export_is_written_as_it_came_or_says_where_it_could_not() {
+    let octets = "\u{1}\u{1b}[31m<b>\n";
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("reset.pcapng");
+    let file = file.to_str().unwrap();
+    let body = || answer("200 OK", "application/octet-stream", octets);
+    let (url, served) = serve(vec![body(), body(), body()]);
+    let run = parallax(&["export", A, "-o", file, "--collector", &url]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert_eq!(std::fs::read(file).unwrap(), octets.as_bytes());
+    let run = parallax(&[
+        "export",
+        A,
+        "--format",
+        "html",
+        "-o",
+        "-",
+        "--collector",
+        &url,
+    ]);
+    assert_eq!(run.stdout, octets);
+    let run = parallax(&["export", A, "-o", "/nowhere/reset", "--collector", &url]);
+    let line = run.error(1);
+    assert!(
+        line.contains("/nowhere/reset") && line.contains("-o"),
+        "{line}"
+    );
+    let asked = served.join().unwrap();
+    assert!(
+        asked[0].contains(&format!("/v1/resets/{A}/export?format=pcapng")),
+        "{asked:?}"
+    );
+    assert!(asked[1].contains("format=html"), "{asked:?}");
+}

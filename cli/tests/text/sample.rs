@@ -133,6 +133,7 @@ fn row(at_ns: i64, from: Side, label: &str, marks: &str) -> LadderRow {
                 _ => Mark::Blind,
             })
             .collect(),
+        times: Vec::new(),
     }
 }
 

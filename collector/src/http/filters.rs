@@ -7,7 +7,7 @@ use parallax_core::report::{Cause, Origin};
 use serde::Deserialize;
 use thiserror::Error;
 
-use crate::store::{Filters, Place};
+use crate::store::{Cursor, Filters, Place};
 
 /// Resets in an answer, unless asked otherwise.
 const LIMIT_DEFAULT: u32 = 1000;
@@ -16,7 +16,7 @@ const LIMIT_MAX: u32 = 100_000;
 /// The parameters of `GET /v1/resets`, as text.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Question {
+pub struct Question {
     since: Option<String>,
     until: Option<String>,
     address: Option<String>,
@@ -25,6 +25,9 @@ pub(super) struct Question {
     origin: Option<String>,
     cause: Option<String>,
     between: Option<String>,
+    at: Option<String>,
+    lost: Option<String>,
+    after: Option<String>,
     limit: Option<String>,
 }
 
@@ -54,13 +57,31 @@ impl LossQuestion {
 
 #[derive(Debug, PartialEq, Eq, Error)]
 #[error("{parameter}={value:?} cannot be read: expected {expected}")]
-pub(super) struct FilterError {
-    parameter: &'static str,
+pub struct FilterError {
+    pub parameter: &'static str,
     value: String,
     expected: &'static str,
 }
 
 impl Question {
+    /// With whatever `get` knows of each parameter.
+    pub fn of(get: impl Fn(&str) -> Option<String>) -> Self {
+        Self {
+            since: get("since"),
+            until: get("until"),
+            address: get("address"),
+            port: get("port"),
+            vantage: get("vantage"),
+            origin: get("origin"),
+            cause: get("cause"),
+            between: get("between"),
+            at: get("at"),
+            lost: get("lost"),
+            after: get("after"),
+            limit: get("limit"),
+        }
+    }
+
     pub fn filters(&self) -> Result<Filters, FilterError> {
         let time = "a time such as 2026-01-02T03:04:05Z";
         Ok(Filters {
@@ -88,6 +109,14 @@ impl Question {
                 self.between.as_deref(),
                 "two vantages, A,B",
                 place,
+            )?,
+            at: read("at", self.at.as_deref(), "a name", name)?,
+            lost: read("lost", self.lost.as_deref(), "two vantages, A,B", place)?,
+            after: read(
+                "after",
+                self.after.as_deref(),
+                "what \"next\" of an answer says",
+                Cursor::read,
             )?,
             limit: read(
                 "limit",
@@ -148,8 +177,9 @@ fn cause(text: &str) -> Option<&'static str> {
         .find(|word| *word == text)
 }
 
+/// `A,B`; names that hold a comma are parted by the unit separator (U+001F), which no name holds.
 fn place(text: &str) -> Option<Place> {
-    let (a, b) = text.split_once(',')?;
+    let (a, b) = text.split_once('\u{1f}').or_else(|| text.split_once(','))?;
     Some(Place(name(a)?, name(b)?))
 }
 

@@ -15,6 +15,7 @@ use tracing::warn;
 use super::conversation::database_away;
 use crate::clock;
 use crate::judging::Court;
+use crate::meters;
 use crate::store::{Loaded, Outcome, Portion, Source, Store, StoreError};
 
 /// Transactions at once.
@@ -127,8 +128,12 @@ async fn gather(first: Waiting, exit: &mut mpsc::Receiver<Waiting>) -> Vec<Waiti
 
 async fn load(store: &Store, court: &Court, group: Vec<Waiting>) {
     let portions: Vec<&Portion> = group.iter().map(|waiting| &waiting.item.portion).collect();
+    let begun = Instant::now();
     match store.load(&portions).await {
-        Ok(loaded) => report(court, &group, loaded),
+        Ok(loaded) => {
+            meters::stored(loaded.rows, begun.elapsed());
+            report(court, &group, loaded);
+        }
         Err(error) if error.is_refusal() && runs(&group) > 1 => {
             // One run's digests must not keep the others' out.
             for (_, part) in by_run(group) {
@@ -162,10 +167,15 @@ fn report(court: &Court, group: &[Waiting], loaded: Loaded) {
     for waiting in group {
         let item = &waiting.item;
         let next = match loaded.outcomes.get(&item.portion.run.id) {
-            Some(Outcome::Committed(committed)) if item.portion.finished => {
-                Progress::Finished(*committed)
+            Some(Outcome::Committed(committed)) => {
+                let beats = item.portion.beats.iter();
+                meters::watched(beats.filter_map(|beat| beat.span));
+                if item.portion.finished {
+                    Progress::Finished(*committed)
+                } else {
+                    Progress::Committed(*committed)
+                }
             }
-            Some(Outcome::Committed(committed)) => Progress::Committed(*committed),
             Some(Outcome::Gap { committed, first }) => Progress::Failed(Status::unavailable(
                 format!("digests {committed} to {first} were not stored; connect again"),
             )),

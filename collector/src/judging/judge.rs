@@ -17,6 +17,8 @@ use uuid::Uuid;
 use super::docket::{Docket, Due, Urgency};
 use super::spans::Spans;
 use super::{Court, News};
+use crate::clock;
+use crate::meters;
 use crate::recall::{Inquiries, Wanted};
 use crate::store::{Ask, Gathered, Settling, Store, StoreError, Turn, Verdicts, Written};
 
@@ -237,7 +239,9 @@ impl Judge {
             }
         }
         self.enter(&judged.written.docketed, Urgency::Fresh);
+        let wall = clock::wall();
         for report in judged.written.changed {
+            meters::verdict(&report, wall);
             // Nobody may be watching.
             let _ = self.watchers.send(Arc::new(report));
         }

@@ -1,11 +1,13 @@
 -- Writes verdicts. $1 flows, $2 identities, $3 times, $4 reports. What questions filter by is taken from the report, so
 -- that the two never differ. The id of the first judgement stays: the judge was told it.
-INSERT INTO reset (flow, identity, id, time_ns, src, dst, sport, dport, origin, cause, between_a, between_b, seen_at, settled, report)
+INSERT INTO reset (flow, identity, id, time_ns, src, dst, sport, dport, origin, cause, between_a, between_b, emitted_at,
+    lost_a, lost_b, seen_at, settled, report)
 SELECT
     judged.flow, judged.identity, (report ->> 'id')::uuid, judged.time_ns,
     (report ->> 'src')::inet, (report ->> 'dst')::inet, (report ->> 'sport')::integer, (report ->> 'dport')::integer,
     report ->> 'origin', report ->> 'cause',
-    report -> 'between' ->> 0, report -> 'between' ->> 1,
+    report -> 'between' ->> 0, report -> 'between' ->> 1, report ->> 'at',
+    report -> 'lost_between' ->> 0, report -> 'lost_between' ->> 1,
     ARRAY(SELECT jsonb_array_elements_text(report -> 'seen_at')),
     false, report
 FROM (
@@ -16,5 +18,6 @@ ON CONFLICT (flow, identity) DO UPDATE SET
     id = excluded.id, time_ns = excluded.time_ns,
     src = excluded.src, dst = excluded.dst, sport = excluded.sport, dport = excluded.dport,
     origin = excluded.origin, cause = excluded.cause,
-    between_a = excluded.between_a, between_b = excluded.between_b, seen_at = excluded.seen_at,
+    between_a = excluded.between_a, between_b = excluded.between_b, emitted_at = excluded.emitted_at,
+    lost_a = excluded.lost_a, lost_b = excluded.lost_b, seen_at = excluded.seen_at,
     settled = false, report = excluded.report, judged_at = now(), changed_at = now()

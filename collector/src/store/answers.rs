@@ -9,6 +9,7 @@ use parallax_core::vantage::KindName;
 use uuid::Uuid;
 
 use super::evidence::Ask;
+use super::looks::Cursor;
 use super::rows::RowName;
 use super::{Store, StoreError};
 
@@ -26,17 +27,23 @@ pub struct Filters {
     pub origin: Option<&'static str>,
     pub cause: Option<&'static str>,
     pub between: Option<Place>,
+    /// The vantage nearest to the emitter.
+    pub at: Option<String>,
+    pub lost: Option<Place>,
+    /// Only those that come after this place, newest first.
+    pub after: Option<Cursor>,
     /// The newest this many.
     pub limit: u32,
 }
 
-/// Two vantages, in either order.
+/// Two vantages, in either order; an empty one is beyond the outermost.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place(pub String, pub String);
 
 #[derive(sqlx::FromRow)]
-struct ReportRow {
-    id: Uuid,
+pub(super) struct ReportRow {
+    pub id: Uuid,
+    pub time_ns: i64,
     report: String,
 }
 
@@ -62,28 +69,9 @@ fn known(octets: u64) -> Option<u64> {
 impl Store {
     /// The newest resets that pass, oldest first, and whether there are more.
     pub async fn resets(&self, filters: &Filters) -> Result<(Vec<ResetReport>, bool), StoreError> {
-        let between = filters.between.as_ref();
-        let limit = i64::from(filters.limit);
-        let rows: Vec<ReportRow> = sqlx::query_as(include_str!("../sql/resets.sql"))
-            .bind(filters.since.map(CaptureTime::nanos))
-            .bind(filters.until.map(CaptureTime::nanos))
-            .bind(filters.address)
-            .bind(filters.port.map(i32::from))
-            .bind(filters.vantage.as_deref())
-            .bind(filters.origin)
-            .bind(filters.cause)
-            .bind(between.map(|place| place.0.as_str()))
-            .bind(between.map(|place| place.1.as_str()))
-            .bind(limit + 1)
-            // A plan for these filters, not for any.
-            .persistent(false)
-            .fetch_all(&self.pool)
-            .await
-            .map_err(StoreError::database("read resets"))?;
-        let more = rows.len() > filters.limit as usize;
-        let rows = rows.iter().take(filters.limit as usize).rev();
-        let reports: Result<Vec<ResetReport>, StoreError> = rows.map(report).collect();
-        Ok((reports?, more))
+        let mut page = self.page(filters).await?;
+        page.resets.reverse();
+        Ok((page.resets, page.next.is_some()))
     }
 
     /// The flow and time of a reset.
@@ -98,6 +86,15 @@ impl Store {
             flow,
             moment: Some(CaptureTime::from_nanos(time)),
         }))
+    }
+
+    /// The vantages' names, in the order of first registration.
+    pub async fn vantage_names(&self) -> Result<Vec<String>, StoreError> {
+        let rows: Vec<(String,)> = sqlx::query_as("SELECT name FROM vantage ORDER BY id")
+            .fetch_all(&self.pool)
+            .await
+            .map_err(StoreError::database("read the names of vantages"))?;
+        Ok(rows.into_iter().map(|(name,)| name).collect())
     }
 
     /// Every vantage, in the order of first registration.
@@ -142,21 +139,25 @@ impl Store {
             vantage.connected = Some(connected(&vantage.name));
         }
         let mut warnings = Vec::new();
+        let mut next = None;
         let resets = match filters {
             None => Vec::new(),
             Some(filters) => {
-                let (resets, more) = self.resets(filters).await?;
-                if more {
+                let mut page = self.page(filters).await?;
+                page.resets.reverse();
+                next = page.next.map(|next| next.to_string());
+                if next.is_some() {
                     warnings.push(format!(
                         "only the newest {} resets are shown: narrow the question, or raise the limit",
                         filters.limit
                     ));
                 }
-                resets
+                page.resets
             }
         };
         let path = (!path.is_empty()).then(|| path.to_vec());
-        Ok(Document::assemble(vantages, path, resets, warnings))
+        let document = Document::assemble(vantages, path, resets, warnings);
+        Ok(Document { next, ..document })
     }
 
     /// Enters every flow with a reset in this span in the docket; returns them.
@@ -189,7 +190,7 @@ impl Store {
     }
 }
 
-fn report(row: &ReportRow) -> Result<ResetReport, StoreError> {
+pub(super) fn report(row: &ReportRow) -> Result<ResetReport, StoreError> {
     serde_json::from_str(&row.report).map_err(|error| {
         let name = RowName {
             table: "reset",

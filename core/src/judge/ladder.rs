@@ -169,6 +169,11 @@ fn row(
         is_reset: packet.digest.is_rst(),
         is_this: packet.holds(this.case.digest()),
         marks,
+        times: packet
+            .sightings
+            .iter()
+            .map(|seen| seen.map(|seen| seen.at - this.at()))
+            .collect(),
     }
 }
 

@@ -281,7 +281,48 @@ fn the_ladder_shows_the_gap_and_the_absences() {
     let row = told.ladder.rows.iter().find(|row| row.is_this).unwrap();
     let (seen, absent) = (Mark::Seen, Mark::Absent);
     assert_eq!(row.marks, [seen, seen, seen, absent, absent]);
+    let passed: Vec<i64> = row.times.iter().flatten().copied().collect();
+    assert_eq!((row.times.len(), passed.len()), (5, 3));
+    assert!(passed.is_sorted_by(|a, b| a > b), "towards the client");
     assert!(told.sentence.contains("between \"fw-out\" and \"fw-in\""));
+}
+
+#[test]
+fn a_connection_is_told_by_handshake_ranges_and_delay() {
+    let mut wire = Wire::new(&ALL);
+    forged(&mut wire);
+    let report = only(wire.judge());
+    let evidence = wire.evidence();
+    let told = judge::connection(&evidence, report.id).unwrap();
+    assert_eq!(told.resets, [report.id]);
+    let steps: Vec<&str> = told.handshake.iter().map(|step| &*step.segment).collect();
+    assert_eq!(steps, ["SYN", "SYN+ACK", "ACK"]);
+    assert!(told.handshake[0].times.iter().flatten().is_sorted());
+    let ranges: Vec<_> = told
+        .vantages
+        .iter()
+        .map(|at| &at.from_server.ranges)
+        .collect();
+    assert!(
+        ranges
+            .iter()
+            .all(|range| range.len() == 1 && range[0][0] == 0)
+    );
+    // What the firewall rejected is nowhere behind it.
+    let missing: Vec<_> = told
+        .stretches
+        .iter()
+        .map(|to| to.client_octets_missing)
+        .collect();
+    assert_eq!(missing.len(), 4);
+    assert!(missing[2] > Some(0), "{missing:?}");
+    assert_eq!([missing[0], missing[1], missing[3]], [Some(0); 3]);
+    let delay = told.stretches[0].from_client.unwrap();
+    assert!(0 < delay.min_ns && delay.min_ns <= delay.median_ns);
+    let recorded = judge::recorded(&evidence, report.id).unwrap();
+    let marked = |at: &judge::Recorded| at.packets.iter().filter(|packet| packet.is_this).count();
+    let marked: Vec<usize> = recorded.iter().map(marked).collect();
+    assert_eq!(marked, [1, 1, 1, 0, 0]);
 }
 
 #[test]

@@ -1,0 +1,463 @@
+//! People look: the pages in a real Chromium, before a live collector with the lab's traffic.
+//!
+//! One test, since driver and collector must end with it; every step is tried, and all that fails is told.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use parallax_core::report::{Document, Origin};
+use parallax_tests::analysis::Order;
+use parallax_tests::browser::{Browser, Driver, Visitor};
+use parallax_tests::live::now;
+use parallax_tests::programs::{Programs, wait_for};
+use parallax_tests::replay::{Collector, feed};
+use parallax_tests::stand_in::StandIn;
+
+/// A vantage whose name is markup.
+const HOSTILE: &str = "<b onmouseover=alert(1)>&\"'</b>";
+/// Names of controls (WebDriver, section 17.4.2).
+const ENTER: char = '\u{e007}';
+
+struct Stage {
+    programs: Programs,
+    collector: Collector,
+    driver: Driver,
+    folder: tempfile::TempDir,
+}
+
+impl Stage {
+    fn set() -> Result<Self> {
+        let lab = Path::new(env!("CARGO_BIN_EXE_parallax-lab"));
+        let bin = lab.parent().context("a program lies in a folder")?;
+        build(bin)?;
+        let programs = Programs::in_folder(bin)?;
+        let folder = tempfile::tempdir()?;
+        for act in ["reject_content-v4", "closed_port-v4", "reject_syn-v4"] {
+            record(lab, folder.path(), act)?;
+        }
+        let stage = Self {
+            collector: Collector::start(&programs, Order::Told)?,
+            driver: Driver::start(folder.path())?,
+            programs,
+            folder,
+        };
+        stage.play("reject_content-v4")?;
+        stage.play("closed_port-v4")?;
+        wait_for(std::time::Duration::from_secs(20), || {
+            let found = stage.resets()?;
+            let forged = found
+                .resets
+                .iter()
+                .any(|reset| reset.origin == Origin::Middlebox);
+            let honest = found
+                .resets
+                .iter()
+                .any(|reset| reset.origin == Origin::Endpoint);
+            Ok((forged && honest).then_some(()))
+        })?
+        .context("the recorded resets were not judged as the lab made them")?;
+        Ok(stage)
+    }
+
+    /// Replays what the lab recorded of an act.
+    fn play(&self, act: &str) -> Result<()> {
+        feed(&self.programs, &self.captures(act), &self.collector.url)
+    }
+
+    fn captures(&self, act: &str) -> PathBuf {
+        self.folder.path().join(act)
+    }
+
+    fn resets(&self) -> Result<Document> {
+        let url = format!("{}/v1/resets", self.collector.url);
+        Ok(ureq::get(&url).call()?.body_mut().read_json()?)
+    }
+
+    /// The reset that the lab's firewall forged.
+    fn forged(&self) -> Result<String> {
+        let found = self.resets()?;
+        let forged = found
+            .resets
+            .iter()
+            .find(|reset| reset.origin == Origin::Middlebox);
+        Ok(forged.context("no forged reset")?.id.to_string())
+    }
+
+    fn open(&self, visitor: Visitor, path: &str) -> Result<Browser<'_>> {
+        let browser = self.driver.browser(visitor)?;
+        browser.open(&format!("{}{path}", self.collector.url))?;
+        Ok(browser)
+    }
+}
+
+fn build(bin: &Path) -> Result<()> {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["build", "--quiet", "--workspace", "--bins"]);
+    if bin.ends_with("release") {
+        cargo.arg("--release");
+    }
+    ensure!(cargo.status()?.success(), "cargo build failed");
+    Ok(())
+}
+
+fn record(lab: &Path, out: &Path, act: &str) -> Result<()> {
+    let output = Command::new(lab)
+        .args(["record", "--only", act, "--out"])
+        .arg(out)
+        .output()
+        .context("starting the lab")?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    ensure!(output.status.success(), "the lab failed at {act}: {said}");
+    Ok(())
+}
+
+#[test]
+fn people_look_at_resets_in_a_browser() {
+    type Step = fn(&Stage) -> Result<()>;
+    const STEPS: [(&str, Step); 10] = [
+        (
+            "the list is filtered, grouped and opened",
+            filter_group_and_open,
+        ),
+        ("the ladder shows where it was born", ladder),
+        ("a new reset arrives without reload", live),
+        ("one page after the other", many_pages),
+        ("a vantage goes blind", blind),
+        ("both languages", languages),
+        ("without JavaScript", without_scripts),
+        ("by keyboard only", keyboard),
+        ("narrow and wide screens", widths),
+        ("on paper", paper),
+    ];
+    let began = now();
+    let stage = Stage::set().unwrap_or_else(|error| panic!("the stage: {error:#}"));
+    println!("the stage: {} ms", (now() - began) / 1_000_000);
+    let failed: Vec<String> = STEPS
+        .iter()
+        .filter_map(|(name, step)| {
+            let began = now();
+            let outcome = step(&stage);
+            println!("{name}: {} ms", (now() - began) / 1_000_000);
+            Some(format!("{name}: {:#}", outcome.err()?))
+        })
+        .collect();
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
+
+/// Nothing on the page was refused by its own policy, and no script failed.
+fn clean(browser: &Browser<'_>) -> Result<()> {
+    let errors = browser.errors()?;
+    ensure!(errors.is_empty(), "the console says: {errors:?}");
+    Ok(())
+}
+
+const ROWS: &str = "table.resets tbody tr";
+
+fn filter_group_and_open(stage: &Stage) -> Result<()> {
+    let browser = stage.open(Visitor::default(), "/")?;
+    let all = browser.count(ROWS)?;
+    ensure!(all == stage.resets()?.resets.len(), "{all} rows");
+    ensure!(browser.count("figure.chart svg a")? > 0, "no bars");
+    browser.run("document.querySelector('select[name=origin]').value = 'middlebox'")?;
+    browser.fill("input[name=vantage]", "fw-in")?;
+    browser.click("form.filters button")?;
+    let forged = browser.count(ROWS)?;
+    ensure!(
+        forged > 0 && forged < all,
+        "{forged} of {all} pass the filter"
+    );
+    ensure!(
+        browser.address()?.contains("origin=middlebox"),
+        "the address cannot be shared"
+    );
+    let shared = stage.open(Visitor::default(), "/?origin=middlebox&vantage=fw-in")?;
+    ensure!(
+        shared.count(ROWS)? == forged,
+        "a shared address shows something else"
+    );
+    browser.click("ul.narrowed a")?;
+    browser.click("ul.narrowed a")?;
+    ensure!(browser.count(ROWS)? == all, "a filter cannot be removed");
+    browser.click("a[href*='group=cause']")?;
+    ensure!(
+        browser.count("table.groups tbody tr")? > 1,
+        "no groups by cause"
+    );
+    let counted: usize = browser
+        .run("return +document.querySelector('table.groups tbody td.number').innerText")?
+        .as_u64()
+        .context("no count")? as usize;
+    browser.click("table.groups tbody a")?;
+    ensure!(
+        browser.count(ROWS)? == counted,
+        "a group of {counted} leads to other resets"
+    );
+    browser.click("table.resets tbody a")?;
+    ensure!(
+        browser.address()?.contains("/resets/"),
+        "no reset was opened"
+    );
+    clean(&browser)
+}
+
+fn ladder(stage: &Stage) -> Result<()> {
+    let id = stage.forged()?;
+    let browser = stage.open(Visitor::default(), &format!("/resets/{id}"))?;
+    let sentence = browser.text("#sentence")?;
+    ensure!(
+        sentence.contains("forged by a middlebox between \"fw-out\" and \"fw-in\""),
+        "{sentence}"
+    );
+    let columns = browser.run("return [...document.querySelectorAll('.ladder .column .name')].map(name => name.textContent)")?;
+    ensure!(
+        columns == serde_json::json!(["client", "gw-in", "gw-out", "fw-in", "fw-out", "server"]),
+        "{columns}"
+    );
+    ensure!(
+        browser.count(".ladder #this polyline")? == 1 && browser.count(".ladder .shade rect")? == 1,
+        "no RST, or no gap"
+    );
+    ensure!(
+        browser.count(".ladder #this .mark.absent")? >= 1,
+        "no absence is marked"
+    );
+    // The gap lies between its two neighbours, and the RST begins behind it.
+    let lies = browser.run(
+        "const box = s => document.querySelector(s).getBoundingClientRect(); \
+         const lane = n => [...document.querySelectorAll('.ladder .column')].find(c => c.querySelector('.name').textContent === n).querySelector('line').getBoundingClientRect().left; \
+         const gap = box('.ladder .shade rect'), line = box('.ladder #this polyline'); \
+         return Math.abs(gap.left - lane('fw-in')) < 3 && Math.abs(gap.right - lane('fw-out')) < 3 && line.right < gap.left + 3",
+    )?;
+    ensure!(lies == true, "the gap or the RST is drawn elsewhere");
+    browser.click("ol.evidence a[href='#at-4']")?;
+    let target = browser.run("return document.querySelector(':target').closest('g.row').id")?;
+    ensure!(
+        target == "this",
+        "evidence does not point into the ladder: {target}"
+    );
+    for format in ["pcapng", "html", "json"] {
+        let button = format!("p.actions a[href*='format={format}']");
+        ensure!(browser.count(&button)? == 1, "no button for {format}");
+    }
+    let file = stage.folder.path().join("reset.pcapng");
+    let exported = Command::new(stage.programs.cli())
+        .args(["export", &id, "--collector", &stage.collector.url, "-o"])
+        .arg(&file)
+        .output()?;
+    ensure!(
+        exported.status.success(),
+        "{}",
+        String::from_utf8_lossy(&exported.stderr)
+    );
+    ensure!(
+        std::fs::read(&file)?.starts_with(b"\n\r\r\n"),
+        "no pcapng was exported"
+    );
+    browser.click("p.actions a")?;
+    ensure!(
+        browser.text("main")?.contains("SYN+ACK"),
+        "no handshake on the page of the connection"
+    );
+    clean(&browser)
+}
+
+fn live(stage: &Stage) -> Result<()> {
+    let browser = stage.open(Visitor::default(), "/")?;
+    browser.until(
+        "the page watches",
+        "return document.documentElement.dataset.live === 'yes'",
+    )?;
+    let before = browser.count(ROWS)?;
+    browser.run("window.mark = 1; document.querySelector('table.resets a').focus()")?;
+    let focused = browser.run("return document.activeElement.id")?;
+    stage.play("reject_syn-v4")?;
+    browser.until(
+        "a new row",
+        &format!("return document.querySelectorAll({ROWS:?}).length > {before}"),
+    )?;
+    browser.until(
+        "word of it",
+        "return document.getElementById('news').textContent.length > 0",
+    )?;
+    ensure!(
+        browser.run("return window.mark === 1")? == true,
+        "the page was loaded again"
+    );
+    ensure!(
+        browser.run("return document.activeElement.id")? == focused,
+        "the focus was lost"
+    );
+    clean(&browser)
+}
+
+/// A page that is left holds no connection: a browser has six for one server.
+fn many_pages(stage: &Stage) -> Result<()> {
+    let browser = stage.open(Visitor::default(), "/")?;
+    let began = now();
+    for port in 1..12 {
+        browser.until(
+            "the page watches",
+            "return document.documentElement.dataset.live === 'yes'",
+        )?;
+        browser.open(&format!("{}/?port={port}", stage.collector.url))?;
+    }
+    ensure!(now() - began < 10_000_000_000, "pages wait for each other");
+    clean(&browser)
+}
+
+fn blind(stage: &Stage) -> Result<()> {
+    let agent = StandIn::connect(&stage.collector.url, HOSTILE);
+    agent.beat()?;
+    let browser = stage.open(Visitor::default(), "/vantages")?;
+    browser.until(
+        "the vantage watches",
+        "return document.querySelector('.card.watching') !== null",
+    )?;
+    let name = browser.text(".card.watching h2")?;
+    ensure!(
+        name.contains(HOSTILE),
+        "the name is not shown as text: {name}"
+    );
+    ensure!(browser.count(".card b")? == 0, "the name became markup");
+    browser.run("window.mark = 1")?;
+    agent.leave()?;
+    browser.until(
+        "the vantage is blind",
+        "return document.querySelector('.card.blind') !== null",
+    )?;
+    ensure!(
+        browser.run("return window.mark === 1")? == true,
+        "the page was loaded again"
+    );
+    ensure!(
+        browser
+            .text(".card.blind .wrong")?
+            .contains("silence says nothing"),
+        "no word of what is wrong"
+    );
+    clean(&browser)
+}
+
+fn languages(stage: &Stage) -> Result<()> {
+    let visitor = Visitor {
+        language: "zh-CN,zh,en",
+        ..Visitor::default()
+    };
+    let path = format!("/resets/{}", stage.forged()?);
+    let browser = stage.open(visitor, &path)?;
+    let sentence = browser.text("#sentence")?;
+    ensure!(
+        sentence.contains("由“fw-out”与“fw-in”之间的中间盒伪造"),
+        "{sentence}"
+    );
+    browser.click("a.language")?;
+    ensure!(
+        browser.text("#sentence")?.contains("forged by a middlebox"),
+        "the switch does not work"
+    );
+    browser.open(&format!("{}/vantages", stage.collector.url))?;
+    ensure!(
+        browser.run("return document.documentElement.lang")? == "en",
+        "the choice was not kept"
+    );
+    browser.click("a.language")?;
+    ensure!(browser.text("h1")? == "观测点", "{}", browser.text("h1")?);
+    clean(&browser)
+}
+
+fn without_scripts(stage: &Stage) -> Result<()> {
+    let visitor = Visitor {
+        scripts: false,
+        ..Visitor::default()
+    };
+    let browser = stage.open(visitor, "/")?;
+    ensure!(
+        browser.run("return document.documentElement.dataset.live ?? 'none'")? == "none",
+        "scripts run"
+    );
+    browser.fill("input[name=between]", "fw-in,fw-out")?;
+    browser.click("form.filters button")?;
+    ensure!(browser.count(ROWS)? > 0, "the filter shows nothing");
+    browser.click("table.resets tbody a")?;
+    ensure!(browser.count(".ladder #this")? == 1, "no ladder");
+    browser.click("details summary")?;
+    ensure!(
+        browser.text("details table")?.contains("absent at"),
+        "no table of the ladder"
+    );
+    browser.click("a[href='/path']")?;
+    ensure!(browser.count("svg.map .node")? == 6, "no map");
+    browser.click("svg.map text.middlebox")?;
+    ensure!(browser.count(ROWS)? > 0, "a link of the map leads nowhere");
+    Ok(())
+}
+
+fn keyboard(stage: &Stage) -> Result<()> {
+    let browser = stage.open(Visitor::default(), "/")?;
+    browser.press('\u{e004}')?;
+    ensure!(
+        browser.run("return document.activeElement.className")? == "skip",
+        "Tab leads elsewhere first"
+    );
+    let shown = browser.run("return document.activeElement.getBoundingClientRect().left >= 0")?;
+    ensure!(shown == true, "the skip link cannot be seen");
+    browser.press(ENTER)?;
+    browser.tab_to("input[name=port]")?;
+    browser.fill("input[name=port]", "8022")?;
+    browser.press(ENTER)?;
+    browser.until(
+        "the filtered list",
+        "return location.search.includes('port=8022')",
+    )?;
+    browser.tab_to("table.resets tbody a")?;
+    let ring = browser.run("return getComputedStyle(document.activeElement).outlineStyle")?;
+    ensure!(ring == "solid", "what has the focus cannot be seen");
+    browser.press(ENTER)?;
+    browser.until(
+        "the reset",
+        "return location.pathname.startsWith('/resets/')",
+    )?;
+    browser.tab_to("ol.evidence a")?;
+    browser.press(ENTER)?;
+    browser.until(
+        "its place in the ladder",
+        "return document.querySelector(':target') !== null",
+    )?;
+    clean(&browser)
+}
+
+fn widths(stage: &Stage) -> Result<()> {
+    let id = stage.forged()?;
+    for width in [390, 1440] {
+        let visitor = Visitor {
+            width,
+            ..Visitor::default()
+        };
+        let paths = [
+            "/".to_owned(),
+            format!("/resets/{id}"),
+            format!("/connections/{id}"),
+            "/path".to_owned(),
+            "/vantages".to_owned(),
+        ];
+        let browser = stage.open(visitor, "/")?;
+        for path in paths {
+            browser.open(&format!("{}{path}", stage.collector.url))?;
+            let script = "return [innerWidth, document.documentElement.scrollWidth]";
+            let wide: [u32; 2] = serde_json::from_value(browser.run(script)?)?;
+            ensure!(
+                wide[0] == width && wide[1] <= width,
+                "{path} is {wide:?} wide"
+            );
+        }
+    }
+    Ok(())
+}
+
+fn paper(stage: &Stage) -> Result<()> {
+    let browser = stage.open(Visitor::default(), &format!("/resets/{}", stage.forged()?))?;
+    let pages = browser.printed_pages()?;
+    ensure!((1..=2).contains(&pages), "a reset takes {pages} pages");
+    Ok(())
+}
