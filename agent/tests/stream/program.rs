@@ -236,14 +236,14 @@ impl Watching {
         wait_until(|| self.collector.shelf().beats.len() > before + 2);
         kill(Pid::from_raw(self.agent.id() as i32), Signal::SIGTERM).unwrap();
         assert_eq!(self.agent.wait().unwrap().code(), Some(0));
-        let shelf = self.collector.shelf();
-        assert_eq!(shelf.violations, Vec::<String>::new());
-        let beats: Vec<_> = shelf.beats.values().collect();
+        let kept = self.collector.shelf();
+        assert_eq!(kept.violations, Vec::<String>::new());
+        let beats: Vec<_> = kept.beats.values().collect();
         let joined = |pair: &[&Beat]| pair[0].until + 1 == pair[1].from;
         assert!(beats.windows(2).all(joined), "{beats:?}");
         assert!(beats.iter().all(|beat| beat.dropped == 0), "{beats:?}");
         let covered = beats[0].from..=beats[beats.len() - 1].until;
-        let digests = shelf.stored.iter().map(|digest| {
+        let digests = kept.stored.iter().map(|digest| {
             assert!(covered.contains(&digest.time.nanos()));
             let timeless = Digest {
                 time: CaptureTime::default(),

@@ -7,6 +7,8 @@ use parallax_core::evidence::{Surroundings, numbers, surroundings};
 use parallax_core::time::SECOND;
 use parallax_core::{CaptureTime, Digest, Flow, FlowEvidence, Vantage, VantageKind};
 
+use sqlx::postgres::PgConnection;
+
 use super::days::Span;
 use super::rows::{RowError, RowName};
 use super::shards::Reach;
@@ -133,6 +135,16 @@ struct Post {
     moment: i64,
 }
 
+/// Where asked flows and their kin stood, and their segments there.
+struct Stands {
+    posts: Vec<Post>,
+    relevant: Relevant,
+    days: Span,
+    segments: Loaded,
+    /// By ask.
+    kin: Vec<BTreeSet<i64>>,
+}
+
 impl Store {
     /// Gathers the evidence of each asked flow, as of one moment of the database. `path` names the
     /// configured path, client side first.
@@ -145,39 +157,13 @@ impl Store {
         let hashes: Vec<i64> = asks.iter().map(|ask| ask.flow).collect();
         let docket = questions::docket(&mut tx, &hashes).await?;
         let vantages = questions::vantages(&mut tx).await?;
-        let sightings = sightings::load(&mut tx, &hashes, self.reach).await?;
-        let moments: Vec<Vec<(Flow, Moments)>> = asks
-            .iter()
-            .enumerate()
-            .map(|(index, ask)| sightings.moments(index, ask.moment))
-            .collect();
-        let all_moments = moments.iter().flatten();
-        let days = Span::around(all_moments.flat_map(|(_, moments)| moments.all()));
-        let mut kin = kin::Kin::by_number(&mut tx, &hashes, days, self.reach).await?;
-        let everywhere_max = match self.reach {
-            Reach::Whole => self.everywhere_max,
-            // Who knows two hosts is in no one shard.
-            Reach::Shard => usize::MAX,
-        };
-        let mut relevant = Relevant::new(asks.len(), &sightings, &vantages, path, everywhere_max);
-        relevant.add(&mut tx, &kin.all(), days).await?;
-        let mut posts = posts(&moments, &vantages, &relevant);
-        let mut segments = Loaded::reaching(self.reach);
-        segments
-            .add_own_and_kin(&mut tx, &posts, &kin.flows, days)
-            .await?;
-        let carriers = kin.add_carriers(&mut tx, &posts, &segments, days).await?;
-        if relevant.add(&mut tx, &carriers, days).await? {
-            // The other side of a proxy, which stood at other vantages.
-            posts = self::posts(&moments, &vantages, &relevant);
-            segments = Loaded::reaching(self.reach);
-            segments
-                .add_own_and_kin(&mut tx, &posts, &kin.flows, days)
-                .await?;
-        } else {
-            segments.add_kin(&mut tx, &posts, &carriers, days).await?;
-        }
-        let kin = kin.flows;
+        let Stands {
+            posts,
+            relevant,
+            days,
+            segments,
+            kin,
+        } = self.stands(&mut tx, asks, path, &vantages).await?;
         let known = questions::known_ids(&mut tx, asks, &kin).await?;
         let coverage = questions::coverage(&mut tx, &posts).await?;
         let vantage_ids = questions::column(&posts, |post| post.vantage_id);
@@ -240,6 +226,55 @@ impl Store {
             }
         }
         Ok(gathered)
+    }
+
+    async fn stands(
+        &self,
+        tx: &mut PgConnection,
+        asks: &[Ask],
+        path: &[String],
+        vantages: &[VantageRow],
+    ) -> Result<Stands, StoreError> {
+        let hashes: Vec<i64> = asks.iter().map(|ask| ask.flow).collect();
+        let sightings = sightings::load(tx, &hashes, self.reach).await?;
+        let moments: Vec<Vec<(Flow, Moments)>> = asks
+            .iter()
+            .enumerate()
+            .map(|(index, ask)| sightings.moments(index, ask.moment))
+            .collect();
+        let all_moments = moments.iter().flatten();
+        let days = Span::around(all_moments.flat_map(|(_, moments)| moments.all()));
+        let mut kin = kin::Kin::by_number(tx, &hashes, days, self.reach).await?;
+        let everywhere_max = match self.reach {
+            Reach::Whole => self.everywhere_max,
+            // Who knows two hosts is in no one shard.
+            Reach::Shard => usize::MAX,
+        };
+        let mut relevant = Relevant::new(asks.len(), &sightings, vantages, path, everywhere_max);
+        relevant.add(tx, &kin.all(), days).await?;
+        let mut posts = posts(&moments, vantages, &relevant);
+        let mut segments = Loaded::reaching(self.reach);
+        segments
+            .add_own_and_kin(tx, &posts, &kin.flows, days)
+            .await?;
+        let carriers = kin.add_carriers(tx, &posts, &segments, days).await?;
+        if relevant.add(tx, &carriers, days).await? {
+            // The other side of a proxy, which stood at other vantages.
+            posts = self::posts(&moments, vantages, &relevant);
+            segments = Loaded::reaching(self.reach);
+            segments
+                .add_own_and_kin(tx, &posts, &kin.flows, days)
+                .await?;
+        } else {
+            segments.add_kin(tx, &posts, &carriers, days).await?;
+        }
+        Ok(Stands {
+            posts,
+            relevant,
+            days,
+            segments,
+            kin: kin.flows,
+        })
     }
 }
 
