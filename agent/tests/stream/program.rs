@@ -231,19 +231,20 @@ impl Watching {
     /// The digests without their times and order, and how many packets it counted. Its coverage has no gap and
     /// no loss, and no digest lies outside.
     fn end(mut self) -> (Vec<String>, u64) {
+        let beats = || self.collector.shelf().beats.len();
         // What was captured last lies within coverage then.
-        let before = self.collector.shelf().beats.len();
-        wait_until(|| self.collector.shelf().beats.len() > before + 2);
+        let before = beats();
+        wait_until(|| beats() > before + 2);
         kill(Pid::from_raw(self.agent.id() as i32), Signal::SIGTERM).unwrap();
         assert_eq!(self.agent.wait().unwrap().code(), Some(0));
-        let kept = self.collector.shelf();
-        assert_eq!(kept.violations, Vec::<String>::new());
-        let beats: Vec<_> = kept.beats.values().collect();
+        let held = self.collector.shelf();
+        assert_eq!(held.violations, Vec::<String>::new());
+        let beats: Vec<_> = held.beats.values().collect();
         let joined = |pair: &[&Beat]| pair[0].until + 1 == pair[1].from;
         assert!(beats.windows(2).all(joined), "{beats:?}");
         assert!(beats.iter().all(|beat| beat.dropped == 0), "{beats:?}");
         let covered = beats[0].from..=beats[beats.len() - 1].until;
-        let digests = kept.stored.iter().map(|digest| {
+        let digests = held.stored.iter().map(|digest| {
             assert!(covered.contains(&digest.time.nanos()));
             let timeless = Digest {
                 time: CaptureTime::default(),
