@@ -1,4 +1,4 @@
-//! A real browser, driven over WebDriver (W3C) by plain HTTP: Chromium without a window.
+//! A real browser, driven over `WebDriver` (W3C) by plain HTTP: Chromium without a window.
 
 use std::path::Path;
 use std::process::Command;
@@ -14,7 +14,7 @@ use crate::replay::free_port;
 const START: Duration = Duration::from_secs(20);
 /// How long a page may take to show what is waited for.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// The name of an element's reference (WebDriver, section 12).
+/// The name of an element's reference (`WebDriver`, section 12).
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
 /// The driver, which starts browsers.
@@ -170,7 +170,7 @@ impl Browser<'_> {
             .map(drop)
     }
 
-    /// Presses and releases one key; `\u{e004}` is Tab, `\u{e007}` Enter (WebDriver, section 17.4.2).
+    /// Presses and releases one key; `\u{e004}` is Tab, `\u{e007}` Enter (`WebDriver`, section 17.4.2).
     pub fn press(&self, key: char) -> Result<()> {
         let key = key.to_string();
         let actions =
@@ -218,10 +218,7 @@ impl Browser<'_> {
         let printed = self.order("POST", "/print", Some(&page))?;
         let text = printed.as_str().context("nothing was printed")?;
         let pdf = base64(text).context("the print is no base64")?;
-        let objects = pdf
-            .windows(11)
-            .filter(|window| window.starts_with(b"/Type /Page"));
-        Ok(objects.filter(|window| window.len() == 11).count() - count(&pdf, b"/Type /Pages"))
+        Ok(count(&pdf, b"/Type /Page") - count(&pdf, b"/Type /Pages"))
     }
 }
 
@@ -254,7 +251,7 @@ fn ask(method: &str, url: &str, body: Option<&Value>) -> Result<Value> {
     let config = ureq::Agent::config_builder()
         .http_status_as_error(false)
         .proxy(None)
-        .timeout_global(Some(Duration::from_secs(60)))
+        .timeout_global(Some(Duration::from_mins(1)))
         .build();
     let agent = config.new_agent();
     let answer = match (method, body) {

@@ -24,7 +24,7 @@ pub struct StandIn {
 impl StandIn {
     /// Connects as a hop of this name.
     pub fn connect(collector: &str, vantage: &str) -> Self {
-        let (feed, fed) = mpsc::channel(16);
+        let (feed, taken) = mpsc::channel(16);
         let identity = Identity {
             vantage: Vantage {
                 name: vantage.to_owned(),
@@ -54,7 +54,7 @@ impl StandIn {
                 .context("a runtime for the stand-in")?;
             let (progress, _) = watch::channel(parallax_agent::stream::Progress::default());
             runtime
-                .block_on(delivery.run(fed, progress))
+                .block_on(delivery.run(taken, progress))
                 .map(drop)
                 .context("the stand-in's stream")
         });

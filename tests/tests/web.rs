@@ -16,7 +16,7 @@ use parallax_tests::stand_in::StandIn;
 
 /// A vantage whose name is markup.
 const HOSTILE: &str = "<b onmouseover=alert(1)>&\"'</b>";
-/// Names of controls (WebDriver, section 17.4.2).
+/// The key (`WebDriver`, section 17.4.2).
 const ENTER: char = '\u{e007}';
 
 struct Stage {
