@@ -56,8 +56,10 @@ pub struct Options {
 const CONNECTING: Duration = Duration::from_mins(2);
 /// Seconds at the beginning of the traffic that are not counted.
 const WARM: u64 = 5;
-/// Verdicts settle after the last evidence.
+/// Verdicts settle so long after the last evidence was judged.
 const SETTLING: Duration = Duration::from_secs(8);
+/// Until what came late has been judged.
+const CATCHING_UP: Duration = Duration::from_mins(2);
 const SECOND: i64 = 1_000_000_000;
 /// Connections and files that the programs need beside those of the agents.
 const FILES_BESIDE: u64 = 512;
@@ -120,8 +122,7 @@ async fn measure(mut collector: Collectors, options: &Options) -> Result<Measure
         "the last digest was delivered {:.1} s after the traffic",
         ended.elapsed().as_secs_f64()
     );
-    tokio::time::sleep(SETTLING).await;
-    let held = tally.hold(&collector.document("/v1/resets?limit=100000")?);
+    let held = settled(&collector, &tally).await?;
     let rate = |before: u64, after: u64| (after - before) as f64 / passed;
     let measured = Measured {
         memory: [alone, connected, most],
@@ -134,6 +135,24 @@ async fn measure(mut collector: Collectors, options: &Options) -> Result<Measure
     };
     collector.stop();
     Ok(measured)
+}
+
+/// What the collector says once nothing of it changes any more, or all is right.
+async fn settled(collector: &Collector, tally: &Tally) -> Result<Held> {
+    let begun = now();
+    let mut last = Held::default();
+    loop {
+        tokio::time::sleep(SETTLING).await;
+        let held = tally.hold(&collector.document("/v1/resets?limit=100000")?);
+        if held.is_right() || held == last || begun.elapsed() > CATCHING_UP {
+            eprintln!(
+                "verdicts stood {:.0} s after the last digest",
+                begun.elapsed().as_secs_f64()
+            );
+            return Ok(held);
+        }
+        last = held;
+    }
 }
 
 impl Fleet {

@@ -46,6 +46,13 @@ pub struct Held {
     pub surplus: usize,
 }
 
+impl Held {
+    /// Whether nothing is left to come.
+    pub fn is_right(&self) -> bool {
+        self.right == self.sent && self.surplus == 0
+    }
+}
+
 impl Tally {
     /// An agent hands the digest of a reset over.
     pub fn sent(&self, key: Key, truth: Truth, now: Instant) {
@@ -105,7 +112,13 @@ impl Tally {
                 None => held.missing += 1,
                 Some(report) if is_right(report, course.truth) => held.right += 1,
                 Some(report) if report.origin == Origin::Undetermined => held.undetermined += 1,
-                Some(_) => held.wrong += 1,
+                Some(report) => {
+                    eprintln!(
+                        "wrong: {:?} of {:?} is told as {:?} between {:?} at {:.2}",
+                        course.truth, key, report.origin, report.between, report.confidence
+                    );
+                    held.wrong += 1;
+                }
             }
         }
         held
