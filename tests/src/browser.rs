@@ -162,6 +162,22 @@ impl Browser<'_> {
         .map(drop)
     }
 
+    /// Clicks what leads to another page, and waits until that is there: a click alone may return before.
+    pub fn follow(&self, selector: &str) -> Result<()> {
+        self.run("window.left = true")?;
+        self.click(selector)?;
+        let script = "return window.left === undefined && document.readyState === 'complete'";
+        // Between two pages there is none to ask.
+        let arrived = || {
+            Ok(self
+                .run(script)
+                .is_ok_and(|there| there == true)
+                .then_some(()))
+        };
+        wait_for(PATIENCE, arrived)?
+            .with_context(|| format!("{selector} leads to no other page within {PATIENCE:?}"))
+    }
+
     /// Types into a field.
     pub fn fill(&self, selector: &str, text: &str) -> Result<()> {
         let element = self.find(selector)?;

@@ -161,7 +161,7 @@ fn filter_group_and_open(stage: &Stage) -> Result<()> {
     ensure!(browser.count("figure.chart svg a")? > 0, "no bars");
     browser.run("document.querySelector('select[name=origin]').value = 'middlebox'")?;
     browser.fill("input[name=vantage]", "fw-in")?;
-    browser.click("form.filters button")?;
+    browser.follow("form.filters button")?;
     let forged = browser.count(ROWS)?;
     ensure!(
         forged > 0 && forged < all,
@@ -176,10 +176,10 @@ fn filter_group_and_open(stage: &Stage) -> Result<()> {
         shared.count(ROWS)? == forged,
         "a shared address shows something else"
     );
-    browser.click("ul.narrowed a")?;
-    browser.click("ul.narrowed a")?;
+    browser.follow("ul.narrowed a")?;
+    browser.follow("ul.narrowed a")?;
     ensure!(browser.count(ROWS)? == all, "a filter cannot be removed");
-    browser.click("a[href*='group=cause']")?;
+    browser.follow("a[href*='group=cause']")?;
     ensure!(
         browser.count("table.groups tbody tr")? > 1,
         "no groups by cause"
@@ -188,12 +188,12 @@ fn filter_group_and_open(stage: &Stage) -> Result<()> {
         .run("return +document.querySelector('table.groups tbody td.number').innerText")?
         .as_u64()
         .context("no count")? as usize;
-    browser.click("table.groups tbody a")?;
+    browser.follow("table.groups tbody a")?;
     ensure!(
         browser.count(ROWS)? == counted,
         "a group of {counted} leads to other resets"
     );
-    browser.click("table.resets tbody a")?;
+    browser.follow("table.resets tbody a")?;
     ensure!(
         browser.address()?.contains("/resets/"),
         "no reset was opened"
@@ -254,7 +254,7 @@ fn ladder(stage: &Stage) -> Result<()> {
         std::fs::read(&file)?.starts_with(b"\n\r\r\n"),
         "no pcapng was exported"
     );
-    browser.click("p.actions a")?;
+    browser.follow("p.actions a")?;
     ensure!(
         browser.text("main")?.contains("SYN+ACK"),
         "no handshake on the page of the connection"
@@ -351,7 +351,7 @@ fn languages(stage: &Stage) -> Result<()> {
         sentence.contains("由“fw-out”与“fw-in”之间的中间盒伪造"),
         "{sentence}"
     );
-    browser.click("a.language")?;
+    browser.follow("a.language")?;
     ensure!(
         browser.text("#sentence")?.contains("forged by a middlebox"),
         "the switch does not work"
@@ -361,7 +361,7 @@ fn languages(stage: &Stage) -> Result<()> {
         browser.run("return document.documentElement.lang")? == "en",
         "the choice was not kept"
     );
-    browser.click("a.language")?;
+    browser.follow("a.language")?;
     ensure!(browser.text("h1")? == "观测点", "{}", browser.text("h1")?);
     clean(&browser)
 }
@@ -377,18 +377,18 @@ fn without_scripts(stage: &Stage) -> Result<()> {
         "scripts run"
     );
     browser.fill("input[name=between]", "fw-in,fw-out")?;
-    browser.click("form.filters button")?;
+    browser.follow("form.filters button")?;
     ensure!(browser.count(ROWS)? > 0, "the filter shows nothing");
-    browser.click("table.resets tbody a")?;
+    browser.follow("table.resets tbody a")?;
     ensure!(browser.count(".ladder #this")? == 1, "no ladder");
     browser.click("details summary")?;
     ensure!(
         browser.text("details table")?.contains("absent at"),
         "no table of the ladder"
     );
-    browser.click("a[href='/path']")?;
+    browser.follow("a[href='/path']")?;
     ensure!(browser.count("svg.map .node")? == 6, "no map");
-    browser.click("svg.map text.middlebox")?;
+    browser.follow("svg.map text.middlebox")?;
     ensure!(browser.count(ROWS)? > 0, "a link of the map leads nowhere");
     Ok(())
 }
@@ -408,7 +408,7 @@ fn keyboard(stage: &Stage) -> Result<()> {
     browser.press(ENTER)?;
     browser.until(
         "the filtered list",
-        "return location.search.includes('port=8022')",
+        "return location.search.includes('port=8022') && document.readyState === 'complete'",
     )?;
     browser.tab_to("table.resets tbody a")?;
     let ring = browser.run("return getComputedStyle(document.activeElement).outlineStyle")?;
@@ -416,7 +416,7 @@ fn keyboard(stage: &Stage) -> Result<()> {
     browser.press(ENTER)?;
     browser.until(
         "the reset",
-        "return location.pathname.startsWith('/resets/')",
+        "return location.pathname.startsWith('/resets/') && document.readyState === 'complete'",
     )?;
     browser.tab_to("ol.evidence a")?;
     browser.press(ENTER)?;

@@ -138,7 +138,7 @@ async fn measure(mut collector: Collectors, options: &Options) -> Result<Measure
 }
 
 /// What the collector says once nothing of it changes any more, or all is right.
-async fn settled(collector: &Collector, tally: &Tally) -> Result<Held> {
+async fn settled(collector: &Collectors, tally: &Tally) -> Result<Held> {
     let begun = now();
     let mut last = Held::default();
     loop {
