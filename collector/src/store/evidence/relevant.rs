@@ -93,8 +93,8 @@ impl Relevant {
         days: Span,
     ) -> Result<bool, StoreError> {
         match self {
-            Self::Everywhere => Ok(false),
-            Self::Some(scopes) => scopes.add(tx, flows, days).await,
+            Self::Some(scopes) if !flows.is_empty() => scopes.add(tx, flows, days).await,
+            Self::Everywhere | Self::Some(_) => Ok(false),
         }
     }
 
