@@ -98,6 +98,14 @@ impl ServerTls {
     }
 }
 
+impl ServerTls {
+    /// The authorities as their file has them now, DER.
+    pub fn authorities(&self) -> Result<Vec<Vec<u8>>, IdentityError> {
+        let all = files::certificates(&self.files.authorities)?;
+        Ok(all.iter().map(|one| one.to_vec()).collect())
+    }
+}
+
 fn roots(path: &PathBuf) -> Result<RootCertStore, IdentityError> {
     let mut roots = RootCertStore::empty();
     for certificate in files::certificates(path)? {

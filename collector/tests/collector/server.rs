@@ -5,6 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use parallax_collector::gate;
 use parallax_collector::postgres::{self, Durability, Server};
 use parallax_collector::serve::{self, Database, Settings};
 use parallax_collector::store::{Store, Target};
@@ -128,6 +129,7 @@ impl Collector {
             path: path.iter().map(ToString::to_string).collect(),
             segments: None,
             retention: None,
+            gate: gate::Settings::default(),
         };
         // A runtime of its own, as the program has.
         let thread = std::thread::spawn(move || {
