@@ -120,17 +120,31 @@ pub struct GateArgs {
     #[arg(long, value_name = "FILE", env = "PARALLAX_TLS_CERT", requires_all = ["tls_key", "tls_ca"])]
     pub tls_cert: Option<PathBuf>,
     /// Its key
-    #[arg(long, value_name = "FILE", env = "PARALLAX_TLS_KEY", requires = "tls_cert")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "PARALLAX_TLS_KEY",
+        requires = "tls_cert"
+    )]
     pub tls_key: Option<PathBuf>,
     /// The authorities of agents' certificates
-    #[arg(long, value_name = "FILE", env = "PARALLAX_TLS_CA", requires = "tls_cert")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "PARALLAX_TLS_CA",
+        requires = "tls_cert"
+    )]
     pub tls_ca: Option<PathBuf>,
     /// Hours that an agent's certificate is good for; it is renewed after two thirds of them
     #[arg(long, value_name = "HOURS", env = "PARALLAX_CERTIFICATE_LIFE", default_value = "168",
           value_parser = clap::value_parser!(u32).range(1..=87_600))]
     pub certificate_life: u32,
     /// Refuse to listen for other machines without TLS, and let nobody from there in without a role
-    #[arg(long, env = "PARALLAX_REQUIRE_IDENTITY", conflicts_with = "insecure_plaintext")]
+    #[arg(
+        long,
+        env = "PARALLAX_REQUIRE_IDENTITY",
+        conflicts_with = "insecure_plaintext"
+    )]
     pub require_identity: bool,
     /// Let other machines in without TLS although there is TLS: whoever reaches the port can write for any vantage
     #[arg(long, env = "PARALLAX_INSECURE_PLAINTEXT")]

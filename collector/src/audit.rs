@@ -97,7 +97,10 @@ impl Audit {
     async fn write(&self) -> Result<(), StoreError> {
         let due: Vec<(Entry, Row)> = {
             let window = self.lock();
-            let due = window.rows.iter().filter(|(_, row)| row.count > row.written);
+            let due = window
+                .rows
+                .iter()
+                .filter(|(_, row)| row.count > row.written);
             due.map(|(entry, row)| (entry.clone(), *row)).collect()
         };
         for (entry, row) in due {

@@ -47,7 +47,9 @@ impl EnrolmentService {
         request: &[u8],
     ) -> Result<Response<Certificate>, Status> {
         let signing = self.signing()?;
-        let signed = signing.authority.sign(request, vantages, now(), signing.life);
+        let signed = signing
+            .authority
+            .sign(request, vantages, now(), signing.life);
         let signed = signed.map_err(|refused| {
             let reason = refused.to_string();
             if matches!(refused, IdentityError::Request(_)) {
@@ -123,10 +125,7 @@ impl Enrolment for EnrolmentService {
         self.sign(&caller, (ACT, &vantages), &request).await
     }
 
-    async fn renew(
-        &self,
-        request: Request<RenewRequest>,
-    ) -> Result<Response<Certificate>, Status> {
+    async fn renew(&self, request: Request<RenewRequest>) -> Result<Response<Certificate>, Status> {
         const ACT: &str = "renew a certificate";
         let caller = caller(&request)?;
         let Some(bearer) = caller.bearer.clone() else {

@@ -115,12 +115,8 @@ impl Ingest for IngestService {
         let caller = request.extensions().get::<Caller>().cloned();
         tokio::spawn(async move {
             let good_for = caller.as_ref().and_then(good_for);
-            let conversing = conversation::converse(
-                &shared,
-                caller.as_ref(),
-                request.into_inner(),
-                &answers,
-            );
+            let conversing =
+                conversation::converse(&shared, caller.as_ref(), request.into_inner(), &answers);
             let conversed = match good_for {
                 None => conversing.await,
                 Some(good_for) => tokio::time::timeout(good_for, conversing)

@@ -9,9 +9,9 @@ use clap::{CommandFactory, Parser};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
+use parallax_collector::audit::Audit;
 use parallax_collector::gate;
 use parallax_collector::serve::{self, Database, Settings};
-use parallax_collector::audit::Audit;
 use parallax_collector::store::{AuditOutcome, Entry, Role, Store, Target};
 use parallax_core::plain::plain;
 use parallax_identity::secret;
@@ -166,7 +166,8 @@ async fn with_user(store: &Store, act: UserAct) -> anyhow::Result<String> {
         }
         UserAct::List { .. } => {
             let people = store.people().await?.into_iter();
-            let line = |(name, role): (String, Role)| format!("{}\t{}\n", plain(&name), role.word());
+            let line =
+                |(name, role): (String, Role)| format!("{}\t{}\n", plain(&name), role.word());
             Ok(people.map(line).collect())
         }
         UserAct::Remove { name, .. } => {

@@ -88,7 +88,9 @@ pub enum ServeError {
     },
     #[error(transparent)]
     Identity(#[from] IdentityError),
-    #[error("{address} can be reached from other machines, and there is no TLS for it; give it certificates with --pki or --tls-cert, or listen on 127.0.0.1")]
+    #[error(
+        "{address} can be reached from other machines, and there is no TLS for it; give it certificates with --pki or --tls-cert, or listen on 127.0.0.1"
+    )]
     Plain { address: SocketAddr },
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -318,10 +320,7 @@ fn assemble(
     };
     let router = http::routes(api)
         .route_service("/parallax.v1.Ingest/{*method}", ingest.into_server())
-        .route_service(
-            "/parallax.v1.Enrolment/{*method}",
-            enrolment.into_server(),
-        );
+        .route_service("/parallax.v1.Enrolment/{*method}", enrolment.into_server());
     let workers = Workers {
         loaders,
         judge,

@@ -34,8 +34,8 @@ mod watching;
 
 pub use answers::{Filters, Place};
 pub use asides::{Answered, Asides, Change, Held, Octets};
-pub use collectors::Turn;
 pub use audit::{AuditRow, Entry, Outcome as AuditOutcome};
+pub use collectors::Turn;
 pub use connect::{ConnectError, Target};
 pub use copy::{COPY_DIGESTS, encode_digests};
 pub use distribute::{DISTRIBUTED, DistributeError};

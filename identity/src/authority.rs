@@ -211,6 +211,11 @@ fn named(name: &str) -> DistinguishedName {
     full
 }
 
+/// Certificates, given in DER, in one PEM text.
+pub fn pem_of(certificates: &[Vec<u8>]) -> String {
+    certificates.iter().map(|one| pem(one)).collect()
+}
+
 /// A certificate in PEM (RFC 7468).
 pub(crate) fn pem(certificate: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -262,7 +267,9 @@ mod tests {
         assert!(bearer.speaks_for("fw out") && !bearer.speaks_for("client"));
         let pem = request.pem_with(&[signed.clone()]);
         assert_eq!(
-            CertificateDer::from_pem_slice(pem.as_bytes()).unwrap().as_ref(),
+            CertificateDer::from_pem_slice(pem.as_bytes())
+                .unwrap()
+                .as_ref(),
             signed
         );
     }

@@ -83,7 +83,10 @@ pub fn write(
     file.write_all(octets).map_err(failed)?;
     file.sync_all().map_err(failed)?;
     std::fs::rename(&beside, path).map_err(failed)?;
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+    if let Some(folder) = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+    {
         File::open(folder)
             .and_then(|folder| folder.sync_all())
             .map_err(failed)?;

@@ -13,7 +13,7 @@ pub mod secret;
 pub mod tls;
 pub mod token;
 
-pub use authority::{Authority, Issued, SERVER_DAYS};
+pub use authority::{Authority, Issued, SERVER_DAYS, pem_of};
 pub use bearer::Bearer;
 pub use error::IdentityError;
 pub use request::Request;

@@ -84,7 +84,13 @@ mod tests {
         let text = token.to_string();
         assert_eq!(text.parse::<Token>().unwrap(), token);
         assert!(!format!("{token:?}").contains(&hex(token.secret())));
-        for bad in ["", "plxe_00_00", &text[1..], &format!("{text}_"), "plxe_ü_ü"] {
+        for bad in [
+            "",
+            "plxe_00_00",
+            &text[1..],
+            &format!("{text}_"),
+            "plxe_ü_ü",
+        ] {
             assert!(bad.parse::<Token>().is_err(), "{bad}");
         }
     }

@@ -22,12 +22,14 @@ use super::refuse_usage;
 use crate::capture::live::{LiveCapture, LiveOptions, Promiscuous, Stop, Tunnels};
 use crate::clock;
 use crate::config::{self, ConfigError, ConfigFile, DEFAULT_COLLECTOR, Segments, VantageName};
+use crate::enrol;
 use crate::handover::Handover;
 use crate::memory::{Grace, Memory};
 use crate::merge;
 use crate::recall::{Desk, Ring};
 use crate::spool::{Spool, StateDir, StateError};
 use crate::stream::{Delivery, Feed, Identity, Order, Pressure, Progress};
+use crate::trust::{Trust, TrustArgs};
 use crate::witness::{Wanted, Witness, WitnessOptions};
 
 mod standing;
@@ -154,6 +156,8 @@ pub struct RunArgs {
     /// Statements of the kernel kept a second; more count as lost [default: 5000]
     #[arg(long, env = "PARALLAX_WITNESS_RATE", value_name = "STATEMENTS")]
     witness_rate: Option<u32>,
+    #[command(flatten)]
+    trust: TrustArgs,
 }
 
 /// The settings of a run, complete.
@@ -180,6 +184,7 @@ struct Settings {
     write: Option<PathBuf>,
     witness: Wanted,
     witness_rate: u32,
+    trust: Trust,
 }
 
 /// Why settings cannot be run with.
@@ -216,6 +221,9 @@ impl Settings {
             return Err(Unfit::Missing("--interface <IF>"));
         }
         let vantage = args.vantage.or(file.vantage);
+        let trust = args.trust.over(file.trust());
+        let state_dir = args.state_dir.or(file.state_dir);
+        let trust = trust.settled(state_dir.as_deref());
         let settings = Self {
             vantage: vantage.ok_or(Unfit::Missing("--vantage <NAME>"))?,
             host: args.host.or(file.host).unwrap_or_default(),
@@ -238,13 +246,14 @@ impl Settings {
             memory: args.memory.or(file.memory).unwrap_or(128),
             recall_memory: args.recall_memory.or(file.recall_memory).unwrap_or(64),
             outbox: args.outbox.or(file.outbox).unwrap_or(1 << 18),
-            state_dir: args.state_dir.or(file.state_dir),
+            state_dir,
             spool_memory: args.spool_memory.or(file.spool_memory),
             spool_disk: args.spool_disk.or(file.spool_disk).unwrap_or(256),
             grace: args.grace.or(file.grace).unwrap_or(2.0),
             write: args.write.or(file.write),
             witness: args.witness.or(file.witness).unwrap_or(Wanted::Auto),
             witness_rate: args.witness_rate.or(file.witness_rate).unwrap_or(5000),
+            trust,
         };
         settings.check()?;
         Ok(settings)
@@ -315,6 +324,7 @@ impl Settings {
         let hello = identity.hello();
         Ok(Delivery {
             collectors: self.collectors.clone(),
+            trust: self.trust.clone(),
             orders: Some(orders),
             meter: Arc::default(),
             spool: self.spool(&hello, since)?,
@@ -419,10 +429,18 @@ pub fn run(args: RunArgs) -> anyhow::Result<()> {
         .context("cannot start the runtime")?;
     let merging = (count > 1).then(|| runtime.spawn(merge::run(told, feed.clone())));
     drop(feed);
+    let renewing = settings.trust.folder.clone().map(|folder| {
+        let trust = settings.trust.clone();
+        runtime.spawn(enrol::keep_renewed(
+            settings.collectors.clone(),
+            trust,
+            folder,
+        ))
+    });
     let delivered = runtime.block_on(deliver(delivery, receiver, &stop));
     // Ends also what still speaks into the feed.
-    if let Some(merging) = merging {
-        merging.abort();
+    for beside in [merging, renewing].into_iter().flatten() {
+        beside.abort();
     }
     drop(runtime);
     stop.stop();

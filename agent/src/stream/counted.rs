@@ -5,15 +5,16 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tonic::transport::Uri;
 
 use crate::meter::Meter;
+use crate::trust::host;
 
 /// Where a URL without a port leads.
 const HTTP: u16 = 80;
+const HTTPS: u16 = 443;
 
 /// A connection whose writes are counted.
 pub(super) struct Counted {
@@ -21,14 +22,17 @@ pub(super) struct Counted {
     meter: Arc<Meter>,
 }
 
-/// Connects to a collector.
-pub(super) async fn connect(uri: Uri, meter: Arc<Meter>) -> io::Result<TokioIo<Counted>> {
-    let host = uri.host().unwrap_or_default();
-    // An IPv6 address stands in brackets in a URL.
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    let stream = TcpStream::connect((host, uri.port_u16().unwrap_or(HTTP))).await?;
-    stream.set_nodelay(true)?;
-    Ok(TokioIo::new(Counted { stream, meter }))
+impl Counted {
+    /// Connects to a collector.
+    pub async fn connect(uri: &Uri, meter: Arc<Meter>) -> io::Result<Self> {
+        let port = uri.port_u16().unwrap_or(match uri.scheme_str() {
+            Some("https") => HTTPS,
+            _ => HTTP,
+        });
+        let stream = TcpStream::connect((host(uri), port)).await?;
+        stream.set_nodelay(true)?;
+        Ok(Self { stream, meter })
+    }
 }
 
 impl AsyncRead for Counted {

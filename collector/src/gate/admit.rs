@@ -101,9 +101,7 @@ pub async fn admit(
     };
     let passed = match needs {
         Needs::Certificate | Needs::Privacy => door.agent(&peer, needs),
-        Needs::Nothing | Needs::Role(_) => {
-            door.person(&peer, &request, needs, &mut caller).await
-        }
+        Needs::Nothing | Needs::Role(_) => door.person(&peer, &request, needs, &mut caller).await,
     };
     if let Err(turned) = passed {
         let act = format!("{} {path}", request.method);
@@ -249,7 +247,9 @@ impl Door {
             // A browser asks for name and token, a program knows the other.
             for kind in ["Bearer", "Basic realm=\"parallax\", charset=\"UTF-8\""] {
                 let kind = HeaderValue::from_static(kind);
-                response.headers_mut().append(header::WWW_AUTHENTICATE, kind);
+                response
+                    .headers_mut()
+                    .append(header::WWW_AUTHENTICATE, kind);
             }
         }
         response
@@ -265,7 +265,9 @@ fn token(headers: &HeaderMap) -> Option<String> {
     } else if scheme.eq_ignore_ascii_case("basic") {
         let pair = secret::unbase64(rest.trim()).unwrap_or_default();
         let pair = String::from_utf8(pair).unwrap_or_default();
-        pair.split_once(':').map_or("", |(_, token)| token).to_owned()
+        pair.split_once(':')
+            .map_or("", |(_, token)| token)
+            .to_owned()
     } else {
         // Something was shown; that it is nothing known must not let it pass as nobody.
         String::new()
@@ -295,9 +297,12 @@ fn same_site(request: &Parts) -> Result<(), Turned> {
 /// Of HTTP/1.1 a header, of HTTP/2 the address's authority.
 fn host(request: &Parts) -> Option<&str> {
     let header = request.headers.get(header::HOST);
-    header
-        .and_then(|host| host.to_str().ok())
-        .or_else(|| request.uri.authority().map(axum::http::uri::Authority::as_str))
+    header.and_then(|host| host.to_str().ok()).or_else(|| {
+        request
+            .uri
+            .authority()
+            .map(axum::http::uri::Authority::as_str)
+    })
 }
 
 fn names_this_machine(request: &Parts) -> bool {
@@ -376,7 +381,10 @@ mod tests {
     fn each_route_needs_what_it_does() {
         let needs = |method: Method, path| needs(&method, path);
         assert_eq!(needs(Method::GET, "/"), Needs::Role(Role::Viewer));
-        assert_eq!(needs(Method::PUT, "/v1/policy"), Needs::Role(Role::Operator));
+        assert_eq!(
+            needs(Method::PUT, "/v1/policy"),
+            Needs::Role(Role::Operator)
+        );
         for path in ["/v1/audit", "/v1/tokens", "/v1/people", "/v1/people/joe"] {
             assert_eq!(needs(Method::GET, path), Needs::Role(Role::Admin), "{path}");
         }

@@ -98,7 +98,11 @@ async fn take(
                 address,
                 transport: Transport::Plain,
             };
-            if opening.send((Connection::Plain(stream), peer)).await.is_err() {
+            if opening
+                .send((Connection::Plain(stream), peer))
+                .await
+                .is_err()
+            {
                 return;
             }
             continue;

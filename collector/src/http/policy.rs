@@ -1,9 +1,9 @@
 //! What agents are told to ship: shown, and changed while they run.
 
-use axum::{Extension, Json};
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
 use axum::http::StatusCode;
+use axum::{Extension, Json};
 use parallax_core::Selection;
 use parallax_core::report::{PolicyDocument, SCHEMA};
 use serde::Deserialize;

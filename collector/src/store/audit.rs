@@ -85,7 +85,11 @@ impl Store {
     }
 
     /// The newest rows, below this id if one is given.
-    pub async fn audit(&self, before: Option<i64>, limit: u16) -> Result<Vec<AuditRow>, StoreError> {
+    pub async fn audit(
+        &self,
+        before: Option<i64>,
+        limit: u16,
+    ) -> Result<Vec<AuditRow>, StoreError> {
         sqlx::query_as(
             "SELECT id, (extract(epoch FROM at) * 1000000)::bigint, (extract(epoch FROM last_at) * 1000000)::bigint, \
                  who, from_address, act, object, outcome, reason, count \

@@ -1,0 +1,73 @@
+//! A connection to a collector, in TLS or not.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper_util::rt::TokioIo;
+use parallax_identity::tls::ClientFiles;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::TlsConnector;
+use tonic::transport::{Channel, Endpoint, Error, Uri};
+
+use super::counted::Counted;
+use crate::meter::Meter;
+use crate::trust::host;
+
+/// A connection that is silent for so long is asked whether it lives.
+const KEEPALIVE: Duration = Duration::from_secs(5);
+
+/// What a connection is wrapped in.
+#[derive(Debug, Clone)]
+pub enum Link {
+    Plain,
+    Tls(ClientConfig),
+    /// TLS with what the files have when the connection is made.
+    Files(ClientFiles),
+}
+
+trait Octets: AsyncRead + AsyncWrite + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Send> Octets for T {}
+
+type Wrapped = Pin<Box<dyn Octets>>;
+
+impl Link {
+    /// Connects; the TCP connection is waited for no longer than `patience`.
+    pub async fn channel(
+        self,
+        uri: Uri,
+        patience: Duration,
+        meter: Arc<Meter>,
+    ) -> Result<Channel, Error> {
+        let endpoint = Endpoint::from(uri)
+            .connect_timeout(patience)
+            .tcp_nodelay(true)
+            .http2_keep_alive_interval(KEEPALIVE)
+            .keep_alive_timeout(KEEPALIVE)
+            .keep_alive_while_idle(true);
+        let connector = tower::service_fn(move |uri| {
+            let (link, meter) = (self.clone(), Arc::clone(&meter));
+            async move { link.connect(uri, meter).await.map(TokioIo::new) }
+        });
+        endpoint.connect_with_connector(connector).await
+    }
+
+    async fn connect(self, uri: Uri, meter: Arc<Meter>) -> io::Result<Wrapped> {
+        let config = match self {
+            Self::Plain => None,
+            Self::Tls(config) => Some(config),
+            Self::Files(files) => Some(files.config().map_err(io::Error::other)?),
+        };
+        let stream = Counted::connect(&uri, meter).await?;
+        let Some(config) = config else {
+            return Ok(Box::pin(stream));
+        };
+        let name = ServerName::try_from(host(&uri).to_owned()).map_err(io::Error::other)?;
+        let connector = TlsConnector::from(Arc::new(config));
+        Ok(Box::pin(connector.connect(name, stream).await?))
+    }
+}
