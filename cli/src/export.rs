@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::output::{Finding, Output};
 
 pub fn run(args: &ExportArgs, output: &mut Output) -> Result<Finding, Failure> {
-    let client = Client::new(args.collector.url.clone());
+    let client = Client::new(&args.collector)?;
     let id = explain::find(&client, &args.id)?;
     let octets = client.export(id, args.format.as_str())?;
     if args.output.as_os_str() == "-" {

@@ -4,6 +4,9 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use parallax_agent::enrol::EnrolError;
+use parallax_identity::IdentityError;
+
 use crate::analyze::AnalyzeError;
 use crate::client::ClientError;
 use crate::ids::IdError;
@@ -18,6 +21,10 @@ pub enum Failure {
     Analyze(#[from] AnalyzeError),
     #[error(transparent)]
     Client(#[from] ClientError),
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    #[error(transparent)]
+    Enrol(#[from] EnrolError),
     #[error(transparent)]
     Id(#[from] IdError),
     #[error("cannot write {file}: {source}; choose another file with -o", file = file.display())]

@@ -62,7 +62,6 @@ impl Audit {
         object: &str,
         reason: &str,
     ) {
-        tracing::info!(who, from = ?from, act, object, "refused: {reason}");
         let entry = cut(Entry {
             who: who.to_owned(),
             from,
@@ -74,7 +73,12 @@ impl Audit {
         let mut window = self.lock();
         let full = window.rows.len() >= ROWS_MAX && !window.rows.contains_key(&entry);
         let entry = if full { others() } else { entry };
-        window.rows.entry(entry).or_default().count += 1;
+        let row = window.rows.entry(entry).or_default();
+        row.count += 1;
+        // As many lines as rows.
+        if row.count == 1 {
+            tracing::info!(who, from = ?from, act, object, "refused: {reason}");
+        }
     }
 
     /// Writes what is counted until `stop`, and then once more.
@@ -146,7 +150,7 @@ fn others() -> Entry {
         act: "various".to_owned(),
         object: String::new(),
         outcome: AuditOutcome::Refused,
-        reason: "more different refusals than a minute has rows for; the log has them".to_owned(),
+        reason: "more different refusals than a minute has rows for; an attack, or a mistake that many make".to_owned(),
     }
 }
 

@@ -6,14 +6,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
+use parallax_core::time::SECOND;
+use parallax_identity::Bearer;
 use parallax_identity::tls::ClientFiles;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tonic::transport::{Channel, Endpoint, Error, Uri};
+use tracing::warn;
 
 use super::counted::Counted;
+use crate::clock;
 use crate::meter::Meter;
 use crate::trust::host;
 
@@ -60,7 +64,10 @@ impl Link {
         let config = match self {
             Self::Plain => None,
             Self::Tls(config) => Some(config),
-            Self::Files(files) => Some(files.config().map_err(io::Error::other)?),
+            Self::Files(files) => {
+                warn_of_its_end(&files);
+                Some(files.config().map_err(io::Error::other)?)
+            }
         };
         let stream = Counted::connect(&uri, meter).await?;
         let Some(config) = config else {
@@ -69,5 +76,16 @@ impl Link {
         let name = ServerName::try_from(host(&uri).to_owned()).map_err(io::Error::other)?;
         let connector = TlsConnector::from(Arc::new(config));
         Ok(Box::pin(connector.connect(name, stream).await?))
+    }
+}
+
+/// A collector refuses a certificate whose time is over; an agent that was off for long has one.
+fn warn_of_its_end(files: &ClientFiles) {
+    let Ok(Some(certificate)) = files.certificate() else {
+        return;
+    };
+    let now = clock::wall().nanos().div_euclid(SECOND);
+    if Bearer::read(&certificate).is_ok_and(|bearer| bearer.until < now) {
+        warn!("this agent's certificate has expired; enrol it again with `parallax enroll`");
     }
 }

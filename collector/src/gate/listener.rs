@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use parallax_identity::Bearer;
 use parallax_identity::tls::ServerTls;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_rustls::TlsAcceptor;
@@ -146,6 +146,7 @@ async fn open(
         return Some((Connection::Plain(stream), Peer { address, transport }));
     }
     let accepting = TlsAcceptor::from(tls.config()).accept(stream);
+    let accepting = accepting.into_fallible();
     let refuse = |reason: &str| {
         audit.refused(("unknown", Some(address.ip())), "connect", "", reason);
         None
@@ -153,8 +154,12 @@ async fn open(
     let stream = match tokio::time::timeout(PATIENCE, accepting).await {
         Err(_) => return None,
         // Who hangs up in the middle was not refused.
-        Ok(Err(error)) if error.kind() != io::ErrorKind::InvalidData => return None,
-        Ok(Err(error)) => return refuse(&error.to_string()),
+        Ok(Err((error, _))) if error.kind() != io::ErrorKind::InvalidData => return None,
+        Ok(Err((error, stream))) => {
+            let refused = refuse(&error.to_string());
+            part(stream).await;
+            return refused;
+        }
         Ok(Ok(stream)) => stream,
     };
     let certificates = stream.get_ref().1.peer_certificates();
@@ -170,6 +175,18 @@ async fn open(
         Connection::Tls(Box::new(stream)),
         Peer { address, transport },
     ))
+}
+
+/// Hangs up so that the other side reads the alert with the reason: what it has sent is read, not answered with a reset.
+async fn part(mut stream: TcpStream) {
+    let reading = async {
+        let mut octets = [0; 1024];
+        if stream.shutdown().await.is_ok() {
+            while matches!(stream.read(&mut octets).await, Ok(1..)) {}
+        }
+    };
+    // A second serves; then it is hung up on anyway.
+    let _ = tokio::time::timeout(Duration::from_secs(1), reading).await;
 }
 
 /// A connection, wrapped or not.
