@@ -55,7 +55,7 @@ fn without_collector(stage: &mut Stage, top: &mut OnTerminal) -> Result<()> {
 fn ended_by_a_signal(stage: &Stage) -> Result<()> {
     let mut program = stage.cli(&["top"]);
     program.env("NO_COLOR", "1");
-    let mut top = OnTerminal::start(&program, (100, 30))?;
+    let mut top = OnTerminal::start(&program, (120, 40))?;
     top.wait(&["this reset"])?;
     ensure!(!top.written().contains(COLOUR), "colours despite NO_COLOR");
     top.signal(Signal::SIGTERM)?;
