@@ -258,7 +258,10 @@ mod tests {
         meter.add_packets(3, 1);
         let page = Page::new(meter, "\"} 1\nx{a=\"\\<b>\u{202e}");
         let text = page.render();
-        let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
+        let numbers = text
+            .lines()
+            .filter(|line| !line.is_empty() && !line.starts_with('#'));
+        let lines: Vec<&str> = numbers.collect();
         assert_eq!(lines.len(), 13, "{text}");
         let label = r#"{vantage="\"} 1\\u{a}x{a=\"\\<b>\\u{202e}"} "#;
         for line in &lines {
