@@ -134,7 +134,7 @@ async fn a_verdict_counts_as_settled_once_however_often_its_flow_is_judged() {
     other.judged[0].report.confidence = 0.123;
     let written = store.write_verdicts(&[other]).await.unwrap();
     assert_eq!((written.changed.len(), written.settled.len()), (1, 1));
-    assert_eq!(written.settled[0].cause, "closed_port");
+    assert_eq!(written.settled[0].cause, "unknown");
 }
 
 #[tokio::test]
