@@ -254,16 +254,16 @@ impl App {
     fn key(&mut self, key: KeyCode, control: bool) -> Option<Ask> {
         match key {
             KeyCode::Char('c') if control => return Some(Ask::Quit),
-            KeyCode::Char('q') | KeyCode::Esc if self.cover.is_some() => self.uncover(),
+            KeyCode::Char('q' | '?') | KeyCode::Esc | KeyCode::Enter if self.cover.is_some() => {
+                self.uncover();
+            }
             KeyCode::Char('q') => return Some(Ask::Quit),
             KeyCode::Esc => self.only = None,
-            KeyCode::Char('?') if self.cover.is_some() => self.uncover(),
             KeyCode::Char('?') => self.put_over(Cover::Help),
             KeyCode::Tab if self.cover.is_none() => self.go(self.focus.step(1)),
             KeyCode::BackTab if self.cover.is_none() => {
                 self.go(self.focus.step(Pane::ALL.len() - 1));
             }
-            KeyCode::Enter if self.cover.is_some() => self.uncover(),
             KeyCode::Enter => self.enter(),
             KeyCode::Up | KeyCode::Char('k') => self.step(-1),
             KeyCode::Down | KeyCode::Char('j') => self.step(1),

@@ -116,9 +116,10 @@ impl View {
         let [tabs, body] =
             Layout::vertical([Constraint::Length(1), Constraint::Min(0)]).areas(area);
         let tab = |pane: Pane| {
-            let style = match pane == app.focus {
-                true => Style::new().bold().reversed(),
-                false => Style::new(),
+            let style = if pane == app.focus {
+                Style::new().bold().reversed()
+            } else {
+                Style::new()
             };
             [Span::styled(pane.title(), style), Span::raw(" ")]
         };
@@ -153,9 +154,10 @@ impl View {
         }
         *at = (*at).min(lines.len() - 1);
         let mut state = ListState::default().with_selected(Some(*at));
-        let chosen = match pane == app.focus || pane == Pane::Resets {
-            true => Style::new().reversed(),
-            false => Style::new(),
+        let chosen = if pane == app.focus || pane == Pane::Resets {
+            Style::new().reversed()
+        } else {
+            Style::new()
         };
         let list = List::new(lines).highlight_style(chosen);
         frame.render_stateful_widget(list, inner, &mut state);
@@ -269,9 +271,10 @@ impl View {
             (Glyphs::Ascii, true) => ascii("#"),
             (Glyphs::Ascii, false) => ascii("+"),
         };
-        let style = match focused {
-            true => Style::new().bold(),
-            false => Style::new(),
+        let style = if focused {
+            Style::new().bold()
+        } else {
+            Style::new()
         };
         Block::bordered()
             .border_set(border)
@@ -318,9 +321,10 @@ fn vantage_text(app: &App, name: &str, width: usize) -> String {
     let mut text = String::new();
     for line in vantages::told(vantage) {
         let line = plain(&line);
-        let lines = match columns(&line) <= width {
-            true => vec![line],
-            false => wrapped(&line, width),
+        let lines = if columns(&line) <= width {
+            vec![line]
+        } else {
+            wrapped(&line, width)
         };
         for line in lines {
             text.push_str(&line);
