@@ -48,7 +48,7 @@ pub use questions::{Asking, Question};
 pub use rows::RowError;
 pub use runs::{NewRun, RegisterError, Registered, Source};
 pub use shards::routed_questions;
-pub use verdicts::{Settling, Verdicts, Written};
+pub use verdicts::{Settled, Settling, Verdicts, Written};
 pub use watching::{RunState, WatchState};
 
 /// The collector's database.
