@@ -58,17 +58,28 @@ pub enum Command {
     Top(TopArgs),
     Policy(PolicyArgs),
     /// Make the authority that agents and collector trust
+    #[command(after_help = "\
+Examples:
+  parallax pki init /etc/parallax/pki --name collector.example.net,192.0.2.1
+  parallax pki server /etc/parallax/pki --name collector.example.net,198.51.100.1")]
     Pki {
         #[command(subcommand)]
         act: PkiAct,
     },
     Enroll(EnrollArgs),
     /// Make tokens with which agents enrol
+    #[command(after_help = "\
+Examples:
+  parallax token create --vantage fw-in")]
     Token {
         #[command(subcommand)]
         act: TokenAct,
     },
     /// Add, list or remove people who may ask the collector
+    #[command(after_help = "\
+Examples:
+  parallax user add joe --role operator
+  parallax user remove joe")]
     User {
         #[command(subcommand)]
         act: UserAct,
