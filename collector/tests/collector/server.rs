@@ -180,6 +180,23 @@ impl Collector {
         .unwrap()
     }
 
+    /// Status and body of any request of JSON.
+    pub async fn ask(&self, method: &str, path: &str, body: &'static str) -> (u16, String) {
+        let request = ureq::http::Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.url()))
+            .header("content-type", "application/json")
+            .body(body)
+            .unwrap();
+        tokio::task::spawn_blocking(move || {
+            let mut answer = asking().run(request).unwrap();
+            let said = answer.body_mut().read_to_string().unwrap();
+            (answer.status().as_u16(), said)
+        })
+        .await
+        .unwrap()
+    }
+
     /// Status and body of a GET.
     pub async fn get(&self, path: &str) -> (u16, String) {
         let url = format!("{}{path}", self.url());
