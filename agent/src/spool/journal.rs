@@ -14,7 +14,7 @@ use crate::outbox::Outgoing;
 
 /// A file is one of so many that fill the journal's share of the disk.
 const FILES: u64 = 16;
-const FILE_MIN: u64 = 64 << 10;
+const FILE_MIN: u64 = 4 << 10;
 const FILE_MAX: u64 = 4 << 20;
 
 /// What a run has told and the collector has not acknowledged, on disk.

@@ -1,6 +1,7 @@
 //! One stream: what an agent may say when, and what it is answered.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use parallax_core::{Digest, LossRecord, Selection};
@@ -416,7 +417,7 @@ impl Conversation<'_> {
         let Some(clock) = self.inquiry.heard(said, clock::wall()) else {
             return;
         };
-        let (store, run) = (self.shared.store.clone(), self.registered);
+        let (store, run) = (Arc::clone(&self.shared.store), self.registered);
         tokio::spawn(async move {
             if let Err(error) = store.note_clock(run, clock).await {
                 warn!("{error}");

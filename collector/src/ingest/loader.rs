@@ -12,11 +12,12 @@ use tokio::time::{Instant, timeout_at};
 use tonic::Status;
 use tracing::warn;
 
+use super::Depot;
 use super::conversation::database_away;
 use crate::clock;
 use crate::judging::Court;
 use crate::meters;
-use crate::store::{Loaded, Outcome, Portion, Source, Store, StoreError};
+use crate::store::{Loaded, Outcome, Portion, Source, StoreError};
 
 /// Transactions at once.
 const LOADERS: usize = 2;
@@ -72,11 +73,11 @@ pub struct Loader {
 
 impl Loader {
     /// Starts the loaders; they end when every clone of their entrance is gone and all is stored.
-    pub fn start(store: &Store, court: &Court) -> (Self, JoinSet<()>) {
+    pub fn start(store: &Arc<dyn Depot>, court: &Court) -> (Self, JoinSet<()>) {
         let mut tasks = JoinSet::new();
         let entrances = std::array::from_fn(|_| {
             let (entrance, exit) = mpsc::channel(PORTIONS_MAX);
-            tasks.spawn(load_all(store.clone(), court.clone(), exit));
+            tasks.spawn(load_all(Arc::clone(store), court.clone(), exit));
             entrance
         });
         let room = Arc::new(Semaphore::new(ROWS_WAITING_MAX));
@@ -97,10 +98,10 @@ impl Loader {
     }
 }
 
-async fn load_all(store: Store, court: Court, mut exit: mpsc::Receiver<Waiting>) {
+async fn load_all(store: Arc<dyn Depot>, court: Court, mut exit: mpsc::Receiver<Waiting>) {
     while let Some(first) = exit.recv().await {
         let group = gather(first, &mut exit).await;
-        load(&store, &court, group).await;
+        load(&*store, &court, group).await;
     }
 }
 
@@ -126,7 +127,7 @@ async fn gather(first: Waiting, exit: &mut mpsc::Receiver<Waiting>) -> Vec<Waiti
     group
 }
 
-async fn load(store: &Store, court: &Court, group: Vec<Waiting>) {
+async fn load(store: &dyn Depot, court: &Court, group: Vec<Waiting>) {
     let portions: Vec<&Portion> = group.iter().map(|waiting| &waiting.item.portion).collect();
     let begun = Instant::now();
     match store.load(&portions).await {

@@ -10,11 +10,14 @@ use self::sorted::Sorted;
 use super::asides::{self, Asides};
 use super::rows::RowName;
 use super::runs::Registered;
-use super::spans::{self, Growth, Latest};
+use super::spans::Latest;
 use super::{Store, StoreError, days, losses};
 
+mod accept;
 mod runs;
 mod sorted;
+
+pub use accept::{Fresh, Gain, accept};
 
 /// What one run hands over: digests without gaps, then beats whose digests are all handed over.
 #[derive(Debug, Clone)]
@@ -61,15 +64,6 @@ pub enum Outcome {
     Gap { committed: u64, first: u64 },
     /// No such run (the database was emptied).
     Unknown,
-}
-
-/// One run's part of the transaction.
-struct Gain {
-    vantage_id: i32,
-    committed: u64,
-    latest: Option<Latest>,
-    growth: Growth,
-    finished: bool,
 }
 
 impl Store {
@@ -145,13 +139,6 @@ fn lost<'a>(
         .collect()
 }
 
-/// The digests of a portion that are not stored yet.
-pub(super) struct Fresh<'a> {
-    pub run: Registered,
-    pub first_number: u64,
-    pub digests: &'a [Digest],
-}
-
 #[derive(sqlx::FromRow)]
 struct RunRow {
     id: i32,
@@ -195,51 +182,8 @@ fn gain(row: &RunRow) -> Result<Gain, StoreError> {
         }),
         _ => None,
     };
-    Ok(Gain {
-        vantage_id: row.vantage_id,
-        committed: name.narrow("committed", row.committed)?,
-        latest,
-        growth: Growth::default(),
-        finished: false,
-    })
-}
-
-/// Sorts out what is new, and moves the watermarks.
-fn accept<'a>(
-    states: &mut BTreeMap<i32, Gain>,
-    portions: &[&'a Portion],
-    outcomes: &mut BTreeMap<i32, Outcome>,
-) -> Vec<Fresh<'a>> {
-    let mut accepted = Vec::with_capacity(portions.len());
-    for portion in portions {
-        let id = portion.run.id;
-        let Some(state) = states.get_mut(&id) else {
-            outcomes.insert(id, Outcome::Unknown);
-            continue;
-        };
-        if portion.first_number > state.committed {
-            outcomes.entry(id).or_insert(Outcome::Gap {
-                committed: state.committed,
-                first: portion.first_number,
-            });
-            continue;
-        }
-        let known = (state.committed - portion.first_number).min(portion.digests.len() as u64);
-        let fresh = &portion.digests[known as usize..];
-        if !fresh.is_empty() {
-            accepted.push(Fresh {
-                run: portion.run,
-                first_number: state.committed,
-                digests: fresh,
-            });
-        }
-        state.committed = (state.committed + fresh.len() as u64).max(portion.skipped_to);
-        let growth = spans::grow(&mut state.latest, &portion.beats);
-        state.growth.append(growth);
-        state.finished |= portion.finished;
-        outcomes.insert(id, Outcome::Committed(state.committed));
-    }
-    accepted
+    let committed = name.narrow("committed", row.committed)?;
+    Ok(Gain::found(row.vantage_id, committed, latest))
 }
 
 /// A counter in a signed column, held at its end; sums of such stay in range for centuries.
