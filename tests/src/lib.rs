@@ -28,6 +28,7 @@ pub mod scenario;
 pub mod scenarios;
 pub mod segment;
 pub mod service;
+pub mod simulation;
 pub mod site;
 pub mod stand_in;
 pub mod traffic;
