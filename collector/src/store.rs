@@ -37,7 +37,7 @@ pub use connect::{ConnectError, Target};
 pub use copy::{COPY_DIGESTS, encode_digests};
 pub use distribute::{DISTRIBUTED, DistributeError};
 pub use evidence::{Ask, EVERYWHERE_MAX, Gathered, Kin, PortionOfFlow, SEGMENTS_MAX};
-pub use load::{Beat, Fresh, Gain, Loaded, Outcome, Portion, accept};
+pub use load::{Accepted, Beat, Fresh, Gain, Loaded, Outcome, Portion, accept};
 pub use looks::{Count, Cursor, Group, Grouping, Link, Page, Steps};
 pub use policy::Policies;
 pub use questions::{Asking, Question};

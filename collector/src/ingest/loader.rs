@@ -57,6 +57,11 @@ impl Waiting {
         self.item.portion.digests.len()
     }
 
+    /// Whether something that its stream handed over before was not stored.
+    fn has_failed(&self) -> bool {
+        matches!(*self.item.progress.borrow(), Progress::Failed(_))
+    }
+
     /// A reset, or an agent that waits for its last answer.
     fn is_urgent(&self) -> bool {
         let portion = &self.item.portion;
@@ -100,8 +105,12 @@ impl Loader {
 
 async fn load_all(store: Arc<dyn Depot>, court: Court, mut exit: mpsc::Receiver<Waiting>) {
     while let Some(first) = exit.recv().await {
-        let group = gather(first, &mut exit).await;
-        load(&*store, &court, group).await;
+        let mut group = gather(first, &mut exit).await;
+        // After what was not stored nothing of its stream may be: the agent sends all of it again.
+        group.retain(|waiting| !waiting.has_failed());
+        if !group.is_empty() {
+            load(&*store, &court, group).await;
+        }
     }
 }
 
@@ -165,10 +174,10 @@ fn by_run(group: Vec<Waiting>) -> BTreeMap<i32, Vec<Waiting>> {
 }
 
 fn report(court: &Court, group: &[Waiting], loaded: Loaded) {
-    for waiting in group {
+    for (waiting, outcome) in group.iter().zip(&loaded.outcomes) {
         let item = &waiting.item;
-        let next = match loaded.outcomes.get(&item.portion.run.id) {
-            Some(Outcome::Committed(committed)) => {
+        let next = match outcome {
+            Outcome::Committed(committed) => {
                 let beats = item.portion.beats.iter();
                 meters::watched(beats.filter_map(|beat| beat.span));
                 if item.portion.finished {
@@ -177,10 +186,10 @@ fn report(court: &Court, group: &[Waiting], loaded: Loaded) {
                     Progress::Committed(*committed)
                 }
             }
-            Some(Outcome::Gap { committed, first }) => Progress::Failed(Status::unavailable(
-                format!("digests {committed} to {first} were not stored; connect again"),
-            )),
-            Some(Outcome::Unknown) | None => Progress::Failed(Status::unavailable(
+            Outcome::Gap { committed, first } => Progress::Failed(Status::unavailable(format!(
+                "digests {committed} to {first} were not stored; connect again"
+            ))),
+            Outcome::Unknown => Progress::Failed(Status::unavailable(
                 "the collector's database does not know this run any more; connect again",
             )),
         };

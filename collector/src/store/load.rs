@@ -17,12 +17,14 @@ mod accept;
 mod runs;
 mod sorted;
 
-pub use accept::{Fresh, Gain, accept};
+pub use accept::{Accepted, Fresh, Gain, accept};
 
 /// What one run hands over: digests without gaps, then beats whose digests are all handed over.
 #[derive(Debug, Clone)]
 pub struct Portion {
     pub run: Registered,
+    /// The stream that it came on, which no other of the same process bears.
+    pub stream: u64,
     /// Number of the first digest.
     pub first_number: u64,
     pub digests: Vec<Digest>,
@@ -44,11 +46,11 @@ pub struct Beat {
     pub unread: Vec<(String, u64)>,
 }
 
-/// What became of the runs of a load.
+/// What became of a load.
 #[derive(Debug, Default)]
 pub struct Loaded {
-    /// By `run.id`.
-    pub outcomes: BTreeMap<i32, Outcome>,
+    /// What became of each portion, in their order.
+    pub outcomes: Vec<Outcome>,
     /// Flows to judge, by hash.
     pub docketed: Vec<i64>,
     /// Digests written.
@@ -57,10 +59,10 @@ pub struct Loaded {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// Every digest of the run below this number is stored.
+    /// It is stored, as is every digest of the run below this number.
     Committed(u64),
-    /// Digests before these are missing: they were lost with an earlier transaction. Nothing of this
-    /// run was stored.
+    /// Digests before these, or before an earlier portion of the stream, are missing: they were lost with an earlier
+    /// transaction. Nothing of this portion was stored.
     Gap { committed: u64, first: u64 },
     /// No such run (the database was emptied).
     Unknown,
@@ -77,21 +79,27 @@ impl Store {
             .await
             .map_err(StoreError::database("begin to store digests"))?;
         let mut states = lock_runs(&mut tx, portions).await?;
-        let mut loaded = Loaded::default();
-        let accepted = accept(&mut states, portions, &mut loaded.outcomes);
-        let digests: usize = accepted.iter().map(|fresh| fresh.digests.len()).sum();
-        let sorted = Sorted::of(&accepted);
+        let Accepted {
+            outcomes,
+            fresh,
+            taken,
+        } = accept(&mut states, portions);
+        let mut loaded = Loaded {
+            outcomes,
+            ..Loaded::default()
+        };
+        let digests: usize = fresh.iter().map(|fresh| fresh.digests.len()).sum();
+        let sorted = Sorted::of(&fresh);
         if digests > 0 {
             let days = days::hold(&mut tx, &sorted.days).await?;
             sorted.copy_in(&mut tx, &days, self.reach).await?;
             loaded.rows = digests as u64;
         }
-        states.retain(|id, _| matches!(loaded.outcomes.get(id), Some(Outcome::Committed(_))));
         write_coverage(&mut tx, &states).await?;
         write_unread(&mut tx, &states).await?;
-        losses::write(&mut tx, &lost(&states, portions)).await?;
+        losses::write(&mut tx, &lost(&taken)).await?;
         write_runs(&mut tx, &states).await?;
-        let recalled = asides::write(&mut tx, &go_on(&states, portions)).await?;
+        let recalled = asides::write(&mut tx, &taken).await?;
         // All at once and last: two transactions that take flows in two orders would wait for each other.
         if digests > 0 || !recalled.is_empty() {
             loaded.docketed = sorted.enter_in_docket(&mut tx, &recalled).await?;
@@ -116,27 +124,15 @@ fn days_of(portions: &[&Portion]) -> BTreeSet<i32> {
     days
 }
 
-/// The portions of runs that go on.
-fn go_on<'a>(states: &BTreeMap<i32, Gain>, portions: &[&'a Portion]) -> Vec<&'a Portion> {
-    let goes_on = |portion: &&&Portion| states.contains_key(&portion.run.id);
-    portions.iter().filter(goes_on).copied().collect()
-}
-
-/// What the runs that go on have lost.
-fn lost<'a>(
-    states: &BTreeMap<i32, Gain>,
-    portions: &[&'a Portion],
-) -> Vec<(i32, i32, &'a LossRecord)> {
-    let goes_on = portions
-        .iter()
-        .filter(|portion| states.contains_key(&portion.run.id));
-    goes_on
-        .flat_map(|portion| {
-            let run = portion.run;
-            let losses = portion.losses.iter();
-            losses.map(move |loss| (run.id, run.vantage_id, loss))
-        })
-        .collect()
+/// What is lost, with the run and the vantage.
+fn lost<'a>(portions: &[&'a Portion]) -> Vec<(i32, i32, &'a LossRecord)> {
+    let of = |portion: &&'a Portion| {
+        let (run, losses) = (portion.run, &portion.losses);
+        losses
+            .iter()
+            .map(move |loss| (run.id, run.vantage_id, loss))
+    };
+    portions.iter().flat_map(of).collect()
 }
 
 #[derive(sqlx::FromRow)]

@@ -29,7 +29,7 @@ use super::traffic::{END, Story};
 
 /// When the simulation begins, by the true clock: nanoseconds.
 const EPOCH: i64 = 1_800_000_000_000_000_000;
-const BEAT: Duration = Duration::from_millis(500);
+const BEAT: Duration = Duration::from_secs(1);
 /// What the capture side hands over may wait in so many pieces.
 const FEED: usize = 64;
 /// How long what is left may take to arrive.
@@ -57,8 +57,10 @@ pub struct Log {
     pieces: Vec<(usize, usize)>,
     /// Digests that the collector was heard to have committed.
     pub acknowledged: u64,
-    /// How it ended; `None`: it was killed.
+    /// How it ended; `None`: it was killed, or gave up.
     pub ended: Option<Progress>,
+    /// Whether the last of the spans may not have reached the stream.
+    pub is_vague: bool,
 }
 
 impl Log {
@@ -155,11 +157,11 @@ impl Agent {
                 }
                 // The collector does not know yet that the dead one is dead.
                 Ok(Err(StreamError::VantageTaken { .. })) => {
-                    logs.push(kill(process).await);
+                    logs.push(gave_up(process).await);
                     sleep(AGAIN).await;
                 }
                 Ok(Err(error)) => {
-                    logs.push(kill(process).await);
+                    logs.push(gave_up(process).await);
                     violations.push(Violation::Failed(error.to_string()));
                     return (logs, violations);
                 }
@@ -226,6 +228,7 @@ impl Agent {
             pieces: Vec::new(),
             acknowledged: 0,
             ended: None,
+            is_vague: false,
         }));
         let (feed, fed) = mpsc::channel(FEED);
         let weak = feed.downgrade();
@@ -286,6 +289,17 @@ async fn kill(process: Process) -> Log {
     // The lock of its state directory is free once they are gone.
     let _ = process.capture.await;
     let _ = process.delivery.await;
+    log
+}
+
+/// Ends the rest of a process whose stream gave up: that told how far it had come.
+async fn gave_up(process: Process) -> Log {
+    process.capture.abort();
+    let mut log = finished(&process);
+    log.digests
+        .truncate(process.progress.borrow().numbered as usize);
+    log.is_vague = true;
+    let _ = process.capture.await;
     log
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use parallax_collector::ingest::Depot;
 use parallax_collector::recall::Wanted;
 use parallax_collector::store::{
-    Gain, Latest, Loaded, NewRun, Outcome, Portion, Question, RegisterError, Registered, Row,
+    Accepted, Gain, Latest, Loaded, NewRun, Portion, Question, RegisterError, Registered, Row,
     StoreError, accept,
 };
 use parallax_core::{CaptureTime, Digest, ExchangedClock, Flow, LossRecord, Selection, Vantage};
@@ -340,8 +340,15 @@ impl Tables {
                 states.insert(portion.run.id, gain);
             }
         }
-        let mut loaded = Loaded::default();
-        let accepted = accept(&mut states, portions, &mut loaded.outcomes);
+        let Accepted {
+            outcomes,
+            fresh: accepted,
+            taken,
+        } = accept(&mut states, portions);
+        let mut loaded = Loaded {
+            outcomes,
+            ..Loaded::default()
+        };
         let mut touched: BTreeSet<Flow> = BTreeSet::new();
         for fresh in &accepted {
             for (number, digest) in (fresh.first_number..).zip(fresh.digests) {
@@ -357,14 +364,11 @@ impl Tables {
         if planted == Some(Planted::DoubleInsert) {
             self.insert_known(portions);
         }
-        states.retain(|id, _| matches!(loaded.outcomes.get(id), Some(Outcome::Committed(_))));
         for (id, gain) in &states {
             self.advance(*id as usize, gain);
         }
-        for portion in portions {
-            if states.contains_key(&portion.run.id) {
-                self.add_asides(portion);
-            }
+        for portion in taken {
+            self.add_asides(portion);
         }
         let asks = touched.into_iter().filter(|flow| self.ask(*flow)).count() > 0;
         (loaded, asks)
@@ -442,7 +446,7 @@ impl Tables {
 
     /// Asks about a flow with resets, unless all was asked.
     fn ask(&mut self, flow: Flow) -> bool {
-        let Some(evidence) = verdicts::evidence(self, flow) else {
+        let Some(evidence) = verdicts::segments(self, flow) else {
             return false;
         };
         let Some(mut wanted) = Wanted::of(&evidence, None) else {

@@ -9,7 +9,10 @@ use parallax_core::archive::{Archive, Record};
 use parallax_core::evidence::{in_order_of_capture, with_recalled};
 use parallax_core::judge;
 use parallax_core::report::ResetReport;
-use parallax_core::{Coverage, Digest, Flow, FlowEvidence};
+use parallax_core::{
+    CaptureTime, Coverage, Digest, Flow, FlowEvidence, Nearby, Selection, Testimony, Vantage,
+    VantageEvidence,
+};
 
 use super::database::{Stored, Tables};
 use super::plan::Plan;
@@ -67,15 +70,39 @@ impl Said {
     }
 }
 
-/// The evidence of a flow; `None` without a reset of it.
-pub fn evidence(tables: &Tables, flow: Flow) -> Option<FlowEvidence> {
+/// As much of a flow's evidence as tells what to ask about it: its segments; `None` without a reset of it.
+pub fn segments(tables: &Tables, flow: Flow) -> Option<FlowEvidence> {
     let own = |stored: &&Stored| stored.digest.tuple.flow() == flow;
     let mut digests = tables.digests.iter().filter(own);
     if !digests.any(|stored| stored.digest.is_rst()) {
         return None;
     }
-    let archive = Archive::new(&records(tables), None);
-    Some(whole(tables, &archive, flow))
+    let moment = CaptureTime::default();
+    let at = |(index, vantage): (usize, &Vantage)| {
+        let here = tables.digests.iter().filter(own);
+        let mut segments: Vec<Digest> = here
+            .filter(|stored| tables.runs[stored.run].vantage == index)
+            .map(|stored| stored.digest)
+            .collect();
+        segments.sort_by_key(|digest| digest.time);
+        VantageEvidence {
+            vantage: vantage.clone(),
+            selection: Selection::Context,
+            complete: Vec::new(),
+            clock: None,
+            coverage: Vec::new(),
+            losses: Vec::new(),
+            segments,
+            nearby: Nearby::new(moment, Vec::new(), Vec::new(), Vec::new()),
+            testimony: Testimony::default(),
+        }
+    };
+    Some(FlowEvidence {
+        flow,
+        vantages: tables.vantages.iter().enumerate().map(at).collect(),
+        configured_path: None,
+        known_ids: Vec::new(),
+    })
 }
 
 fn whole(tables: &Tables, archive: &Archive, flow: Flow) -> FlowEvidence {
