@@ -144,6 +144,18 @@ impl Outbox {
         self.lost
     }
 
+    /// Digests in memory, and how many find room there.
+    pub fn in_memory(&self) -> (usize, usize) {
+        (self.lane.len(), self.limit)
+    }
+
+    /// Octets on disk, and how many there may be.
+    pub fn on_disk(&self) -> (u64, u64) {
+        self.journal
+            .as_ref()
+            .map_or((0, 0), |journal| (journal.octets(), journal.limit()))
+    }
+
     /// How many more digests find room in memory without loss.
     pub fn room(&self) -> usize {
         self.limit.saturating_sub(self.lane.len())

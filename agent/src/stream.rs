@@ -17,7 +17,7 @@ use tonic::transport::Endpoint;
 use tracing::{debug, info, warn};
 
 use crate::clock;
-use crate::meter::Meter;
+use crate::meter::{Levels, Meter};
 use crate::outbox::{BATCH, Change, Outbox, Span};
 use crate::recall::Recalled;
 use crate::spool::Spool;
@@ -219,8 +219,25 @@ impl Courier {
         }
     }
 
+    fn levels(&self, progress: Progress) -> Levels {
+        let (in_memory, memory_limit) = self.outbox.in_memory();
+        let (spool, spool_limit) = self.outbox.on_disk();
+        let left: u64 = self.left.iter().map(|(_, left)| left.on_disk().0).sum();
+        Levels {
+            numbered: progress.numbered,
+            committed: progress.committed,
+            given_up: progress.lost,
+            in_memory: in_memory as u64,
+            memory_limit: memory_limit as u64,
+            spool: spool + left,
+            spool_limit,
+        }
+    }
+
     fn tell(&self) {
-        self.progress.send_replace(self.progress());
+        let progress = self.progress();
+        self.delivery.meter.set_levels(&self.levels(progress));
+        self.progress.send_replace(progress);
     }
 
     async fn run(&mut self) -> Result<(), StreamError> {
@@ -240,7 +257,10 @@ impl Courier {
             return Ok(After::End);
         };
         let (since, before) = (Instant::now(), connection.committed);
-        match self.converse(connection).await? {
+        self.delivery.meter.set_connected(true);
+        let parted = self.converse(connection).await;
+        self.delivery.meter.set_connected(false);
+        match parted? {
             Parted::Done if self.left.is_empty() => {
                 if self.outbox.is_all_committed() {
                     self.outbox.forget();
@@ -384,7 +404,10 @@ impl Courier {
             }
             Some(Feed::Watched(span)) => self.outbox.watched(span),
             Some(Feed::Lost(loss)) => self.outbox.lose(loss),
-            Some(Feed::Recalled(recalled)) => self.outbox.recalled(recalled),
+            Some(Feed::Recalled(recalled)) => {
+                self.outbox.recalled(recalled);
+                self.delivery.meter.add_answer();
+            }
             Some(Feed::Changed(change)) => self.outbox.changed(change),
             Some(Feed::Witnessed(report)) => self.ledger.enter(report),
             None => {
@@ -395,6 +418,7 @@ impl Courier {
                 }
             }
         }
+        self.tell();
         if self.flush_at.is_none() && !self.outbox.is_all_sent() {
             self.flush_at = Some(Instant::now() + LINGER);
         }

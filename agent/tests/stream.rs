@@ -4,6 +4,8 @@
 mod ingest;
 #[path = "stream/program.rs"]
 mod program;
+#[path = "stream/scrape.rs"]
+mod scrape;
 
 use std::time::Duration;
 

@@ -32,6 +32,8 @@ use crate::store::{ConnectError, Store, StoreError, Target};
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
 /// How often other collectors are told that this one lives.
 const LIVES_EACH: Duration = Duration::from_secs(2);
+/// How long that may take until the database counts as away.
+const LIVES_PATIENCE: Duration = Duration::from_secs(5);
 /// How often the private Postgres is looked after.
 const SUPERVISION: Duration = Duration::from_millis(500);
 /// How often days are opened ahead, and old ones dropped.
@@ -306,8 +308,15 @@ async fn keep_streams(store: Store, registry: Registry, collector: Uuid, stop: C
             () = stop.cancelled() => return,
             _ = turns.tick() => {}
         }
-        if let Err(error) = store.keep_streams(collector, &registry.names()).await {
-            warn!("other collectors may take this one for dead: {error}");
+        let names = registry.names();
+        let kept = timeout(LIVES_PATIENCE, store.keep_streams(collector, &names)).await;
+        meters::database(matches!(kept, Ok(Ok(()))));
+        match kept {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => warn!("other collectors may take this one for dead: {error}"),
+            Err(_) => {
+                warn!("the database does not answer; other collectors may take this one for dead");
+            }
         }
     }
 }

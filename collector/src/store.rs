@@ -45,7 +45,7 @@ pub use rows::RowError;
 pub use runs::{NewRun, RegisterError, Registered, Source};
 pub use shards::routed_questions;
 pub use spans::{Growth, Latest, Row};
-pub use verdicts::{Settling, Verdicts, Written};
+pub use verdicts::{Settled, Settling, Verdicts, Written};
 pub use watching::{RunState, WatchState};
 
 /// The collector's database.

@@ -99,6 +99,11 @@ impl Journal {
         self.next_number
     }
 
+    /// Octets that the files may take.
+    pub fn limit(&self) -> u64 {
+        self.limit
+    }
+
     /// Octets that could not be read back.
     pub fn damaged(&self) -> u64 {
         self.damaged
@@ -195,7 +200,8 @@ impl Journal {
         Ok(())
     }
 
-    fn octets(&self) -> u64 {
+    /// Octets that the files take.
+    pub fn octets(&self) -> u64 {
         self.segments.iter().map(|segment| segment.octets).sum()
     }
 

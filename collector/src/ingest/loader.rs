@@ -49,7 +49,23 @@ pub(super) enum Progress {
 
 struct Waiting {
     item: Item,
-    _room: OwnedSemaphorePermit,
+    _room: Room,
+}
+
+/// A place among the digests that wait, which is counted.
+struct Room(OwnedSemaphorePermit);
+
+impl Room {
+    fn new(permit: OwnedSemaphorePermit) -> Self {
+        meters::queued(permit.num_permits());
+        Self(permit)
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        meters::unqueued(self.0.num_permits());
+    }
 }
 
 impl Waiting {
@@ -98,7 +114,10 @@ impl Loader {
             .await
             .map_err(|_| stopping())?;
         let entrance = &self.entrances[item.portion.run.id as usize % LOADERS];
-        let waiting = Waiting { item, _room: room };
+        let waiting = Waiting {
+            item,
+            _room: Room::new(room),
+        };
         entrance.send(waiting).await.map_err(|_| stopping())
     }
 }
@@ -180,6 +199,8 @@ fn report(court: &Court, group: &[Waiting], loaded: Loaded) {
             Outcome::Committed(committed) => {
                 let beats = item.portion.beats.iter();
                 meters::watched(beats.filter_map(|beat| beat.span));
+                meters::lost(&item.portion.losses);
+                meters::answered(item.portion.asides.answers.len());
                 if item.portion.finished {
                     Progress::Finished(*committed)
                 } else {
@@ -214,6 +235,7 @@ fn advance(item: &Item, next: Progress) {
 
 fn fail(group: &[Waiting], error: &StoreError) {
     warn!(portions = group.len(), "digests were not stored: {error}");
+    meters::not_stored();
     let status = database_away(error);
     for waiting in group {
         advance(&waiting.item, Progress::Failed(status.clone()));

@@ -109,6 +109,8 @@ impl Judge {
                     None => return,
                 },
                 _ = look_around.tick() => {
+                    let (flows, late) = self.docket.waiting(Instant::now());
+                    meters::docket(flows, late);
                     self.take_over().await;
                     self.enter_watched().await;
                 }
@@ -240,6 +242,9 @@ impl Judge {
         }
         self.enter(&judged.written.docketed, Urgency::Fresh);
         let wall = clock::wall();
+        for settled in &judged.written.settled {
+            meters::settled(settled);
+        }
         for report in judged.written.changed {
             meters::verdict(&report, wall);
             // Nobody may be watching.
@@ -297,13 +302,18 @@ impl Bench {
                 moment: None,
             })
             .collect();
+        let begun = Instant::now();
         let gathered = self.store.gather(&asks, &self.path).await?;
+        meters::joined(gathered.len(), begun.elapsed());
         self.inquiries.want(wanted(&gathered));
         let judged = tokio::task::spawn_blocking(move || {
-            gathered
+            let begun = Instant::now();
+            let verdicts = gathered
                 .into_iter()
                 .filter_map(|gathered| verdicts(gathered, &settling))
-                .collect::<Vec<Verdicts>>()
+                .collect::<Vec<Verdicts>>();
+            meters::judged(begun.elapsed());
+            verdicts
         });
         let verdicts = match judged.await {
             Ok(verdicts) => verdicts,
@@ -312,7 +322,10 @@ impl Bench {
                 return Ok(Written::default());
             }
         };
-        self.store.write_verdicts(&verdicts).await
+        let begun = Instant::now();
+        let written = self.store.write_verdicts(&verdicts).await?;
+        meters::written(begun.elapsed());
+        Ok(written)
     }
 }
 

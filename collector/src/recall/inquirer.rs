@@ -14,6 +14,7 @@ use tracing::{debug, warn};
 
 use super::wanted::Wanted;
 use crate::clock;
+use crate::meters;
 use crate::store::{Policies, Question, Store};
 
 /// How long agents that connect are asked too: flows settle earlier, but an agent may be away for a moment.
@@ -227,6 +228,7 @@ impl Inquirer {
         let rows: Vec<_> = asked.iter().map(Wanted::question).collect();
         match self.store.ask_agents(&rows, PATIENCE).await {
             Ok(questions) => {
+                meters::asked(questions.len());
                 for wanted in asked {
                     self.asked.insert(wanted.flow, (now, wanted));
                 }

@@ -20,4 +20,4 @@ ON CONFLICT (flow, identity) DO UPDATE SET
     origin = excluded.origin, cause = excluded.cause,
     between_a = excluded.between_a, between_b = excluded.between_b, emitted_at = excluded.emitted_at,
     lost_a = excluded.lost_a, lost_b = excluded.lost_b, seen_at = excluded.seen_at,
-    settled = false, report = excluded.report, judged_at = now(), changed_at = now()
+    settled = false, told_at = NULL, report = excluded.report, judged_at = now(), changed_at = now()
