@@ -208,7 +208,7 @@ async fn play_out(plan: &Plan, planted: Option<Planted>, home: &Path) -> Outcome
                 violations.extend(found);
             }
             Ok(Err(error)) => {
-                violations.push(Violation::Failed(format!("an agent's task: {error}")))
+                violations.push(Violation::Failed(format!("an agent's task: {error}")));
             }
             Err(_) => violations.push(Violation::Stuck),
         }

@@ -24,7 +24,7 @@ fn whatever_fails_when_nothing_acknowledged_is_lost_nothing_is_stored_twice_and_
     let report = &series.report;
     assert!(report.connections > 6 * series.schedules, "{report:?}");
     assert!(report.runs as u64 > 3 * series.schedules, "{report:?}");
-    assert!(report.recalled as u64 > series.schedules, "{report:?}");
+    assert!(report.recalled as u64 > series.schedules / 2, "{report:?}");
 }
 
 /// That one of a few schedules finds a planted fault.

@@ -230,7 +230,7 @@ impl Agent {
             ended: None,
             is_vague: false,
         }));
-        let (feed, fed) = mpsc::channel(FEED);
+        let (feed, taken) = mpsc::channel(FEED);
         let weak = feed.downgrade();
         let (telling, progress) = watch::channel(Progress::default());
         let capture = Capture {
@@ -244,7 +244,7 @@ impl Agent {
         };
         Ok(Process {
             capture: tokio::spawn(capture.go_on(since)),
-            delivery: tokio::spawn(delivery.run(fed, telling)),
+            delivery: tokio::spawn(delivery.run(taken, telling)),
             feed: weak,
             log,
             progress,

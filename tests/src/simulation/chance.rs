@@ -1,4 +1,4 @@
-//! Chance from a seed (SplitMix64, Steele et al. 2014).
+//! Chance from a seed (`SplitMix64`, Steele et al. 2014).
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
