@@ -27,6 +27,7 @@ pub mod recorder;
 pub mod replay;
 pub mod scenario;
 pub mod scenarios;
+pub mod screen;
 pub mod segment;
 pub mod service;
 pub mod site;
