@@ -1,4 +1,4 @@
-//! What a PromQL query names, read without understanding it.
+//! What a `PromQL` query names, read without understanding it.
 
 use std::collections::BTreeSet;
 
