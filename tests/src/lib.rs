@@ -18,6 +18,7 @@ pub mod lab;
 pub mod latency;
 pub mod live;
 pub mod loss;
+pub mod monitoring;
 pub mod namespace;
 pub mod networks;
 pub mod programs;

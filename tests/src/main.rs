@@ -18,7 +18,7 @@ use parallax_tests::programs::Programs;
 use parallax_tests::recorder::Recording;
 use parallax_tests::scenario::{Act, acts};
 use parallax_tests::truth::compare;
-use parallax_tests::{bytes, demo, latency, live, loss, recall, simulation, traffic};
+use parallax_tests::{bytes, demo, latency, live, loss, monitoring, recall, simulation, traffic};
 
 /// A network of namespaces in which resets are made whose origin is known.
 #[derive(Parser)]
@@ -102,6 +102,12 @@ enum What {
     /// dies; keep what was wrong in OUT.
     Recall {
         #[arg(long, default_value = "target/lab-runs/recall")]
+        out: PathBuf,
+    },
+    /// Have a real Prometheus scrape agents and collector and evaluate every query of dashboard and alert rules; keep
+    /// what was wrong in OUT.
+    Monitoring {
+        #[arg(long, default_value = "target/lab-runs/monitoring")]
         out: PathBuf,
     },
     /// Send connections past a live agent and measure what it sends of what it observes.
@@ -203,6 +209,7 @@ fn carry_out(what: &What) -> Result<ExitCode> {
         | What::PlayNetwork { .. }
         | What::Recall { .. }
         | What::Bytes { .. }
+        | What::Monitoring { .. }
         | What::Demo
         | What::Chaos { .. }
         | What::Latency { .. } => {}
@@ -228,6 +235,7 @@ fn carry_out(what: &What) -> Result<ExitCode> {
         }
         What::Bytes { connections, out } => bytes::run(*connections, out)?,
         What::Recall { out } => recall::run(out)?,
+        What::Monitoring { out } => monitoring::run(out)?,
         What::Demo => demo::run()?,
         What::Chaos {
             out,
