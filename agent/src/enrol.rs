@@ -15,7 +15,7 @@ use tracing::{info, warn};
 
 use crate::clock;
 use crate::meter::Meter;
-use crate::stream::{Link, innermost};
+use crate::stream::{Link, Outside, innermost};
 use crate::trust::Trust;
 
 /// Longest wait for a collector.
@@ -100,7 +100,8 @@ async fn connect(url: &str, link: Link) -> Result<Channel, EnrolError> {
         url: url.to_owned(),
         reason,
     };
-    let connecting = link.channel(uri, PATIENCE, std::sync::Arc::<Meter>::default());
+    let ways = (Outside::default(), std::sync::Arc::<Meter>::default());
+    let connecting = link.channel(uri, PATIENCE, ways);
     match tokio::time::timeout(PATIENCE, connecting).await {
         Ok(connected) => connected.map_err(|error| unreachable(innermost(&error))),
         Err(_) => Err(unreachable("no answer in time".to_owned())),

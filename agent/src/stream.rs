@@ -4,7 +4,6 @@
 //! connection is made again with growing pauses; the collector then says from where on to send.
 
 use std::collections::VecDeque;
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
@@ -33,6 +32,7 @@ mod identity;
 mod ledger;
 mod left;
 mod link;
+mod outside;
 mod wire;
 
 pub(crate) use wire::message;
@@ -47,6 +47,7 @@ use failure::{Broken, Parties};
 pub use identity::Identity;
 use ledger::Ledger;
 pub(crate) use link::Link;
+pub use outside::{Dialling, Outside, Wire};
 
 /// How long digests that are not urgent wait for company.
 pub const LINGER: Duration = Duration::from_millis(250);
@@ -105,6 +106,7 @@ pub struct Delivery {
     /// Where the collector's orders go; `None`: nobody takes them.
     pub orders: Option<SyncSender<Order>>,
     pub meter: Arc<Meter>,
+    pub outside: Outside,
 }
 
 /// How far delivery has come.
@@ -284,7 +286,9 @@ impl Courier {
         }
         self.next_collector();
         let committed = self.current().committed_below().saturating_sub(before);
-        let pause = self.backoff.broke(since.elapsed(), committed, jitter());
+        let pause = self
+            .backoff
+            .broke(since.elapsed(), committed, self.delivery.outside.chance());
         match self.meanwhile(tokio::time::sleep(pause)).await {
             Some(()) => Ok(After::GoOn),
             None => Ok(After::End),
@@ -314,7 +318,10 @@ impl Courier {
                 self.addresses[self.turn].clone(),
                 self.hello(),
                 self.parties.clone(),
-                Arc::clone(&self.delivery.meter),
+                (
+                    self.delivery.outside.clone(),
+                    Arc::clone(&self.delivery.meter),
+                ),
             );
             let reason = match self.meanwhile(opening).await {
                 None => return Ok(None),
@@ -329,7 +336,11 @@ impl Courier {
             if self.turn != 0 {
                 continue;
             }
-            let pause = tokio::time::sleep(self.backoff.failed(jitter()).min(left));
+            let pause = tokio::time::sleep(
+                self.backoff
+                    .failed(self.delivery.outside.chance())
+                    .min(left),
+            );
             if self.meanwhile(pause).await.is_none() {
                 return Ok(None);
             }
@@ -556,10 +567,6 @@ impl Courier {
         }
         Ok(())
     }
-}
-
-fn jitter() -> u32 {
-    RandomState::new().build_hasher().finish() as u32
 }
 
 /// Waits until `time`; for ever without one.

@@ -20,11 +20,11 @@ use crate::exchange::Offset;
 use crate::gate::Caller;
 use crate::judging::Court;
 use crate::recall::Questions;
-use crate::store::Store;
 
 mod aside;
 mod beat;
 mod conversation;
+mod depot;
 mod hello;
 mod inquiry;
 mod loader;
@@ -32,6 +32,7 @@ mod loss;
 mod registry;
 mod testimony;
 
+pub use depot::Depot;
 pub use loader::Loader;
 pub use registry::Registry;
 
@@ -48,9 +49,10 @@ pub struct IngestService {
 
 /// What conversations work with.
 pub struct Parts {
-    pub store: Store,
+    pub store: Arc<dyn Depot>,
     pub registry: Registry,
-    pub audit: Audit,
+    /// Where refusals are written; `None`: nowhere.
+    pub audit: Option<Audit>,
     pub loader: Loader,
     pub court: Court,
     pub questions: Questions,

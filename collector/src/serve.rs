@@ -23,7 +23,7 @@ use crate::clock;
 use crate::enrolment::EnrolmentService;
 use crate::gate::{self, Demand, Door, Gate, Identities, Peer};
 use crate::http::{self, Api};
-use crate::ingest::{IngestService, Loader, Parts, Registry};
+use crate::ingest::{Depot, IngestService, Loader, Parts, Registry};
 use crate::judging::{Judge, watchers};
 use crate::lock::{self, DataDirLock, LockError};
 use crate::meters;
@@ -294,11 +294,12 @@ fn assemble(
         collector,
     );
     let judge = tokio::spawn(judge.run(judge_stop.clone()));
-    let (entrance, loaders) = Loader::start(store, &court);
+    let depot: Arc<dyn Depot> = Arc::new(store.clone());
+    let (entrance, loaders) = Loader::start(&depot, &court);
     let parts = Parts {
-        store: store.clone(),
+        store: depot,
         registry: registry.clone(),
-        audit: audit.clone(),
+        audit: Some(audit.clone()),
         loader: entrance,
         court,
         questions,

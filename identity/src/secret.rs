@@ -57,7 +57,7 @@ pub fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
 /// The octets of standard base64 (RFC 4648), padded.
 pub fn unbase64(text: &str) -> Option<Vec<u8>> {
     let digits = text.trim_end_matches('=');
-    if text.len() % 4 != 0 || text.len() - digits.len() > 2 {
+    if !text.len().is_multiple_of(4) || text.len() - digits.len() > 2 {
         return None;
     }
     let mut octets = Vec::with_capacity(digits.len() / 4 * 3 + 2);

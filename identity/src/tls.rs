@@ -1,6 +1,6 @@
 //! TLS of the files: rustls with ring, TLS 1.2 and 1.3.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::client::WebPkiServerVerifier;
@@ -106,7 +106,7 @@ impl ServerTls {
     }
 }
 
-fn roots(path: &PathBuf) -> Result<RootCertStore, IdentityError> {
+fn roots(path: &Path) -> Result<RootCertStore, IdentityError> {
     let mut roots = RootCertStore::empty();
     for certificate in files::certificates(path)? {
         roots

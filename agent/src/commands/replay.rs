@@ -103,6 +103,7 @@ fn delivery(args: &ReplayArgs, file: &str) -> Delivery {
         orders: None,
         meter: Arc::default(),
         trust: args.trust.clone().settled(None),
+        outside: crate::stream::Outside::default(),
         hello: identity.hello(),
         pressure: Pressure::Block {
             give_up: Duration::from_secs(args.connect_timeout),

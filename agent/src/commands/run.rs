@@ -333,6 +333,7 @@ impl Settings {
             trust: self.trust.clone(),
             orders: Some(orders),
             meter: Arc::default(),
+            outside: crate::stream::Outside::default(),
             spool: self.spool(&hello, since)?,
             hello,
             pressure: Pressure::Lose { drain: DRAIN },

@@ -11,11 +11,11 @@ use tonic::Streaming;
 use tonic::codec::CompressionEncoding;
 use tonic::transport::{Endpoint, Uri};
 
+use super::failure::{Broken, Parties, StreamError, innermost};
 use super::link::Link;
+use super::outside::Outside;
 use crate::meter::Meter;
 use crate::trust::{Speech, Trust};
-
-use super::failure::{Broken, Parties, StreamError, innermost};
 
 /// Longest wait for a TCP connection, and for the collector's first answer over it.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -68,9 +68,9 @@ pub(super) async fn open(
     address: Address,
     hello: Hello,
     parties: Parties,
-    meter: Arc<Meter>,
+    (outside, meter): (Outside, Arc<Meter>),
 ) -> Result<Connection, Broken> {
-    let greeting = greet(address, hello, &parties, meter);
+    let greeting = greet(address, hello, &parties, (outside, meter));
     match tokio::time::timeout(2 * PATIENCE, greeting).await {
         Ok(result) => result,
         Err(_) => Err(Broken::Lost(format!(
@@ -84,7 +84,7 @@ async fn greet(
     address: Address,
     hello: Hello,
     parties: &Parties,
-    meter: Arc<Meter>,
+    (outside, meter): (Outside, Arc<Meter>),
 ) -> Result<Connection, Broken> {
     let Address {
         uri,
@@ -92,7 +92,7 @@ async fn greet(
         patience,
     } = address;
     let channel = link
-        .channel(uri, patience, meter)
+        .channel(uri, patience, (outside, meter))
         .await
         .map_err(|error| Broken::Lost(innermost(&error)))?;
     let mut client = IngestClient::new(channel)

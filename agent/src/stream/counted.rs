@@ -1,4 +1,4 @@
-//! A TCP connection that counts the octets written to it.
+//! A connection that counts the octets written to it.
 
 use std::io;
 use std::pin::Pin;
@@ -6,31 +6,21 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tonic::transport::Uri;
 
+use super::outside::{Outside, Wire};
 use crate::meter::Meter;
-use crate::trust::host;
-
-/// Where a URL without a port leads.
-const HTTP: u16 = 80;
-const HTTPS: u16 = 443;
 
 /// A connection whose writes are counted.
 pub(super) struct Counted {
-    stream: TcpStream,
+    stream: Box<dyn Wire>,
     meter: Arc<Meter>,
 }
 
 impl Counted {
     /// Connects to a collector.
-    pub async fn connect(uri: &Uri, meter: Arc<Meter>) -> io::Result<Self> {
-        let port = uri.port_u16().unwrap_or(match uri.scheme_str() {
-            Some("https") => HTTPS,
-            _ => HTTP,
-        });
-        let stream = TcpStream::connect((host(uri), port)).await?;
-        stream.set_nodelay(true)?;
+    pub async fn connect(outside: &Outside, uri: Uri, meter: Arc<Meter>) -> io::Result<Self> {
+        let stream = outside.dial(uri).await?;
         Ok(Self { stream, meter })
     }
 }

@@ -17,6 +17,7 @@ use tonic::transport::{Channel, Endpoint, Error, Uri};
 use tracing::warn;
 
 use super::counted::Counted;
+use super::outside::Outside;
 use crate::clock;
 use crate::meter::Meter;
 use crate::trust::host;
@@ -45,7 +46,7 @@ impl Link {
         self,
         uri: Uri,
         patience: Duration,
-        meter: Arc<Meter>,
+        (outside, meter): (Outside, Arc<Meter>),
     ) -> Result<Channel, Error> {
         let endpoint = Endpoint::from(uri)
             .connect_timeout(patience)
@@ -54,13 +55,13 @@ impl Link {
             .keep_alive_timeout(KEEPALIVE)
             .keep_alive_while_idle(true);
         let connector = tower::service_fn(move |uri| {
-            let (link, meter) = (self.clone(), Arc::clone(&meter));
-            async move { link.connect(uri, meter).await.map(TokioIo::new) }
+            let (link, outside, meter) = (self.clone(), outside.clone(), Arc::clone(&meter));
+            async move { link.connect(&outside, uri, meter).await.map(TokioIo::new) }
         });
         endpoint.connect_with_connector(connector).await
     }
 
-    async fn connect(self, uri: Uri, meter: Arc<Meter>) -> io::Result<Wrapped> {
+    async fn connect(self, outside: &Outside, uri: Uri, meter: Arc<Meter>) -> io::Result<Wrapped> {
         let config = match self {
             Self::Plain => None,
             Self::Tls(config) => Some(config),
@@ -69,7 +70,7 @@ impl Link {
                 Some(files.config().map_err(io::Error::other)?)
             }
         };
-        let stream = Counted::connect(&uri, meter).await?;
+        let stream = Counted::connect(outside, uri.clone(), meter).await?;
         let Some(config) = config else {
             return Ok(Box::pin(stream));
         };
