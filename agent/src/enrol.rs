@@ -55,7 +55,7 @@ pub fn enroll(url: &str, token: &Token, folder: &Path) -> Result<Bearer, EnrolEr
         .build()
         .map_err(EnrolError::Runtime)?;
     runtime.block_on(async {
-        let channel = connect(url, Link::Tls(tls::pinned(token.authority())?)).await?;
+        let channel = connect(url, Link::Tls(Box::new(tls::pinned(token.authority())?))).await?;
         let request = Request::new()?;
         let asked = EnrollRequest {
             secret: token.secret().to_vec(),
@@ -77,7 +77,7 @@ async fn renew(url: &str, trust: &Trust, folder: &Path) -> Result<Bearer, EnrolE
             reason: "there is no identity".to_owned(),
         });
     };
-    let channel = connect(url, Link::Tls(files.config()?)).await?;
+    let channel = connect(url, Link::Files(files.clone())).await?;
     let request = Request::new()?;
     let asked = RenewRequest {
         request: request.der().to_vec(),

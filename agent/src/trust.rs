@@ -46,7 +46,7 @@ pub struct TrustArgs {
 impl TrustArgs {
     /// These, and where they say nothing the others.
     #[must_use]
-    pub fn over(self, other: Self) -> Self {
+    pub fn over(self, other: &Self) -> Self {
         // Files belong together.
         let own = self.identity.is_some() || self.tls_cert.is_some() || self.tls_ca.is_some();
         let from = if own { self.clone() } else { other.clone() };
@@ -192,7 +192,7 @@ mod tests {
             ..TrustArgs::default()
         };
         assert_eq!(
-            open.over(named).settled(None).speech(&there),
+            open.over(&named).settled(None).speech(&there),
             Ok(Speech::Plain)
         );
     }

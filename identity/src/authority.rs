@@ -265,7 +265,7 @@ mod tests {
         assert_eq!(bearer.subject, "fw-in,fw out");
         assert_eq!(bearer.until, (NOW + 3600) as i64);
         assert!(bearer.speaks_for("fw out") && !bearer.speaks_for("client"));
-        let pem = request.pem_with(&[signed.clone()]);
+        let pem = request.pem_with(std::slice::from_ref(&signed));
         assert_eq!(
             CertificateDer::from_pem_slice(pem.as_bytes())
                 .unwrap()

@@ -221,7 +221,7 @@ fn within(name: &'static str, value: f64, least: u32, most: u32) -> Result<(), U
 
 impl Settings {
     fn over(args: RunArgs, file: ConfigFile) -> Result<Self, Unfit> {
-        let trust = args.trust.over(file.trust());
+        let trust = args.trust.over(&file.trust());
         let interfaces = args.interface.or(file.interface).unwrap_or_default();
         if interfaces.is_empty() {
             return Err(Unfit::Missing("--interface <IF>"));

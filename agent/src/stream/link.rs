@@ -29,7 +29,7 @@ const KEEPALIVE: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone)]
 pub enum Link {
     Plain,
-    Tls(ClientConfig),
+    Tls(Box<ClientConfig>),
     /// TLS with what the files have when the connection is made.
     Files(ClientFiles),
 }
@@ -64,7 +64,7 @@ impl Link {
     async fn connect(self, outside: &Outside, uri: Uri, meter: Arc<Meter>) -> io::Result<Wrapped> {
         let config = match self {
             Self::Plain => None,
-            Self::Tls(config) => Some(config),
+            Self::Tls(config) => Some(*config),
             Self::Files(files) => {
                 warn_of_its_end(&files);
                 Some(files.config().map_err(io::Error::other)?)
