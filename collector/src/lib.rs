@@ -11,5 +11,6 @@ pub mod meters;
 pub mod postgres;
 pub mod recall;
 pub mod serve;
+pub mod signing;
 pub mod store;
 pub mod web;

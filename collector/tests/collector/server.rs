@@ -122,12 +122,14 @@ impl Collector {
     pub async fn with_path(database: Target, path: &[&str]) -> Self {
         let (stop, stopped) = oneshot::channel();
         let (tell, told) = oneshot::channel();
+        let keys = tempfile::tempdir().unwrap();
         let settings = Settings {
             database: Database::Url(Box::new(database)),
             listen: vec!["127.0.0.1:0".parse().unwrap()],
             path: path.iter().map(ToString::to_string).collect(),
             segments: None,
             retention: None,
+            signing_key: Some(keys.path().join("signing-key")),
         };
         // A runtime of its own, as the program has.
         let thread = std::thread::spawn(move || {
@@ -142,6 +144,7 @@ impl Collector {
             runtime
                 .block_on(serve::serve(settings, ready, shutdown))
                 .unwrap();
+            drop(keys);
         });
         Self {
             address: told.await.unwrap(),
