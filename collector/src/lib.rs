@@ -9,6 +9,7 @@ pub mod judging;
 pub mod lock;
 pub mod meters;
 pub mod postgres;
+mod query;
 pub mod recall;
 pub mod serve;
 pub mod signing;

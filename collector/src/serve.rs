@@ -26,6 +26,7 @@ use crate::judging::{Judge, watchers};
 use crate::lock::{self, DataDirLock, LockError};
 use crate::meters;
 use crate::postgres::{self, DATABASE, Durability, PostgresError, Server};
+use crate::query;
 use crate::recall::Inquirer;
 use crate::signing;
 use crate::store::{ConnectError, Store, StoreError, Target};
@@ -283,8 +284,9 @@ fn assemble(
         signer,
         stop: stop.clone(),
     };
-    let router =
-        http::routes(api).route_service("/parallax.v1.Ingest/{*method}", ingest.into_server());
+    let router = query::routes(&api)
+        .merge(http::routes(api))
+        .route_service("/parallax.v1.Ingest/{*method}", ingest.into_server());
     let workers = Workers {
         loaders,
         judge,
