@@ -41,13 +41,12 @@ impl QueryService {
 /// The query service, health and reflection (of either version that clients ask for).
 pub fn routes(api: &Api) -> Router {
     let (reporter, health) = tonic_health::server::health_reporter();
-    tokio::spawn(health::tell(
-        reporter,
-        api.store.clone(),
-        api.stop.clone(),
-    ));
+    tokio::spawn(health::tell(reporter, api.store.clone(), api.stop.clone()));
     let mut routes = Router::new()
-        .route_service("/parallax.v1.Query/{*method}", QueryService::server(api.clone()))
+        .route_service(
+            "/parallax.v1.Query/{*method}",
+            QueryService::server(api.clone()),
+        )
         .route_service("/grpc.health.v1.Health/{*method}", health);
     let describe = || {
         tonic_reflection::server::Builder::configure()
@@ -58,10 +57,15 @@ pub fn routes(api: &Api) -> Router {
         (Ok(now), Ok(before)) => {
             routes = routes
                 .route_service("/grpc.reflection.v1.ServerReflection/{*method}", now)
-                .route_service("/grpc.reflection.v1alpha.ServerReflection/{*method}", before);
+                .route_service(
+                    "/grpc.reflection.v1alpha.ServerReflection/{*method}",
+                    before,
+                );
         }
         (Err(error), _) | (_, Err(error)) => {
-            tracing::error!("there is no reflection: the built-in descriptors cannot be read: {error}");
+            tracing::error!(
+                "there is no reflection: the built-in descriptors cannot be read: {error}"
+            );
         }
     }
     routes

@@ -41,7 +41,11 @@ async fn set(reporter: &HealthReporter, serving: bool) {
         reporter.set_serving::<QueryServer<QueryService>>().await;
         reporter.set_serving::<IngestServer<IngestService>>().await;
     } else {
-        reporter.set_not_serving::<QueryServer<QueryService>>().await;
-        reporter.set_not_serving::<IngestServer<IngestService>>().await;
+        reporter
+            .set_not_serving::<QueryServer<QueryService>>()
+            .await;
+        reporter
+            .set_not_serving::<IngestServer<IngestService>>()
+            .await;
     }
 }

@@ -40,7 +40,10 @@ pub fn filters(asked: ListResetsRequest) -> Result<Filters, Status> {
         until: asked.until.map(CaptureTime::from_nanos),
         address: asked.address.map(|octets| address(&octets)).transpose()?,
         port: asked.port.map(port).transpose()?,
-        vantage: asked.vantage.map(|text| name("vantage", text)).transpose()?,
+        vantage: asked
+            .vantage
+            .map(|text| name("vantage", text))
+            .transpose()?,
         origin,
         cause: asked.cause.map(|word| cause(&word)).transpose()?,
         between: asked.between.map(|two| place("between", two)).transpose()?,

@@ -26,7 +26,9 @@ pub fn reset(report: &ResetReport) -> Reset {
         seen_at: report.seen_at.clone(),
         absent_at: report.absent_at.iter().map(absence).collect(),
         cause: report.cause.as_str().to_owned(),
-        root: report.root.map_or_else(String::new, |root| root.to_string()),
+        root: report
+            .root
+            .map_or_else(String::new, |root| root.to_string()),
         confidence: report.confidence,
         effective: report.effective,
         idle_ns: report.idle_ns,
