@@ -287,9 +287,10 @@ impl Recorded {
         };
         VantageEvidence {
             vantage: Vantage { name, kind },
-            selection: match self.all_segments {
-                true => Selection::All,
-                false => Selection::Context,
+            selection: if self.all_segments {
+                Selection::All
+            } else {
+                Selection::Context
             },
             complete: self.complete.clone(),
             // Two sides' clocks were compared with different ones.

@@ -69,7 +69,7 @@ impl Key {
         left << half | right
     }
 
-    /// An IPv4 address becomes one of 240.0.0.0/4, an IPv6 address one of fc00::/8: nobody has those. No address
+    /// An IPv4 address becomes one of 240.0.0.0/4, an IPv6 address one of `fc00::/8`: nobody has those. No address
     /// stays none.
     pub fn addr(&self, addr: IpAddr) -> IpAddr {
         match addr {

@@ -16,7 +16,9 @@ pub const VERSION: u32 = 1;
 
 /// Octets as hexadecimal digits.
 pub fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digits = |octet: &u8| [octet >> 4, octet & 15].map(|half| DIGITS[usize::from(half)]);
+    octets.iter().flat_map(digits).map(char::from).collect()
 }
 
 /// Hexadecimal digits to octets; `None` for anything else, or for another count of octets.

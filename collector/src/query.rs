@@ -80,7 +80,12 @@ impl Query for QueryService {
         request: Request<ListResetsRequest>,
     ) -> Result<Response<ListResetsResponse>, Status> {
         let filters = question::filters(request.into_inner())?;
-        let page = self.api.store.page(&filters).await.map_err(failed)?;
+        let page = self
+            .api
+            .store
+            .page(&filters)
+            .await
+            .map_err(|error| failed(&error))?;
         Ok(Response::new(ListResetsResponse {
             resets: page.resets.iter().map(words::reset).collect(),
             next_page_token: page.next.map_or_else(String::new, |next| next.to_string()),
@@ -99,7 +104,7 @@ impl Query for QueryService {
         let told = told(&self.api, id, move |evidence| judge::explain(evidence, id)).await;
         let explanation = told.map_err(|untold| match untold {
             Untold::Unknown => Status::not_found(format!("no reset has the id {id}")),
-            Untold::Store(error) => failed(error),
+            Untold::Store(error) => failed(&error),
             Untold::Judge => {
                 Status::internal("the judge failed on this reset; the collector's log says why")
             }
@@ -151,7 +156,9 @@ impl Query for QueryService {
         &self,
         _request: Request<ListVantagesRequest>,
     ) -> Result<Response<ListVantagesResponse>, Status> {
-        let document = answer(&self.api, None).await.map_err(failed)?;
+        let document = answer(&self.api, None)
+            .await
+            .map_err(|error| failed(&error))?;
         Ok(Response::new(ListVantagesResponse {
             vantages: document.vantages.into_iter().map(words::vantage).collect(),
         }))
@@ -159,7 +166,7 @@ impl Query for QueryService {
 }
 
 /// Strangers get a sentence, the log gets the chain.
-fn failed(error: StoreError) -> Status {
+fn failed(error: &StoreError) -> Status {
     tracing::error!("a question was not answered: {error}");
     if error.is_refusal() {
         Status::internal("the collector failed on this question; its log says why")

@@ -94,8 +94,8 @@ mod tests {
         let path = folder.path().join("state").join(FILE);
         let made = read_or_make(&path).unwrap().public();
         assert_eq!(read_or_make(&path).unwrap().public(), made);
-        let mode = fs::metadata(&path).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
+        let bits = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(bits & 0o777, 0o600);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
         assert!(matches!(
             read_or_make(&path),
