@@ -9,7 +9,7 @@ use metrics::{
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use parallax_core::report::{Origin, ResetReport};
 use parallax_core::time::SECOND;
-use parallax_core::{CaptureTime, Coverage, LossRecord, Strength};
+use parallax_core::{CaptureTime, Coverage, LossCause, LossOf, LossRecord, Strength};
 use tokio_util::sync::CancellationToken;
 
 mod places;
@@ -123,6 +123,18 @@ fn describe() {
         PACKETS, DROPPED, DIGESTS, NOT_STORED, ASKED, ANSWERED, JUDGED,
     ] {
         counter!(counted).increment(0);
+    }
+    // What is counted for the first time would otherwise not look like a rise.
+    for (cause, of) in [
+        (LossCause::Kernel, LossOf::Packets),
+        (LossCause::Interface, LossOf::Packets),
+        (LossCause::Ring, LossOf::Packets),
+        (LossCause::Spool, LossOf::Segments),
+        (LossCause::Spool, LossOf::Context),
+        (LossCause::Spool, LossOf::Resets),
+        (LossCause::SpoolDamaged, LossOf::Resets),
+    ] {
+        counter!(LOST, "cause" => cause.as_str(), "of" => of.as_str()).increment(0);
     }
 }
 
