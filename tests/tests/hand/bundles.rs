@@ -137,7 +137,7 @@ fn told(compare: &Compare<'_>, us: &Company, them: &Company, key: &Path) -> Resu
     ensure!(output.status.success(), "{said}");
     let both: Explanation = serde_json::from_slice(&output.stdout)?;
     let between = both.reset.between.clone().unwrap_or_default();
-    let between = between.map(|name| name.unwrap_or_default());
+    let between = between.map(Option::unwrap_or_default);
     ensure!(
         both.reset.origin == Origin::Middlebox
             && between == ["theirs:fw-out", "ours:fw-in"]
