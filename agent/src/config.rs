@@ -138,6 +138,7 @@ pub struct ConfigFile {
     pub witness: Option<Wanted>,
     #[serde(rename = "witness-rate")]
     pub witness_rate: Option<u32>,
+    pub user: Option<String>,
     pub identity: Option<PathBuf>,
     #[serde(rename = "tls-cert")]
     pub tls_cert: Option<PathBuf>,

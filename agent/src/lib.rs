@@ -8,6 +8,7 @@ pub mod capture;
 mod clock;
 pub mod commands;
 pub mod config;
+pub mod confine;
 pub mod enrol;
 pub mod handover;
 mod loss_message;

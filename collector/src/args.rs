@@ -7,12 +7,13 @@
 )]
 
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use ipnet::IpNet;
 use parallax_collector::gate::{self, Demand, Proxies, TlsSettings};
+use parallax_collector::signing::FILE;
 use parallax_collector::store::Role;
 use parallax_core::Selection;
 use parallax_identity::files;
@@ -62,6 +63,13 @@ Works beside a running collector. `parallax user` does the same over HTTP.")]
         #[command(subcommand)]
         act: UserAct,
     },
+    /// Print the public key that this collector signs evidence bundles with
+    ///
+    /// It is made at the first start, or now. Give it to those who are to trust your bundles.
+    #[command(after_help = "Examples:
+  parallax-collector key
+  parallax-collector key --data-dir /var/lib/parallax")]
+    Key(KeyArgs),
     /// Print a shell's completion script
     #[command(after_help = "Examples:
   parallax-collector completion bash > /etc/bash_completion.d/parallax-collector")]
@@ -108,6 +116,8 @@ pub struct ServeArgs {
     pub retention: Option<u16>,
     #[command(flatten)]
     pub gate: GateArgs,
+    #[command(flatten)]
+    pub signing: SigningArgs,
 }
 
 /// Who may come in.
@@ -234,6 +244,36 @@ pub enum UserAct {
         #[command(flatten)]
         database: DatabaseArgs,
     },
+}
+
+#[derive(Debug, Args)]
+pub struct KeyArgs {
+    /// The data directory of the collector [default: $XDG_STATE_HOME/parallax, as root /var/lib/parallax]
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "PARALLAX_DATA_DIR",
+        conflicts_with = "signing_key"
+    )]
+    pub data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub signing: SigningArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct SigningArgs {
+    /// The key that evidence bundles are signed with; made where there is none [default: signing-key in the data
+    /// directory]
+    #[arg(long, value_name = "FILE", env = "PARALLAX_SIGNING_KEY")]
+    pub signing_key: Option<PathBuf>,
+}
+
+impl SigningArgs {
+    /// The key's file; `None`: there is no directory to keep it in.
+    pub fn file(self, data_dir: Option<&Path>) -> Option<PathBuf> {
+        let folder = || data_dir.map(Path::to_owned).or_else(default_data_dir);
+        self.signing_key.or_else(|| Some(folder()?.join(FILE)))
+    }
 }
 
 #[derive(Debug, Args)]

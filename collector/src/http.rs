@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, delete, get, post};
 use axum::{Json, Router};
+use parallax_bundle::sealed::Signer;
 use parallax_core::judge;
 use parallax_core::report::{Connection, Document, Explanation, LossAt};
 use serde::Serialize;
@@ -24,6 +25,7 @@ use crate::store::{Filters, Store, StoreError};
 use crate::web::{self, Shell};
 
 mod admin;
+mod bundle;
 pub(crate) mod filters;
 mod policy;
 pub(crate) mod told;
@@ -42,6 +44,8 @@ pub struct Api {
     pub watchers: Watchers,
     pub audit: Audit,
     pub identities: Identities,
+    /// Signs bundles; `None`: it could neither be read nor made.
+    pub signer: Option<Arc<Signer>>,
     /// Ends the streams of watchers.
     pub stop: CancellationToken,
 }
@@ -52,6 +56,8 @@ fn table() -> Vec<(&'static str, MethodRouter<Api>)> {
         ("/v1/resets", get(resets)),
         ("/v1/resets/{id}", get(explain)),
         ("/v1/resets/{id}/export", get(export::export)),
+        ("/v1/resets/{id}/bundle", post(bundle::bundle)),
+        ("/v1/key", get(bundle::key)),
         ("/v1/connections/{id}", get(connection)),
         ("/v1/vantages", get(vantages)),
         ("/v1/losses", get(losses)),
@@ -236,7 +242,7 @@ async fn nothing_here(shell: Shell, headers: HeaderMap) -> Response {
     }
     let refusal = Refusal::new(
         StatusCode::NOT_FOUND,
-        "nothing here; there are /v1/resets, /v1/resets/{id}, /v1/resets/{id}/export, /v1/connections/{id}, /v1/vantages, /v1/losses, /v1/watch, /v1/policy, /v1/audit, /v1/tokens, /v1/people, /v1/people/{name}, /v1/openapi.json, /healthz and /metrics",
+        "nothing here; there are /v1/resets, /v1/resets/{id}, /v1/resets/{id}/export, /v1/resets/{id}/bundle, /v1/key, /v1/connections/{id}, /v1/vantages, /v1/losses, /v1/watch, /v1/policy, /v1/audit, /v1/tokens, /v1/people, /v1/people/{name}, /v1/openapi.json, /healthz and /metrics",
     );
     refusal.into_response()
 }

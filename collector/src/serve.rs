@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::{Router, middleware};
+use parallax_bundle::sealed::Signer;
 use parallax_core::Selection;
 use parallax_identity::IdentityError;
 use thiserror::Error;
@@ -28,7 +29,9 @@ use crate::judging::{Judge, watchers};
 use crate::lock::{self, DataDirLock, LockError};
 use crate::meters;
 use crate::postgres::{self, DATABASE, Durability, PostgresError, Server};
+use crate::query;
 use crate::recall::Inquirer;
+use crate::signing;
 use crate::store::{AuditOutcome, ConnectError, Entry, Store, StoreError, Target};
 
 /// How long connections may take to end when the collector stops.
@@ -65,6 +68,8 @@ pub struct Settings {
     pub retention: Option<u16>,
     /// Who may come in.
     pub gate: gate::Settings,
+    /// The file of the key that signs bundles; `None`: they cannot be had.
+    pub signing_key: Option<PathBuf>,
 }
 
 /// Why the collector does not run.
@@ -228,6 +233,7 @@ pub async fn serve(
         settings.retention,
         streams.clone(),
     ));
+    let signer = settings.signing_key.and_then(|file| signer(&file));
     let audit = Audit::new(store.clone());
     let keeping = tokio::spawn(audit.clone().keep(streams.clone()));
     warn_of_open_doors(&bound, &settings.gate, &identities, &audit).await?;
@@ -238,7 +244,13 @@ pub async fn serve(
         tls: identities.tls.is_some(),
         proxies: Arc::new(settings.gate.proxies),
     };
-    let (router, workers) = assemble(&store, settings.path, &streams, (&identities, &audit));
+    let (router, workers) = assemble(
+        &store,
+        settings.path,
+        signer,
+        &streams,
+        (&identities, &audit),
+    );
     let router = router.layer(middleware::from_fn_with_state(door, gate::admit));
     let servers = start_servers(listeners, &router, &streams, (&identities, &audit));
     drop(router);
@@ -266,9 +278,16 @@ struct Workers {
     judge_stop: CancellationToken,
 }
 
+/// A collector without a key does everything but sign.
+fn signer(file: &Path) -> Option<Arc<Signer>> {
+    let signer = signing::read_or_make(file);
+    signer.map(Arc::new).map_err(|error| warn!("{error}")).ok()
+}
+
 fn assemble(
     store: &Store,
     path: Vec<String>,
+    signer: Option<Arc<Signer>>,
     stop: &CancellationToken,
     (identities, audit): (&Identities, &Audit),
 ) -> (Router, Workers) {
@@ -314,6 +333,7 @@ fn assemble(
         watchers,
         audit: audit.clone(),
         identities: identities.clone(),
+        signer,
         stop: stop.clone(),
     };
     let enrolment = EnrolmentService {
@@ -321,7 +341,8 @@ fn assemble(
         audit: audit.clone(),
         identities: identities.clone(),
     };
-    let router = http::routes(api)
+    let router = query::routes(&api)
+        .merge(http::routes(api))
         .route_service("/parallax.v1.Ingest/{*method}", ingest.into_server())
         .route_service("/parallax.v1.Enrolment/{*method}", enrolment.into_server());
     let workers = Workers {

@@ -22,6 +22,7 @@ use super::refuse_usage;
 use crate::capture::live::{LiveCapture, LiveOptions, Promiscuous, Stop, Tunnels};
 use crate::clock;
 use crate::config::{self, ConfigError, ConfigFile, DEFAULT_COLLECTOR, Segments, VantageName};
+use crate::confine::{Needs, confine};
 use crate::enrol;
 use crate::handover::Handover;
 use crate::memory::{Grace, Memory};
@@ -157,6 +158,10 @@ pub struct RunArgs {
     /// Statements of the kernel kept a second; more count as lost [default: 5000]
     #[arg(long, env = "PARALLAX_WITNESS_RATE", value_name = "STATEMENTS")]
     witness_rate: Option<u32>,
+    /// As root: the user to become once everything is open; it gets the state and identity directories
+    /// [default: parallax, or nobody]
+    #[arg(long, env = "PARALLAX_USER", value_name = "NAME")]
+    user: Option<String>,
     #[command(flatten)]
     trust: TrustArgs,
     /// Serve numbers for Prometheus here, at /metrics, for instance 127.0.0.1:7690; port 0 takes a free one
@@ -188,6 +193,7 @@ struct Settings {
     write: Option<PathBuf>,
     witness: Wanted,
     witness_rate: u32,
+    user: Option<String>,
     trust: Trust,
     metrics: Option<SocketAddr>,
 }
@@ -258,6 +264,7 @@ impl Settings {
             write: args.write.or(file.write),
             witness: args.witness.or(file.witness).unwrap_or(Wanted::Auto),
             witness_rate: args.witness_rate.or(file.witness_rate).unwrap_or(5000),
+            user: args.user.or(file.user),
             trust,
             metrics: args.metrics.or(file.metrics),
         };
@@ -360,6 +367,21 @@ impl Settings {
         })
     }
 
+    /// What is still to be opened.
+    fn needs(&self, witness: bool) -> Needs {
+        let folders = [&self.state_dir, &self.trust.folder];
+        let files = self.trust.files.iter().flat_map(|files| {
+            let own = files.own.iter().flat_map(|(own, key)| [own, key]);
+            own.chain([&files.authorities])
+        });
+        Needs {
+            user: self.user.clone(),
+            witness,
+            folders: folders.into_iter().flatten().cloned().collect(),
+            files: files.cloned().collect(),
+        }
+    }
+
     fn witness(&self) -> WitnessOptions {
         WitnessOptions {
             wanted: self.witness,
@@ -417,6 +439,8 @@ pub fn run(args: RunArgs) -> anyhow::Result<()> {
         Some(first) => Witness::start(&settings.witness(), first.clone())?,
         None => None,
     };
+    // Everything is open; from here on there are other threads.
+    confine(&settings.needs(witness.is_some()))?;
     let mut handovers: Vec<Handover> = feeds
         .into_iter()
         .map(|feed| settings.handover(feed, since, &delivery))

@@ -60,12 +60,20 @@ fn needs(method: &Method, path: &str) -> Needs {
         "/healthz" => Needs::Nothing,
         "/v1/audit" | "/v1/tokens" | "/v1/people" => Needs::Role(Role::Admin),
         "/parallax.v1.Enrolment/Enroll" => Needs::Privacy,
-        _ if path.starts_with("/parallax.v1.") => Needs::Certificate,
+        _ if path.starts_with("/parallax.v1.Ingest/") => Needs::Certificate,
+        _ if path.starts_with("/parallax.v1.Enrolment/") => Needs::Certificate,
+        _ if path.starts_with("/grpc.health.v1.") => Needs::Nothing,
+        // Questions, though they are posted.
+        _ if is_grpc(path) || path.ends_with("/bundle") => Needs::Role(Role::Viewer),
         _ if path.starts_with("/assets/") => Needs::Nothing,
         _ if path.starts_with("/v1/people/") => Needs::Role(Role::Admin),
         _ if changes(method) => Needs::Role(Role::Operator),
         _ => Needs::Role(Role::Viewer),
     }
+}
+
+fn is_grpc(path: &str) -> bool {
+    path.starts_with("/parallax.v1.") || path.starts_with("/grpc.")
 }
 
 fn changes(method: &Method) -> bool {
@@ -239,7 +247,7 @@ impl Door {
             }
         };
         self.audit.refused(caller.named(), act, "", &reason);
-        if request.uri.path().starts_with("/parallax.v1.") {
+        if is_grpc(request.uri.path()) {
             return grpc.into_http();
         }
         let mut response = Refusal::new(status, reason).into_response();
@@ -392,5 +400,8 @@ mod tests {
         assert_eq!(grpc("/parallax.v1.Ingest/Stream"), Needs::Certificate);
         assert_eq!(grpc("/parallax.v1.Enrolment/Renew"), Needs::Certificate);
         assert_eq!(grpc("/parallax.v1.Enrolment/Enroll"), Needs::Privacy);
+        let viewer = Needs::Role(Role::Viewer);
+        assert_eq!(grpc("/parallax.v1.Query/ListResets"), viewer);
+        assert_eq!(grpc("/v1/resets/x/bundle"), viewer);
     }
 }
