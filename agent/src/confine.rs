@@ -95,12 +95,11 @@ pub fn confine(needs: &Needs) -> Result<(), ConfineError> {
     } else {
         None
     };
-    drop_capabilities(kept(needs))?;
+    drop_capabilities(&kept(needs))?;
     nix::sys::prctl::set_no_new_privs().map_err(keep("the gain of privileges"))?;
     seal(&needs.folders, &needs.files)?;
-    match user {
-        Some(user) => info!("runs as user {user:?}, without capabilities"),
-        None => debug!("runs without capabilities"),
+    if let Some(user) = user {
+        info!("runs as user {user:?}, without capabilities");
     }
     Ok(())
 }
@@ -110,7 +109,7 @@ pub fn confine_witness() {
     let wanted: CapsHashSet = WITNESS.into_iter().collect();
     let own = caps::read(None, CapSet::Permitted).unwrap_or_default();
     let kept: CapsHashSet = own.intersection(&wanted).copied().collect();
-    if let Err(error) = drop_capabilities(kept) {
+    if let Err(error) = drop_capabilities(&kept) {
         warn!("the kernel witness: {error}");
     }
 }
@@ -124,11 +123,11 @@ fn drop_bounding() {
     }
 }
 
-fn drop_capabilities(kept: CapsHashSet) -> Result<(), ConfineError> {
+fn drop_capabilities(kept: &CapsHashSet) -> Result<(), ConfineError> {
     // Kernels before 4.3 have no ambient set.
     let _old = caps::clear(None, CapSet::Ambient);
-    caps::set(None, CapSet::Effective, &kept).map_err(keep("effective capabilities"))?;
-    caps::set(None, CapSet::Permitted, &kept).map_err(keep("permitted capabilities"))?;
+    caps::set(None, CapSet::Effective, kept).map_err(keep("effective capabilities"))?;
+    caps::set(None, CapSet::Permitted, kept).map_err(keep("permitted capabilities"))?;
     caps::set(None, CapSet::Inheritable, &CapsHashSet::new())
         .map_err(keep("inheritable capabilities"))
 }
@@ -168,15 +167,16 @@ fn become_user(needs: &Needs) -> Result<Option<String>, ConfineError> {
         );
         return Ok(None);
     }
-    for folder in &needs.folders {
-        give(folder, &user);
-    }
-    if !reaches(needs, user.uid, user.gid) {
+    // Before anything changes hands: what root has given away it cannot get at without capabilities.
+    if !would_reach(needs, &user) {
         warn!(
             "stays root, without capabilities: user {:?} cannot reach its folders; `chmod o+x` what is above them, or name another with --user",
             user.name
         );
         return Ok(None);
+    }
+    for folder in &needs.folders {
+        give(folder, &user);
     }
     let changed = setgroups(&[])
         .and_then(|()| setresgid(user.gid, user.gid, user.gid))
@@ -204,27 +204,48 @@ fn give(path: &Path, user: &User) {
     }
 }
 
+/// Whether a user could get at everything once the folders are its own.
+fn would_reach(needs: &Needs, user: &User) -> bool {
+    let ours = |file: &&PathBuf| !needs.folders.iter().any(|folder| file.starts_with(folder));
+    let mut above = needs.folders.iter().filter_map(|folder| {
+        let folder = std::fs::canonicalize(folder).ok()?;
+        Some(folder.parent()?.to_owned())
+    });
+    let rest = Needs {
+        files: needs.files.iter().filter(ours).cloned().collect(),
+        ..Needs::default()
+    };
+    above.all(|folder| passes(&folder, user.uid, user.gid)) && reaches(&rest, user.uid, user.gid)
+}
+
+/// Whether a user without capabilities can pass through a folder and all above it.
+fn passes(folder: &Path, uid: Uid, gid: Gid) -> bool {
+    folder.ancestors().all(|folder| may(folder, uid, gid, 1))
+}
+
+/// Whether the mode gives a user these rights: 4 read, 2 write, 1 pass.
+fn may(path: &Path, uid: Uid, gid: Gid, bits: u32) -> bool {
+    std::fs::metadata(path).is_ok_and(|meta| {
+        let shift = if meta.uid() == uid.as_raw() {
+            6
+        } else if meta.gid() == gid.as_raw() {
+            3
+        } else {
+            0
+        };
+        meta.mode() >> shift & bits == bits
+    })
+}
+
 /// Whether a user without capabilities can get at all that is needed.
 fn reaches(needs: &Needs, uid: Uid, gid: Gid) -> bool {
-    let may = |path: &Path, bits: u32| {
-        std::fs::metadata(path).is_ok_and(|meta| {
-            let shift = if meta.uid() == uid.as_raw() {
-                6
-            } else if meta.gid() == gid.as_raw() {
-                3
-            } else {
-                0
-            };
-            meta.mode() >> shift & bits == bits
-        })
-    };
     let reach = |path: &PathBuf, bits: u32| {
         let Ok(path) = std::fs::canonicalize(path) else {
             // What is not there is not needed.
             return true;
         };
-        let mut above = path.ancestors().skip(1);
-        above.all(|folder| may(folder, 1)) && may(&path, bits)
+        let above = path.parent().is_none_or(|above| passes(above, uid, gid));
+        above && may(&path, uid, gid, bits)
     };
     needs.folders.iter().all(|folder| reach(folder, 7))
         && needs.files.iter().all(|file| reach(file, 4))
