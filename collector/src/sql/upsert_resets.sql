@@ -1,7 +1,8 @@
--- Writes verdicts. $1 flows, $2 identities, $3 times, $4 reports. What questions filter by is taken from the report, so
+-- Writes verdicts. $1 flows, $2 identities, $3 times, $4 reports, $5 their
+-- hashes, $6 vantages as the text of an array. What questions filter by is taken from the report, so
 -- that the two never differ. The id of the first judgement stays: the judge was told it.
 INSERT INTO reset (flow, identity, id, time_ns, src, dst, sport, dport, origin, cause, between_a, between_b, emitted_at,
-    lost_a, lost_b, seen_at, settled, report)
+    lost_a, lost_b, seen_at, settled, report, told, vantages)
 SELECT
     judged.flow, judged.identity, (report ->> 'id')::uuid, judged.time_ns,
     (report ->> 'src')::inet, (report ->> 'dst')::inet, (report ->> 'sport')::integer, (report ->> 'dport')::integer,
@@ -9,10 +10,11 @@ SELECT
     report -> 'between' ->> 0, report -> 'between' ->> 1, report ->> 'at',
     report -> 'lost_between' ->> 0, report -> 'lost_between' ->> 1,
     ARRAY(SELECT jsonb_array_elements_text(report -> 'seen_at')),
-    false, report
+    false, report, told, vantages::integer[]
 FROM (
-    SELECT flow, identity, time_ns, text::jsonb AS report
-    FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[]) AS told (flow, identity, time_ns, text)
+    SELECT flow, identity, time_ns, text::jsonb AS report, told, vantages
+    FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::bigint[], $6::text[])
+        AS written (flow, identity, time_ns, text, told, vantages)
 ) AS judged
 ON CONFLICT (flow, identity) DO UPDATE SET
     id = excluded.id, time_ns = excluded.time_ns,
@@ -20,4 +22,4 @@ ON CONFLICT (flow, identity) DO UPDATE SET
     origin = excluded.origin, cause = excluded.cause,
     between_a = excluded.between_a, between_b = excluded.between_b, emitted_at = excluded.emitted_at,
     lost_a = excluded.lost_a, lost_b = excluded.lost_b, seen_at = excluded.seen_at,
-    settled = false, report = excluded.report, judged_at = now(), changed_at = now()
+    settled = false, report = excluded.report, told = excluded.told, vantages = excluded.vantages, judged_at = now(), changed_at = now()
