@@ -30,7 +30,7 @@ Examples:
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Run(run::RunArgs),
+    Run(Box<run::RunArgs>),
     Replay(replay::ReplayArgs),
     Digest(digest::DigestArgs),
     Completion(CompletionArgs),
@@ -50,7 +50,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     log_to_stderr(cli.verbose);
     let result = match cli.command {
-        Command::Run(args) => run::run(args),
+        Command::Run(args) => run::run(*args),
         Command::Replay(args) => replay::run(&args),
         Command::Digest(args) => digest::run(&args),
         Command::Completion(args) => {

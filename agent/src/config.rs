@@ -1,7 +1,7 @@
 //! Settings of a live run: flag over environment over file over default.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -137,6 +137,7 @@ pub struct ConfigFile {
     pub witness: Option<Wanted>,
     #[serde(rename = "witness-rate")]
     pub witness_rate: Option<u32>,
+    pub metrics: Option<SocketAddr>,
 }
 
 /// One text, or several in an array.
@@ -212,7 +213,8 @@ mod tests {
     fn a_file_says_what_the_flags_say() {
         let config = parse(
             "vantage = 'fw-in'\nhost = ['192.0.2.1', '2001:db8::1']\ninterface = ['eth0']\n\
-             segments = 'all'\nthreads = 2\ngrace = 1.5\npromiscuous = true\nno-tunnels = true\n",
+             segments = 'all'\nthreads = 2\ngrace = 1.5\npromiscuous = true\nno-tunnels = true\n\
+             metrics = '127.0.0.1:7690'\n",
         );
         let config = config.unwrap();
         assert_eq!(config.vantage.unwrap().as_str(), "fw-in");
@@ -222,6 +224,7 @@ mod tests {
         assert_eq!(config.grace, Some(1.5));
         assert_eq!(config.promiscuous, Some(true));
         assert_eq!(config.no_tunnels, Some(true));
+        assert_eq!(config.metrics, "127.0.0.1:7690".parse().ok());
     }
 
     #[test]

@@ -93,7 +93,7 @@ impl Handover {
         self
     }
 
-    /// The same, which adds the packets' octets to a meter.
+    /// The same, which counts into a meter.
     #[must_use]
     pub fn with_meter(mut self, meter: Arc<Meter>) -> Self {
         self.meter = meter;
@@ -190,6 +190,8 @@ impl Handover {
         if let Some(loss) = ways.and_then(|ways| ways.watched(coverage.until)) {
             self.lost(loss);
         }
+        self.meter.add_packets(coverage.received, coverage.dropped);
+        self.meter.add_unhanded(lost);
         coverage.dropped += lost;
         self.meter.add_observed(std::mem::take(&mut self.observed));
         if let Some(desk) = &mut self.desk {

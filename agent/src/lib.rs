@@ -16,6 +16,7 @@ pub mod meter;
 pub mod noted;
 pub mod outbox;
 pub mod recall;
+pub mod scrape;
 pub mod spool;
 pub mod stream;
 pub mod witness;

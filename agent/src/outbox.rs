@@ -121,6 +121,8 @@ impl Outbox {
         Self {
             next: journal.next_number(),
             journal: Some(journal),
+            beats: Notes::past(),
+            losses: Notes::past(),
             behind: true,
             is_past: true,
             ..Self::new(limit)
@@ -140,6 +142,18 @@ impl Outbox {
     /// Digests that were given up, since the start.
     pub fn lost(&self) -> u64 {
         self.lost
+    }
+
+    /// Digests in memory, and how many find room there.
+    pub fn in_memory(&self) -> (usize, usize) {
+        (self.lane.len(), self.limit)
+    }
+
+    /// Octets on disk, and how many there may be.
+    pub fn on_disk(&self) -> (u64, u64) {
+        self.journal
+            .as_ref()
+            .map_or((0, 0), |journal| (journal.octets(), journal.limit()))
     }
 
     /// How many more digests find room in memory without loss.

@@ -4,7 +4,6 @@
 //! connection is made again with growing pauses; the collector then says from where on to send.
 
 use std::collections::VecDeque;
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
@@ -18,7 +17,7 @@ use tonic::transport::Endpoint;
 use tracing::{debug, info, warn};
 
 use crate::clock;
-use crate::meter::Meter;
+use crate::meter::{Levels, Meter};
 use crate::outbox::{BATCH, Change, Outbox, Span};
 use crate::recall::Recalled;
 use crate::spool::Spool;
@@ -32,6 +31,7 @@ mod failure;
 mod identity;
 mod ledger;
 mod left;
+mod outside;
 mod wire;
 
 pub(crate) use wire::message;
@@ -44,6 +44,7 @@ pub use failure::StreamError;
 use failure::{Broken, Parties};
 pub use identity::Identity;
 use ledger::Ledger;
+pub use outside::{Dialling, Outside, Wire};
 
 /// How long digests that are not urgent wait for company.
 pub const LINGER: Duration = Duration::from_millis(250);
@@ -100,6 +101,7 @@ pub struct Delivery {
     /// Where the collector's orders go; `None`: nobody takes them.
     pub orders: Option<SyncSender<Order>>,
     pub meter: Arc<Meter>,
+    pub outside: Outside,
 }
 
 /// How far delivery has come.
@@ -217,8 +219,25 @@ impl Courier {
         }
     }
 
+    fn levels(&self, progress: Progress) -> Levels {
+        let (in_memory, memory_limit) = self.outbox.in_memory();
+        let (spool, spool_limit) = self.outbox.on_disk();
+        let left: u64 = self.left.iter().map(|(_, left)| left.on_disk().0).sum();
+        Levels {
+            numbered: progress.numbered,
+            committed: progress.committed,
+            given_up: progress.lost,
+            in_memory: in_memory as u64,
+            memory_limit: memory_limit as u64,
+            spool: spool + left,
+            spool_limit,
+        }
+    }
+
     fn tell(&self) {
-        self.progress.send_replace(self.progress());
+        let progress = self.progress();
+        self.delivery.meter.set_levels(&self.levels(progress));
+        self.progress.send_replace(progress);
     }
 
     async fn run(&mut self) -> Result<(), StreamError> {
@@ -238,7 +257,10 @@ impl Courier {
             return Ok(After::End);
         };
         let (since, before) = (Instant::now(), connection.committed);
-        match self.converse(connection).await? {
+        self.delivery.meter.set_connected(true);
+        let parted = self.converse(connection).await;
+        self.delivery.meter.set_connected(false);
+        match parted? {
             Parted::Done if self.left.is_empty() => {
                 if self.outbox.is_all_committed() {
                     self.outbox.forget();
@@ -259,7 +281,9 @@ impl Courier {
         }
         self.next_collector();
         let committed = self.current().committed_below().saturating_sub(before);
-        let pause = self.backoff.broke(since.elapsed(), committed, jitter());
+        let pause = self
+            .backoff
+            .broke(since.elapsed(), committed, self.delivery.outside.chance());
         match self.meanwhile(tokio::time::sleep(pause)).await {
             Some(()) => Ok(After::GoOn),
             None => Ok(After::End),
@@ -289,7 +313,10 @@ impl Courier {
                 self.endpoints[self.turn].clone(),
                 self.hello(),
                 self.parties.clone(),
-                Arc::clone(&self.delivery.meter),
+                (
+                    self.delivery.outside.clone(),
+                    Arc::clone(&self.delivery.meter),
+                ),
             );
             let reason = match self.meanwhile(opening).await {
                 None => return Ok(None),
@@ -304,7 +331,11 @@ impl Courier {
             if self.turn != 0 {
                 continue;
             }
-            let pause = tokio::time::sleep(self.backoff.failed(jitter()).min(left));
+            let pause = tokio::time::sleep(
+                self.backoff
+                    .failed(self.delivery.outside.chance())
+                    .min(left),
+            );
             if self.meanwhile(pause).await.is_none() {
                 return Ok(None);
             }
@@ -373,7 +404,10 @@ impl Courier {
             }
             Some(Feed::Watched(span)) => self.outbox.watched(span),
             Some(Feed::Lost(loss)) => self.outbox.lose(loss),
-            Some(Feed::Recalled(recalled)) => self.outbox.recalled(recalled),
+            Some(Feed::Recalled(recalled)) => {
+                self.outbox.recalled(recalled);
+                self.delivery.meter.add_answer();
+            }
             Some(Feed::Changed(change)) => self.outbox.changed(change),
             Some(Feed::Witnessed(report)) => self.ledger.enter(report),
             None => {
@@ -384,6 +418,7 @@ impl Courier {
                 }
             }
         }
+        self.tell();
         if self.flush_at.is_none() && !self.outbox.is_all_sent() {
             self.flush_at = Some(Instant::now() + LINGER);
         }
@@ -527,10 +562,6 @@ impl Courier {
         }
         Ok(())
     }
-}
-
-fn jitter() -> u32 {
-    RandomState::new().build_hasher().finish() as u32
 }
 
 /// Waits until `time`; for ever without one.

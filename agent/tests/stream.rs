@@ -4,6 +4,8 @@
 mod ingest;
 #[path = "stream/program.rs"]
 mod program;
+#[path = "stream/scrape.rs"]
+mod scrape;
 
 use std::time::Duration;
 
@@ -88,6 +90,7 @@ fn start(url: &str, pressure: Pressure, outbox: usize) -> Sending {
         collectors: vec![url.to_owned()],
         orders: None,
         meter: std::sync::Arc::default(),
+        outside: parallax_agent::stream::Outside::default(),
         hello: identity.hello(),
         pressure,
         outbox,

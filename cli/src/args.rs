@@ -53,6 +53,7 @@ pub enum Command {
     Export(ExportArgs),
     Vantages(VantagesArgs),
     Watch(WatchArgs),
+    Top(TopArgs),
     Policy(PolicyArgs),
     /// Print the completion script of a shell
     #[command(after_help = "\
@@ -238,6 +239,26 @@ pub struct WatchArgs {
     /// Text for people or JSON lines for programs
     #[arg(long, value_enum, default_value = "text")]
     pub format: Format,
+}
+
+/// Watch on a live screen: places, causes, newest resets with their ladder, vantages
+///
+/// Arrows move, tab changes the pane, enter opens, q quits, ? tells all keys. Where the collector goes away
+/// the screen stays and follows again when it is back.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  parallax top
+  parallax top --collector http://192.0.2.1:7680 --limit 5000")]
+pub struct TopArgs {
+    /// Show at most so many resets, the newest
+    #[arg(long, value_name = "COUNT", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub limit: u32,
+    #[command(flatten)]
+    pub collector: Collector,
+    /// Draw with ASCII only (the default where the locale is not UTF-8)
+    #[arg(long)]
+    pub ascii: bool,
 }
 
 /// Show or change which segments running agents ship

@@ -22,6 +22,11 @@ pub enum Failure {
     Id(#[from] IdError),
     #[error("cannot write {file}: {source}; choose another file with -o", file = file.display())]
     WriteFile { file: PathBuf, source: io::Error },
+    /// `top` without a terminal.
+    #[error(
+        "`parallax top` needs a terminal for its input and output; elsewhere use `parallax watch` or `parallax resets`"
+    )]
+    NoTerminal,
     #[error("cannot write to standard output: {0}; look for a full disk or a closed descriptor")]
     Write(#[from] io::Error),
 }

@@ -17,6 +17,7 @@ pub mod plain;
 pub mod policy;
 pub mod resets;
 pub mod table;
+pub mod top;
 pub mod vantages;
 pub mod verdict;
 pub mod watch;
@@ -37,7 +38,7 @@ const INJECTED_FOUND: u8 = 10;
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let mut output = Output::new(cli.color);
-    let outcome = run(&cli.command, &mut output).and_then(|finding| {
+    let outcome = run(&cli, &mut output).and_then(|finding| {
         output.flush()?;
         Ok(finding)
     });
@@ -52,8 +53,8 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(command: &Command, output: &mut Output) -> Result<Finding, Failure> {
-    match command {
+fn run(cli: &Cli, output: &mut Output) -> Result<Finding, Failure> {
+    match &cli.command {
         Command::Analyze(args) => analyze::run(args, output),
         Command::Resets(args) => resets::run(args, output),
         Command::Explain(args) => explain::run(args, output),
@@ -61,6 +62,7 @@ fn run(command: &Command, output: &mut Output) -> Result<Finding, Failure> {
         Command::Vantages(args) => vantages::run(args, output),
         Command::Policy(args) => policy::run(args, output),
         Command::Watch(args) => watch::run(args, output),
+        Command::Top(args) => top::run(args, cli.color),
         Command::Completion { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Cli::command(), "parallax", &mut script);

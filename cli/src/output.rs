@@ -53,14 +53,23 @@ pub struct Output {
 
 impl Output {
     pub fn new(color: Color) -> Self {
-        let choice = match color {
-            Color::Auto => AutoStream::choice(&io::stdout()),
-            Color::Always => ColorChoice::Always,
-            Color::Never => ColorChoice::Never,
-        };
+        let choice = Self::choice(color);
         Self {
             stream: BufWriter::new(AutoStream::new(io::stdout().lock(), choice)),
         }
+    }
+
+    fn choice(color: Color) -> ColorChoice {
+        match color {
+            Color::Auto => AutoStream::choice(&io::stdout()),
+            Color::Always => ColorChoice::Always,
+            Color::Never => ColorChoice::Never,
+        }
+    }
+
+    /// Whether standard output is to be coloured.
+    pub fn colours(color: Color) -> bool {
+        Self::choice(color) != ColorChoice::Never
     }
 
     /// Writes octets as they are.

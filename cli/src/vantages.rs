@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use parallax_core::Strength;
-use parallax_core::report::{Document, VantageSummary};
+use parallax_core::report::{Document, LossTotal, VantageSummary};
 use parallax_core::time::MILLISECOND;
 use parallax_core::vantage::KindName;
 
@@ -48,15 +48,7 @@ fn wrong(vantages: &[VantageSummary]) -> String {
                 Strength::Certain => WARNING,
                 Strength::Possible => Style::new(),
             };
-            let when = match loss.last {
-                Some(last) => format!(
-                    "{} to {}",
-                    verdict::moment(loss.first),
-                    verdict::moment(last)
-                ),
-                None => format!("since {}", verdict::moment(loss.first)),
-            };
-            let words = plain(&format!("{}: {}, {when}", vantage.name, loss.text));
+            let words = plain(&format!("{}: {}, {}", vantage.name, loss.text, when(loss)));
             let _ = writeln!(
                 text,
                 "{style}{} loss{style:#} at {words}",
@@ -68,6 +60,78 @@ fn wrong(vantages: &[VantageSummary]) -> String {
         text
     } else {
         format!("\n{text}")
+    }
+}
+
+fn when(loss: &LossTotal) -> String {
+    match loss.last {
+        Some(last) => format!(
+            "{} to {}",
+            verdict::moment(loss.first),
+            verdict::moment(last)
+        ),
+        None => format!("since {}", verdict::moment(loss.first)),
+    }
+}
+
+/// What is wrong with a vantage, in the few words of a list; `None`: nothing is known to be. Names and words
+/// are as they came.
+pub fn wrong_in_short(vantage: &VantageSummary) -> Option<String> {
+    if vantage.connected == Some(false) {
+        return Some("no agent is connected".to_owned());
+    }
+    let certain = |loss: &&LossTotal| loss.strength == Strength::Certain;
+    let losses = &vantage.losses;
+    let worst = losses.iter().find(certain).or(losses.first());
+    match worst {
+        Some(loss) => Some(format!("{} loss: {}", loss.strength.as_str(), loss.text)),
+        None if vantage.dropped > 0 => Some(format!("{} packets dropped", vantage.dropped)),
+        None => None,
+    }
+}
+
+/// All that a document tells of a vantage, in lines. Names and words are as they came.
+pub fn told(vantage: &VantageSummary) -> Vec<String> {
+    let addresses: Vec<String> = vantage.addresses.iter().map(ToString::to_string).collect();
+    let agent = match vantage.connected {
+        Some(true) => "connected",
+        Some(false) => "not connected",
+        None => "-",
+    };
+    let mut lines = vec![
+        format!("Name          {}", vantage.name),
+        format!("Kind          {}", kind(vantage)),
+        format!("Addresses     {}", or_dash(addresses.join(", "))),
+        format!("Agent         {agent}"),
+        format!("Packets       {}", vantage.packets),
+        format!(
+            "First         {}",
+            vantage.first.map_or_else(dash, verdict::moment)
+        ),
+        format!(
+            "Last          {}",
+            vantage.last.map_or_else(dash, verdict::moment)
+        ),
+        format!("Dropped       {}", vantage.dropped),
+        format!(
+            "Clock offset  {}",
+            vantage.clock_offset_ns.map_or_else(dash, offset)
+        ),
+        format!("Unreadable    {}", or_dash(unreadable(vantage))),
+        format!("Sent          {}", share(vantage).unwrap_or_else(dash)),
+    ];
+    for loss in &vantage.losses {
+        let strength = loss.strength.as_str();
+        lines.push(format!("{strength} loss: {}, {}", loss.text, when(loss)));
+    }
+    lines
+}
+
+/// `host` or `hop`.
+pub const fn kind(vantage: &VantageSummary) -> &'static str {
+    match vantage.kind {
+        KindName::Host => "host",
+        KindName::Hop => "hop",
     }
 }
 
@@ -110,10 +174,7 @@ fn row(vantage: &VantageSummary, live: bool, measured: bool) -> Vec<Cell> {
     let addresses: Vec<String> = vantage.addresses.iter().map(ToString::to_string).collect();
     let mut row = vec![
         Cell::new(&vantage.name),
-        Cell::new(match vantage.kind {
-            KindName::Host => "host",
-            KindName::Hop => "hop",
-        }),
+        Cell::new(kind(vantage)),
         Cell::new(or_dash(addresses.join(","))),
     ];
     if live {

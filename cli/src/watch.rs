@@ -51,18 +51,54 @@ fn print_events(
     format: Format,
     output: &mut Output,
 ) -> Result<String, Failure> {
+    let mut failed = None;
+    let ended = each_data(stream, |data| match print_event(data, format, output) {
+        Ok(()) => true,
+        Err(failure) => {
+            failed = Some(failure);
+            false
+        }
+    });
+    match (failed, ended) {
+        (Some(failure), _) => Err(failure),
+        (None, Ended::Lost(error)) => Ok(format!("was lost ({error})")),
+        (None, _) => Ok("closed the connection".to_owned()),
+    }
+}
+
+/// How a stream of events ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    Closed,
+    /// The error in words.
+    Lost(String),
+    /// Whoever takes the events wants no more.
+    ByReader,
+}
+
+/// Gives each event's verdict, `None` for what is none, as long as `take` says so.
+pub(crate) fn each(
+    stream: impl std::io::Read,
+    mut take: impl FnMut(Option<ResetReport>) -> bool,
+) -> Ended {
+    each_data(stream, |data| take(serde_json::from_str(data).ok()))
+}
+
+fn each_data(stream: impl std::io::Read, mut take: impl FnMut(&str) -> bool) -> Ended {
     let mut events = Events::default();
     let mut line = Vec::new();
     let mut reader = BufReader::new(stream);
     loop {
         line.clear();
         match reader.read_until(b'\n', &mut line) {
-            Ok(0) => return Ok("closed the connection".to_owned()),
+            Ok(0) => return Ended::Closed,
             Ok(_) => {}
-            Err(error) => return Ok(format!("was lost ({error})")),
+            Err(error) => return Ended::Lost(error.to_string()),
         }
-        if let Some(data) = events.line(&String::from_utf8_lossy(&line)) {
-            print_event(&data, format, output)?;
+        if let Some(data) = events.line(&String::from_utf8_lossy(&line))
+            && !take(&data)
+        {
+            return Ended::ByReader;
         }
     }
 }

@@ -7,19 +7,36 @@ use metrics::{
     Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
 };
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use parallax_core::plain::plain;
-use parallax_core::report::ResetReport;
+use parallax_core::report::{Origin, ResetReport};
 use parallax_core::time::SECOND;
-use parallax_core::{CaptureTime, Coverage};
+use parallax_core::{CaptureTime, Coverage, LossCause, LossOf, LossRecord, Strength};
 use tokio_util::sync::CancellationToken;
+
+mod places;
+
+use crate::store::Settled;
+use places::{Place, Places};
 
 const PACKETS: &str = "parallax_packets_total";
 const DROPPED: &str = "parallax_packets_dropped_total";
+const LOST: &str = "parallax_lost_total";
 const DIGESTS: &str = "parallax_digests_stored_total";
+const WAITING: &str = "parallax_digests_waiting";
 const STORING: &str = "parallax_store_seconds";
+const NOT_STORED: &str = "parallax_store_failures_total";
+const ASKED: &str = "parallax_recall_questions_total";
+const ANSWERED: &str = "parallax_recall_answers_total";
+const DOCKET: &str = "parallax_flows_waiting";
+const LAG: &str = "parallax_judge_lag_seconds";
+const JUDGED: &str = "parallax_flows_judged_total";
+const JOINING: &str = "parallax_join_seconds";
+const JUDGING: &str = "parallax_judge_seconds";
+const WRITING: &str = "parallax_write_verdicts_seconds";
 const VERDICTS: &str = "parallax_verdicts_total";
+const SETTLED: &str = "parallax_resets_settled_total";
 const LATENCY: &str = "parallax_verdict_latency_seconds";
 const CONNECTED: &str = "parallax_vantages_connected";
+const DATABASE: &str = "parallax_database_up";
 
 /// Upper ends of buckets, in seconds.
 const BUCKETS: [f64; 13] = [
@@ -27,10 +44,10 @@ const BUCKETS: [f64; 13] = [
 ];
 /// A verdict on what is older is no answer to something that just happened.
 const FRESH: i64 = 120 * SECOND;
-/// Characters of a vantage's name in a label.
-const NAME: usize = 128;
 /// How often what was observed is put into its buckets.
 const UPKEEP: Duration = Duration::from_secs(5);
+
+static PLACES: Places = Places::new();
 
 static HANDLE: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
 
@@ -60,28 +77,69 @@ pub fn start(stop: CancellationToken) {
 fn describe() {
     describe_counter!(PACKETS, "Packets that agents captured, as their beats told");
     describe_counter!(DROPPED, "Packets that agents lost between wire and digest");
+    describe_counter!(
+        LOST,
+        "Packets and digests that agents certainly lost, by cause and by what they were"
+    );
     describe_counter!(DIGESTS, "Digests written to the database");
-    describe_histogram!(
-        STORING,
-        Unit::Seconds,
-        "How long one transaction of digests took"
+    describe_gauge!(WAITING, "Digests that came and are not written yet");
+    describe_seconds(STORING, "How long one transaction of digests took");
+    describe_counter!(NOT_STORED, "Transactions of digests that failed");
+    describe_counter!(ASKED, "Questions to agents about what they remember");
+    describe_counter!(ANSWERED, "Answers of agents that were stored");
+    describe_gauge!(DOCKET, "Flows that are to be judged, now or within seconds");
+    describe_gauge!(LAG, Unit::Seconds, "How long the first flow is overdue");
+    describe_counter!(JUDGED, "Flows judged; one is judged several times");
+    describe_seconds(
+        JOINING,
+        "How long gathering all evidence of a batch of flows took",
+    );
+    describe_seconds(JUDGING, "How long judging a batch of flows took");
+    describe_seconds(
+        WRITING,
+        "How long writing the verdicts of a batch of flows took",
     );
     describe_counter!(
         VERDICTS,
         "Verdicts that were new or changed, by what they say"
     );
-    describe_histogram!(
+    describe_counter!(
+        SETTLED,
+        "Resets whose verdict settled, by what it says; again only where it changed since"
+    );
+    describe_seconds(
         LATENCY,
-        Unit::Seconds,
-        "From the first sighting, by its vantage's clock, to a verdict that is new or changed; of resets younger than two minutes"
+        "From the first sighting, by its vantage's clock, to a verdict that is new or changed; of resets younger than two minutes",
     );
     describe_gauge!(
         CONNECTED,
         "Vantages whose agents are connected to this collector"
     );
-    for counted in [PACKETS, DROPPED, DIGESTS] {
+    describe_gauge!(
+        DATABASE,
+        "1 while the database answers; asked every two seconds"
+    );
+    for counted in [
+        PACKETS, DROPPED, DIGESTS, NOT_STORED, ASKED, ANSWERED, JUDGED,
+    ] {
         counter!(counted).increment(0);
     }
+    // What is counted for the first time would otherwise not look like a rise.
+    for (cause, of) in [
+        (LossCause::Kernel, LossOf::Packets),
+        (LossCause::Interface, LossOf::Packets),
+        (LossCause::Ring, LossOf::Packets),
+        (LossCause::Spool, LossOf::Segments),
+        (LossCause::Spool, LossOf::Context),
+        (LossCause::Spool, LossOf::Resets),
+        (LossCause::SpoolDamaged, LossOf::Resets),
+    ] {
+        counter!(LOST, "cause" => cause.as_str(), "of" => of.as_str()).increment(0);
+    }
+}
+
+fn describe_seconds(name: &'static str, meaning: &'static str) {
+    describe_histogram!(name, Unit::Seconds, meaning);
 }
 
 /// Text for Prometheus; empty before the start.
@@ -108,25 +166,108 @@ pub fn watched(spans: impl Iterator<Item = Coverage>) {
     }
 }
 
+/// What agents say they lost, now that it is stored. One that is told again after a reconnect counts again.
+pub fn lost(losses: &[LossRecord]) {
+    for loss in losses {
+        if let (Strength::Certain, Some(count)) = (loss.strength, loss.count) {
+            counter!(LOST, "cause" => loss.cause.as_str(), "of" => loss.of.as_str())
+                .increment(count);
+        }
+    }
+}
+
+/// So many digests wait for the database, beside others.
+pub fn queued(digests: usize) {
+    gauge!(WAITING).increment(digests as f64);
+}
+
+/// So many wait no longer.
+pub fn unqueued(digests: usize) {
+    gauge!(WAITING).decrement(digests as f64);
+}
+
+/// A transaction of digests failed.
+pub fn not_stored() {
+    counter!(NOT_STORED).increment(1);
+}
+
+/// Agents were asked so many questions.
+pub fn asked(questions: usize) {
+    counter!(ASKED).increment(questions as u64);
+}
+
+/// Agents' answers were stored.
+pub fn answered(answers: usize) {
+    counter!(ANSWERED).increment(answers as u64);
+}
+
+/// So many flows are to be judged; the first should have been for so long.
+pub fn docket(flows: usize, late: Duration) {
+    gauge!(DOCKET).set(flows as f64);
+    gauge!(LAG).set(late.as_secs_f64());
+}
+
+/// All evidence of so many flows was gathered.
+pub fn joined(flows: usize, took: Duration) {
+    counter!(JUDGED).increment(flows as u64);
+    histogram!(JOINING).record(took.as_secs_f64());
+}
+
+/// A batch of flows was judged.
+pub fn judged(took: Duration) {
+    histogram!(JUDGING).record(took.as_secs_f64());
+}
+
+/// A batch of verdicts was written.
+pub fn written(took: Duration) {
+    histogram!(WRITING).record(took.as_secs_f64());
+}
+
+/// Whether the database answers.
+pub fn database(answers: bool) {
+    gauge!(DATABASE).set(f64::from(u8::from(answers)));
+}
+
 /// A verdict is new or changed.
 pub fn verdict(report: &ResetReport, now: CaptureTime) {
-    let place = |end: usize| {
-        let ends = report.between.as_ref();
-        let name = ends
-            .and_then(|ends| ends[end].as_deref())
-            .unwrap_or_default();
-        plain(&name.chars().take(NAME).collect::<String>())
-    };
+    let ends = report.between.as_ref();
+    let ends = ends.map_or([None, None], |[a, b]| [a.as_deref(), b.as_deref()]);
+    let origin = report.origin.as_str();
+    let place = place(origin, ends, report.at.as_deref());
     counter!(
         VERDICTS,
-        "origin" => report.origin.as_str(),
+        "origin" => origin,
         "cause" => report.cause.as_str(),
-        "from" => place(0),
-        "to" => place(1),
+        "from" => place.from,
+        "to" => place.to,
+        "at" => place.at,
     )
     .increment(1);
     let age = now.since(report.time);
     if (0..FRESH).contains(&age) {
         histogram!(LATENCY).record(age as f64 / SECOND as f64);
     }
+}
+
+/// Verdicts settled.
+pub fn settled(settled: &Settled) {
+    let ends = [settled.between_a.as_deref(), settled.between_b.as_deref()];
+    let place = place(&settled.origin, ends, settled.emitted_at.as_deref());
+    counter!(
+        SETTLED,
+        "origin" => settled.origin.clone(),
+        "cause" => settled.cause.clone(),
+        "from" => place.from,
+        "to" => place.to,
+        "at" => place.at,
+    )
+    .increment(settled.resets.unsigned_abs());
+}
+
+fn place(origin: &str, ends: [Option<&str>; 2], at: Option<&str>) -> Place {
+    PLACES.bounded(if origin == Origin::Middlebox.as_str() {
+        Place::between(ends)
+    } else {
+        Place::at(at)
+    })
 }

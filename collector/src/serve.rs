@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use crate::clock;
 use crate::http::{self, Api};
-use crate::ingest::{IngestService, Loader, Parts, Registry};
+use crate::ingest::{Depot, IngestService, Loader, Parts, Registry};
 use crate::judging::{Judge, watchers};
 use crate::lock::{self, DataDirLock, LockError};
 use crate::meters;
@@ -32,6 +32,8 @@ use crate::store::{ConnectError, Store, StoreError, Target};
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
 /// How often other collectors are told that this one lives.
 const LIVES_EACH: Duration = Duration::from_secs(2);
+/// How long that may take until the database counts as away.
+const LIVES_PATIENCE: Duration = Duration::from_secs(5);
 /// How often the private Postgres is looked after.
 const SUPERVISION: Duration = Duration::from_millis(500);
 /// How often days are opened ahead, and old ones dropped.
@@ -246,9 +248,10 @@ fn assemble(store: &Store, path: Vec<String>, stop: &CancellationToken) -> (Rout
         collector,
     );
     let judge = tokio::spawn(judge.run(judge_stop.clone()));
-    let (entrance, loaders) = Loader::start(store, &court);
+    let depot: Arc<dyn Depot> = Arc::new(store.clone());
+    let (entrance, loaders) = Loader::start(&depot, &court);
     let parts = Parts {
-        store: store.clone(),
+        store: depot,
         registry: registry.clone(),
         loader: entrance,
         court,
@@ -305,8 +308,15 @@ async fn keep_streams(store: Store, registry: Registry, collector: Uuid, stop: C
             () = stop.cancelled() => return,
             _ = turns.tick() => {}
         }
-        if let Err(error) = store.keep_streams(collector, &registry.names()).await {
-            warn!("other collectors may take this one for dead: {error}");
+        let names = registry.names();
+        let kept = timeout(LIVES_PATIENCE, store.keep_streams(collector, &names)).await;
+        meters::database(matches!(kept, Ok(Ok(()))));
+        match kept {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => warn!("other collectors may take this one for dead: {error}"),
+            Err(_) => {
+                warn!("the database does not answer; other collectors may take this one for dead");
+            }
         }
     }
 }

@@ -4,8 +4,8 @@
 //! things, so a value of these types cannot be built with a part left out: "no digests" then means
 //! that the vantage has none, not that nobody asked.
 
-use std::borrow::Borrow;
 use hashbrown::HashSet;
+use std::borrow::Borrow;
 
 use uuid::Uuid;
 
@@ -232,8 +232,7 @@ pub fn surroundings(segments: &[impl AsRef<[Digest]>], flow: Flow) -> Vec<Surrou
         .map(|segments| {
             let own = || {
                 let segments = segments.as_ref().iter();
-                segments
-                    .filter(|digest| names.contains(&digest.tuple.flow()))
+                segments.filter(|digest| names.contains(&digest.tuple.flow()))
             };
             let moment = newest(&mut own().filter(|digest| digest.is_rst()))
                 .or_else(|| newest(&mut own()))

@@ -187,6 +187,18 @@ impl Lab {
         }
     }
 
+    /// The address of a machine on the management network, which [`Self::connect_management`] gave it.
+    ///
+    /// # Panics
+    ///
+    /// When the lab has no such machine.
+    pub fn management_address(&self, name: &str) -> Ipv4Addr {
+        let machines = self.machines();
+        let number = machines.iter().position(|machine| machine.name() == name);
+        let number = number.unwrap_or_else(|| panic!("no machine {name} in the lab"));
+        Ipv4Addr::new(10, 255, 0, number as u8 + 2)
+    }
+
     fn machines(&self) -> [&Namespace; 4] {
         [&self.client, &self.gateway, &self.firewall, &self.server]
     }

@@ -54,7 +54,14 @@ const DATA: &str = "data";
 pub struct Collector {
     pub running: Running,
     pub url: String,
+    place: Place,
+}
+
+/// Where a collector listens and keeps its data.
+pub struct Place {
     folder: tempfile::TempDir,
+    grpc: SocketAddr,
+    http: SocketAddr,
 }
 
 impl Collector {
@@ -66,17 +73,23 @@ impl Collector {
             .tempdir()
             .context("making a folder")?;
         let [grpc, http] = [free_port()?, free_port()?];
+        Self::start_at(programs, order, Place { folder, grpc, http })
+    }
+
+    /// Where another one was, with its data.
+    pub fn start_at(programs: &Programs, order: Order, place: Place) -> Result<Self> {
         let mut command = Command::new(programs.collector());
         command
             .arg("serve")
-            .args(["--grpc", &grpc.to_string(), "--http", &http.to_string()])
+            .args(["--grpc", &place.grpc.to_string()])
+            .args(["--http", &place.http.to_string()])
             .arg("--data-dir")
-            .arg(folder.path().join(DATA));
+            .arg(place.folder.path().join(DATA));
         if order == Order::Told {
             command.args(["--path", &path().join(",")]);
         }
-        let mut running = Running::start("collector", command, folder.path())?;
-        let url = format!("http://{http}");
+        let mut running = Running::start("collector", command, place.folder.path())?;
+        let url = format!("http://{}", place.http);
         let up = wait_for(START, || {
             running.check()?;
             Ok(get(&format!("{url}/healthz")).ok())
@@ -87,13 +100,24 @@ impl Collector {
         Ok(Self {
             running,
             url,
-            folder,
+            place,
         })
+    }
+
+    /// Stops it; another can be started where it was.
+    pub fn stop(self) -> Result<Place> {
+        self.running.stop()?;
+        Ok(self.place)
+    }
+
+    /// Where it takes gRPC.
+    pub fn grpc(&self) -> SocketAddr {
+        self.place.grpc
     }
 
     /// Its data directory.
     pub fn data(&self) -> PathBuf {
-        self.folder.path().join(DATA)
+        self.place.folder.path().join(DATA)
     }
 
     /// Everything it says, once it has said the same for a while.

@@ -1,6 +1,6 @@
 //! `parallax-agent run`: captures on interfaces and streams what matters.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -26,6 +26,7 @@ use crate::handover::Handover;
 use crate::memory::{Grace, Memory};
 use crate::merge;
 use crate::recall::{Desk, Ring};
+use crate::scrape::Scrape;
 use crate::spool::{Spool, StateDir, StateError};
 use crate::stream::{Delivery, Feed, Identity, Order, Pressure, Progress};
 use crate::witness::{Wanted, Witness, WitnessOptions};
@@ -154,6 +155,9 @@ pub struct RunArgs {
     /// Statements of the kernel kept a second; more count as lost [default: 5000]
     #[arg(long, env = "PARALLAX_WITNESS_RATE", value_name = "STATEMENTS")]
     witness_rate: Option<u32>,
+    /// Serve numbers for Prometheus here, at /metrics, for instance 127.0.0.1:7690; port 0 takes a free one
+    #[arg(long, env = "PARALLAX_METRICS", value_name = "ADDR")]
+    metrics: Option<SocketAddr>,
 }
 
 /// The settings of a run, complete.
@@ -180,6 +184,7 @@ struct Settings {
     write: Option<PathBuf>,
     witness: Wanted,
     witness_rate: u32,
+    metrics: Option<SocketAddr>,
 }
 
 /// Why settings cannot be run with.
@@ -245,6 +250,7 @@ impl Settings {
             write: args.write.or(file.write),
             witness: args.witness.or(file.witness).unwrap_or(Wanted::Auto),
             witness_rate: args.witness_rate.or(file.witness_rate).unwrap_or(5000),
+            metrics: args.metrics.or(file.metrics),
         };
         settings.check()?;
         Ok(settings)
@@ -317,6 +323,7 @@ impl Settings {
             collectors: self.collectors.clone(),
             orders: Some(orders),
             meter: Arc::default(),
+            outside: crate::stream::Outside::default(),
             spool: self.spool(&hello, since)?,
             hello,
             pressure: Pressure::Lose { drain: DRAIN },
@@ -379,6 +386,8 @@ impl Settings {
 /// Runs `parallax-agent run`: until a signal, a lost interface, or a collector that refuses.
 pub fn run(args: RunArgs) -> anyhow::Result<()> {
     let settings = settings(args)?;
+    // Before the capture: what fails in a moment must not first disturb an interface.
+    let scrape = settings.metrics.map(Scrape::bind).transpose()?;
     let count = settings.threads as usize;
     let (lives, stop) = LiveCapture::open_several(&settings.live_options(), count)?;
     let since = clock::wall();
@@ -417,6 +426,9 @@ pub fn run(args: RunArgs) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
+    if let Some(scrape) = scrape {
+        runtime.spawn(scrape.serve(Arc::clone(&delivery.meter), settings.vantage.as_str()));
+    }
     let merging = (count > 1).then(|| runtime.spawn(merge::run(told, feed.clone())));
     drop(feed);
     let delivered = runtime.block_on(deliver(delivery, receiver, &stop));

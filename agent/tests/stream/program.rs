@@ -13,7 +13,7 @@ use parallax_proto::v1::Beat;
 
 use crate::ingest::{Plan, TestCollector};
 
-const AGENT: &str = env!("CARGO_BIN_EXE_parallax-agent");
+pub const AGENT: &str = env!("CARGO_BIN_EXE_parallax-agent");
 
 /// A capture of one SYN and the RST+ACK that refuses it.
 fn capture_file(folder: &Path) -> String {
@@ -77,7 +77,7 @@ fn replay_delivers_a_file_and_sums_up() {
 const OWN_NETWORK: &str = "PARALLAX_TEST_OWN_NETWORK";
 
 /// Runs one of this file's ignored tests in a new user and network namespace.
-fn in_own_network(test: &str) {
+pub fn in_own_network(test: &str) {
     let output = Command::new("unshare")
         .args(["--user", "--map-root-user", "--net"])
         .arg(std::env::current_exe().unwrap())
@@ -91,7 +91,7 @@ fn in_own_network(test: &str) {
     assert!(printed.contains("1 passed"), "{printed}{errors}");
 }
 
-fn loopback_up() {
+pub fn loopback_up() {
     assert!(std::env::var_os(OWN_NETWORK).is_some(), "not in its own");
     let up = Command::new("ip")
         .args(["link", "set", "lo", "up"])
@@ -260,7 +260,7 @@ impl Watching {
 
 /// Looks every few milliseconds, for some twenty seconds.
 #[track_caller]
-fn wait_until(mut reached: impl FnMut() -> bool) {
+pub fn wait_until(mut reached: impl FnMut() -> bool) {
     for _ in 0..4000 {
         if reached() {
             return;

@@ -79,6 +79,16 @@ fn an_unreachable_collector_is_one_line() {
 }
 
 #[test]
+fn a_live_screen_without_a_terminal_is_refused() {
+    let run = parallax(&["top", "--collector", "http://127.0.0.1:9"]);
+    let line = run.error(1);
+    assert!(
+        line.contains("needs a terminal") && line.contains("parallax watch"),
+        "{line}"
+    );
+}
+
+#[test]
 fn bad_answers_are_one_line_each() {
     for (bad, expected) in [
         (

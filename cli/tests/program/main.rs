@@ -103,6 +103,7 @@ fn wrong_usage_exits_with_2() {
         &["resets", "--between", "a"],
         &["resets", "--collector", "https://localhost:7600"],
         &["explain", "not-an-id"],
+        &["top", "--limit", "0"],
     ] {
         let run = parallax(arguments);
         assert_eq!(run.code, 2, "{arguments:?}: {}", run.stderr);

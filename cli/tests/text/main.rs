@@ -1,6 +1,7 @@
 //! What people read, as snapshots.
 
 mod sample;
+mod top;
 
 use clap::CommandFactory;
 use parallax_cli::args::Cli;

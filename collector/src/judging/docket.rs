@@ -99,6 +99,12 @@ impl Docket {
         self.put(flow, entry);
     }
 
+    /// Flows that are to be judged, now or later, and for how long the first of them has been waiting for its turn.
+    pub fn waiting(&self, now: Instant) -> (usize, Duration) {
+        let late = self.next().map(|due| now.saturating_duration_since(due));
+        (self.entries.len(), late.unwrap_or_default())
+    }
+
     /// Whether the flow is to be judged already.
     pub fn holds(&self, flow: i64) -> bool {
         self.entries.contains_key(&flow)

@@ -110,6 +110,8 @@ impl Judge {
                     None => return,
                 },
                 _ = look_around.tick() => {
+                    let (flows, late) = self.docket.waiting(Instant::now());
+                    meters::docket(flows, late);
                     self.take_over().await;
                     self.enter_watched().await;
                 }
@@ -193,13 +195,14 @@ impl Judge {
 
     /// Resets within late coverage are judged again; those that cannot be entered now, later.
     async fn enter_watched(&mut self) {
-        let watched: Vec<(Option<i32>, CaptureTime, CaptureTime)> = std::mem::take(&mut self.watched)
-            .into_iter()
-            .flat_map(|(vantage, spans)| {
-                let spans = spans.into_iter();
-                spans.map(move |(from, until)| (vantage, from, until))
-            })
-            .collect();
+        let watched: Vec<(Option<i32>, CaptureTime, CaptureTime)> =
+            std::mem::take(&mut self.watched)
+                .into_iter()
+                .flat_map(|(vantage, spans)| {
+                    let spans = spans.into_iter();
+                    spans.map(move |(from, until)| (vantage, from, until))
+                })
+                .collect();
         if watched.is_empty() {
             return;
         }
@@ -259,6 +262,9 @@ impl Judge {
         }
         self.enter(&judged.written.docketed, Urgency::Fresh);
         let wall = clock::wall();
+        for settled in &judged.written.settled {
+            meters::settled(settled);
+        }
         for report in judged.written.changed {
             meters::verdict(&report, wall);
             // Nobody may be watching.
@@ -316,13 +322,18 @@ impl Bench {
                 moment: None,
             })
             .collect();
+        let begun = Instant::now();
         let gathered = self.store.gather(&asks, &self.path).await?;
+        meters::joined(gathered.len(), begun.elapsed());
         self.inquiries.want(wanted(&gathered));
         let judged = tokio::task::spawn_blocking(move || {
-            gathered
+            let begun = Instant::now();
+            let verdicts = gathered
                 .into_iter()
                 .filter_map(|gathered| verdicts(gathered, &settling))
-                .collect::<Vec<Verdicts>>()
+                .collect::<Vec<Verdicts>>();
+            meters::judged(begun.elapsed());
+            verdicts
         });
         let verdicts = match judged.await {
             Ok(verdicts) => verdicts,
@@ -331,7 +342,10 @@ impl Bench {
                 return Ok(Written::default());
             }
         };
-        self.store.write_verdicts(&verdicts).await
+        let begun = Instant::now();
+        let written = self.store.write_verdicts(&verdicts).await?;
+        meters::written(begun.elapsed());
+        Ok(written)
     }
 }
 

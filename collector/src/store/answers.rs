@@ -168,8 +168,18 @@ impl Store {
     ) -> Result<Vec<i64>, StoreError> {
         let rows: Vec<(i64,)> = sqlx::query_as(include_str!("../sql/docket_span.sql"))
             .bind(watched.iter().map(|(at, ..)| *at).collect::<Vec<_>>())
-            .bind(watched.iter().map(|(_, from, _)| from.nanos()).collect::<Vec<_>>())
-            .bind(watched.iter().map(|(.., until)| until.nanos()).collect::<Vec<_>>())
+            .bind(
+                watched
+                    .iter()
+                    .map(|(_, from, _)| from.nanos())
+                    .collect::<Vec<_>>(),
+            )
+            .bind(
+                watched
+                    .iter()
+                    .map(|(.., until)| until.nanos())
+                    .collect::<Vec<_>>(),
+            )
             .fetch_all(&self.pool)
             .await
             .map_err(StoreError::database("enter spans in the docket"))?;

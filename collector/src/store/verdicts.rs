@@ -1,7 +1,7 @@
 //! Keeping verdicts: what was judged again replaces what was known, ids stay.
 
-use std::collections::btree_map::{BTreeMap, Entry};
 use std::collections::BTreeSet;
+use std::collections::btree_map::{BTreeMap, Entry};
 
 use parallax_core::judge::Judged;
 use parallax_core::report::ResetReport;
@@ -41,6 +41,22 @@ pub struct Written {
     pub changed: Vec<ResetReport>,
     /// Flows to judge, since others turned out to be their kin.
     pub docketed: Vec<i64>,
+    /// Verdicts that settled, and had not settled before as they are.
+    pub settled: Vec<Settled>,
+}
+
+/// So many resets with verdicts that say the same.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct Settled {
+    /// As [`parallax_core::report::Origin`] says it.
+    pub origin: String,
+    pub cause: String,
+    /// As in [`ResetReport::between`], though without a difference between no place and two open ends.
+    pub between_a: Option<String>,
+    pub between_b: Option<String>,
+    /// As [`ResetReport::at`].
+    pub emitted_at: Option<String>,
+    pub resets: i64,
 }
 
 /// What is stored of a verdict.
@@ -48,7 +64,7 @@ pub struct Written {
 struct KnownRow {
     flow: i64,
     identity: i64,
-    told: Option<i64>,
+    report_hash: Option<i64>,
     vantages: Option<Vec<i32>>,
 }
 
@@ -90,7 +106,7 @@ impl Store {
         let (mut changed, mut moved) = (Vec::new(), Vec::new());
         for (key, told) in &judged {
             match known.get(key) {
-                Some(known) if known.told == Some(told.hash) => {
+                Some(known) if known.report_hash == Some(told.hash) => {
                     if known.vantages != told.vantages {
                         moved.push((*key, told));
                     }
@@ -102,7 +118,7 @@ impl Store {
         change_vantages(&mut tx, &moved).await?;
         delete(&mut tx, &vanished(verdicts, &known, &judged)).await?;
         lock(&mut tx, &flows).await?;
-        settle(&mut tx, verdicts).await?;
+        let settled = settle(&mut tx, verdicts).await?;
         note_numbers(&mut tx, verdicts).await?;
         tx.commit()
             .await
@@ -112,7 +128,11 @@ impl Store {
             .map(|(_, told)| told.report.clone())
             .collect();
         changed.sort_by_key(|report| report.time);
-        Ok(Written { changed, docketed })
+        Ok(Written {
+            changed,
+            docketed,
+            settled,
+        })
     }
 }
 
@@ -248,7 +268,7 @@ async fn delete(tx: &mut PgConnection, keys: &[Key]) -> Result<(), StoreError> {
     Ok(())
 }
 
-async fn settle(tx: &mut PgConnection, verdicts: &[Verdicts]) -> Result<(), StoreError> {
+async fn settle(tx: &mut PgConnection, verdicts: &[Verdicts]) -> Result<Vec<Settled>, StoreError> {
     let (settled, open): (Vec<&Verdicts>, Vec<&Verdicts>) = verdicts
         .iter()
         .partition(|verdict| verdict.settling == Settling::Settle);
@@ -259,14 +279,13 @@ async fn settle(tx: &mut PgConnection, verdicts: &[Verdicts]) -> Result<(), Stor
         .execute(&mut *tx)
         .await
         .map_err(StoreError::database("free judged flows"))?;
-    sqlx::query(include_str!("../sql/settle.sql"))
+    sqlx::query_as(include_str!("../sql/settle.sql"))
         .bind(column(&settled, |verdict| verdict.flow))
         .bind(column(&settled, |verdict| verdict.docket))
         .bind(column(&open, |verdict| verdict.flow))
-        .execute(tx)
+        .fetch_all(tx)
         .await
-        .map_err(StoreError::database("settle verdicts"))?;
-    Ok(())
+        .map_err(StoreError::database("settle verdicts"))
 }
 
 /// Remembers with which numbers judged flows began.

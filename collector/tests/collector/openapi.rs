@@ -275,7 +275,8 @@ async fn metrics_count_what_came_and_what_was_said() {
     let mut now = String::new();
     for _ in 0..400 {
         now = collector.get("/metrics").await.1;
-        if sum(&now, "parallax_verdicts_total", "") > sum(&before, "parallax_verdicts_total", "") {
+        let settled = "parallax_resets_settled_total";
+        if sum(&now, settled, "") > sum(&before, settled, "") {
             break;
         }
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
@@ -283,6 +284,15 @@ async fn metrics_count_what_came_and_what_was_said() {
     // Other tests of this process count too.
     let grew = |name: &str, label: &str| sum(&now, name, label) - sum(&before, name, label);
     assert!(grew("parallax_verdicts_total", "origin=") >= 1.0, "{now}");
+    assert!(
+        grew("parallax_resets_settled_total", "cause=") >= 1.0,
+        "{now}"
+    );
+    assert!(grew("parallax_flows_judged_total", "") >= 1.0, "{now}");
+    for step in ["join", "judge", "write_verdicts"] {
+        let count = format!("parallax_{step}_seconds_count");
+        assert!(sum(&now, &count, "") >= 1.0, "{now}");
+    }
     assert!(grew("parallax_digests_stored_total", "") >= 2.0, "{now}");
     assert!(grew("parallax_packets_total", "") >= 1.0, "{now}");
     assert!(

@@ -107,6 +107,38 @@ async fn evidence_that_comes_while_a_flow_settles_keeps_it_in_the_docket() {
 }
 
 #[tokio::test]
+async fn a_verdict_counts_as_settled_once_however_often_its_flow_is_judged() {
+    let store = store().await;
+    let run = store.register(&hop("fw-in", 1)).await.unwrap();
+    store
+        .load(&[&portion(run, 0, refused(40000, 0))])
+        .await
+        .unwrap();
+    let mut counted = Vec::new();
+    for settling in [
+        Settling::Open,
+        Settling::Settle,
+        Settling::Open,
+        Settling::Settle,
+    ] {
+        let gathered = gather(&store).await;
+        let written = store
+            .write_verdicts(&[judged(&gathered, settling)])
+            .await
+            .unwrap();
+        let settled = written.settled.iter().map(|settled| settled.resets);
+        counted.push(settled.sum::<i64>());
+    }
+    assert_eq!(counted, [0, 1, 0, 0]);
+    // Another verdict is news again.
+    let mut other = judged(&gather(&store).await, Settling::Settle);
+    other.judged[0].report.confidence = 0.123;
+    let written = store.write_verdicts(&[other]).await.unwrap();
+    assert_eq!((written.changed.len(), written.settled.len()), (1, 1));
+    assert_eq!(written.settled[0].cause, "unknown");
+}
+
+#[tokio::test]
 async fn a_reset_that_a_whole_flow_does_not_contain_any_more_is_deleted() {
     let store = store().await;
     let run = store.register(&hop("fw-in", 1)).await.unwrap();
@@ -139,7 +171,8 @@ async fn resets_within_a_late_coverage_are_entered_in_the_docket() {
         .await
         .unwrap();
     let time = all(&store).await[0].time;
-    let spans = async |vantage, from, until| store.docket_spans(&[(vantage, from, until)]).await.unwrap();
+    let spans =
+        async |vantage, from, until| store.docket_spans(&[(vantage, from, until)]).await.unwrap();
     assert!(spans(Some(1), time.plus(1), time.plus(9)).await.is_empty());
     assert_eq!(spans(Some(run.vantage_id), time, time).await, [flow()]);
     assert_eq!(store.docketed().await.unwrap(), [flow()]);

@@ -1,0 +1,109 @@
+//! People at a terminal, and evidence that is handed over: the real programs before live collectors with the
+//! lab's traffic.
+//!
+//! One test, since collectors must end with it; every step is tried, and all that fails is told.
+
+mod terminal;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use parallax_core::report::{Document, Origin};
+use parallax_tests::analysis::Order;
+use parallax_tests::programs::{Programs, wait_for};
+use parallax_tests::replay::{Collector, feed};
+
+/// What the lab plays: a firewall that answers a request with a RST.
+const ACT: &str = "reject_content-v4";
+
+/// The lab's captures, and a collector that has judged them.
+pub struct Stage {
+    pub programs: Programs,
+    pub collector: Collector,
+    folder: tempfile::TempDir,
+}
+
+impl Stage {
+    fn set() -> Result<Self> {
+        let lab = Path::new(env!("CARGO_BIN_EXE_parallax-lab"));
+        let bin = lab.parent().context("a program lies in a folder")?;
+        build(bin)?;
+        let programs = Programs::in_folder(bin)?;
+        let folder = tempfile::tempdir()?;
+        record(lab, folder.path())?;
+        let stage = Self {
+            collector: Collector::start(&programs, Order::Told)?,
+            programs,
+            folder,
+        };
+        feed(&stage.programs, &stage.captures(), &stage.collector.url)?;
+        wait_for(Duration::from_secs(20), || {
+            let found = forged(&stage.collector.url)?;
+            Ok(found.is_some().then_some(()))
+        })?
+        .context("the recorded reset was not judged as the lab made it")?;
+        Ok(stage)
+    }
+
+    pub fn captures(&self) -> PathBuf {
+        self.folder.path().join(ACT)
+    }
+
+    /// `parallax` with these arguments, asking this collector.
+    pub fn cli(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(self.programs.cli());
+        command
+            .args(arguments)
+            .args(["--collector", &self.collector.url]);
+        command
+    }
+}
+
+/// The id of the reset that the lab's firewall forged, as a collector tells it.
+pub fn forged(url: &str) -> Result<Option<String>> {
+    let found: Document = ureq::get(format!("{url}/v1/resets"))
+        .call()?
+        .body_mut()
+        .read_json()?;
+    let mut resets = found.resets.iter();
+    let forged = resets.find(|reset| reset.origin == Origin::Middlebox);
+    Ok(forged.map(|reset| reset.id.to_string()))
+}
+
+fn build(bin: &Path) -> Result<()> {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["build", "--quiet", "--workspace", "--bins"]);
+    if bin.ends_with("release") {
+        cargo.arg("--release");
+    }
+    ensure!(cargo.status()?.success(), "cargo build failed");
+    Ok(())
+}
+
+fn record(lab: &Path, out: &Path) -> Result<()> {
+    let output = Command::new(lab)
+        .args(["record", "--only", ACT, "--out"])
+        .arg(out)
+        .output()
+        .context("starting the lab")?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    ensure!(output.status.success(), "the lab failed: {said}");
+    Ok(())
+}
+
+#[test]
+fn people_at_a_terminal_and_two_companies() {
+    type Step = fn(&mut Stage) -> Result<()>;
+    const STEPS: [(&str, Step); 1] = [("a live screen", terminal::live_screen)];
+    let mut stage = Stage::set().unwrap_or_else(|error| panic!("the stage: {error:#}"));
+    let failed: Vec<String> = STEPS
+        .iter()
+        .filter_map(|(name, step)| {
+            let error = step(&mut stage).err()?;
+            Some(format!("{name}: {error:#}"))
+        })
+        .collect();
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
