@@ -4,8 +4,8 @@
 //! things, so a value of these types cannot be built with a part left out: "no digests" then means
 //! that the vantage has none, not that nobody asked.
 
-use hashbrown::HashSet;
 use std::borrow::Borrow;
+use std::collections::HashSet;
 
 use uuid::Uuid;
 
@@ -219,7 +219,7 @@ pub struct Surroundings {
 
 /// The surroundings of a flow at each vantage, from all segments gathered for it there.
 pub fn surroundings(segments: &[impl AsRef<[Digest]>], flow: Flow) -> Vec<Surroundings> {
-    let names = names(segments, flow);
+    let names = names(segments.iter().flat_map(AsRef::as_ref), flow);
     let newest = |of: &mut dyn Iterator<Item = &Digest>| of.map(|digest| digest.time).max();
     let anywhere = newest(
         &mut segments
@@ -253,10 +253,8 @@ pub fn surroundings(segments: &[impl AsRef<[Digest]>], flow: Flow) -> Vec<Surrou
 }
 
 /// A flow and those that share an initial number with it, or with one that does.
-fn names(segments: &[impl AsRef<[Digest]>], flow: Flow) -> HashSet<Flow> {
+pub fn names<'a>(segments: impl Iterator<Item = &'a Digest>, flow: Flow) -> HashSet<Flow> {
     let opening: Vec<(Flow, u32)> = segments
-        .iter()
-        .flat_map(AsRef::as_ref)
         .flat_map(|digest| numbers(digest).map(|number| (digest.tuple.flow(), number)))
         .collect();
     let mut names = HashSet::from([flow]);
