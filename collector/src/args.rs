@@ -13,6 +13,10 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use parallax_core::Selection;
 
+mod alerts;
+
+pub use alerts::AlertArgs;
+
 /// Receives digests from agents, joins them in Postgres, and judges where resets came from.
 #[derive(Debug, Parser)]
 #[command(
@@ -89,6 +93,8 @@ pub struct ServeArgs {
     /// Drop segments that were captured more than so many days ago; verdicts stay. Without it everything is kept
     #[arg(long, value_name = "DAYS", env = "PARALLAX_RETENTION", value_parser = clap::value_parser!(u16).range(1..))]
     pub retention: Option<u16>,
+    #[command(flatten)]
+    pub alerts: AlertArgs,
 }
 
 #[derive(Debug, Args)]

@@ -75,6 +75,7 @@ async fn run_server(args: ServeArgs) -> anyhow::Result<()> {
         path: args.path,
         segments: args.segments,
         retention: args.retention,
+        alerts: args.alerts.into(),
     };
     let (grpc, http) = (args.grpc.0, args.http.0);
     let ready = move |bound: &[SocketAddr]| announce(bound, grpc, http);

@@ -16,9 +16,11 @@ use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
+use url::Url;
 use uuid::Uuid;
 
 use crate::clock;
+use crate::herald;
 use crate::http::{self, Api};
 use crate::ingest::{IngestService, Loader, Parts, Registry};
 use crate::judging::{Judge, watchers};
@@ -60,6 +62,8 @@ pub struct Settings {
     pub segments: Option<Selection>,
     /// Days after which segments are dropped; `None`: never.
     pub retention: Option<u16>,
+    /// Whom to tell when a place begins to forge resets.
+    pub alerts: herald::Settings,
 }
 
 /// Why the collector does not run.
@@ -202,6 +206,12 @@ pub async fn serve(
         streams.clone(),
     ));
     let (router, workers) = assemble(&store, settings.path, &streams);
+    let herald = tokio::spawn(herald::run(
+        store.clone(),
+        settings.alerts,
+        pages(&bound),
+        streams.clone(),
+    ));
     let servers = start_servers(listeners, &router, &streams);
     drop(router);
     ready(&bound);
@@ -209,6 +219,9 @@ pub async fn serve(
     info!("stopping");
     streams.cancel();
     finish(servers, workers).await;
+    if timeout(STOP_PATIENCE, herald).await.is_err() {
+        warn!("somebody who is told of injections did not answer in time, and may be told again");
+    }
     stop_all.cancel();
     let private = match supervisor {
         Some(supervisor) => Some(supervisor.await?),
@@ -335,6 +348,12 @@ async fn finish(mut servers: JoinSet<()>, mut workers: Workers) {
     if timeout(STOP_PATIENCE, workers.judge).await.is_err() {
         warn!("the judge did not end in time; it goes on at the next start");
     }
+}
+
+/// Where people look, unless they are told otherwise: the last address, which is that of `--http`.
+fn pages(bound: &[SocketAddr]) -> Option<Url> {
+    let address = bound.last()?;
+    format!("http://{address}").parse().ok()
 }
 
 async fn listen(addresses: &[SocketAddr]) -> Result<Vec<(TcpListener, SocketAddr)>, ServeError> {
