@@ -43,7 +43,7 @@ pub enum Command {
   parallax-collector serve --path client,fw-in,fw-out,server
 
 Agents and the CLI can use either address. Logs go to standard error; PARALLAX_LOG=debug shows more.")]
-    Serve(ServeArgs),
+    Serve(Box<ServeArgs>),
     /// Bring the database's schema up to date and stop
     #[command(after_help = "Examples:
   parallax-collector migrate --database-url postgres://parallax@192.0.2.9/parallax

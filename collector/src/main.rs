@@ -44,7 +44,7 @@ fn start_log() {
 
 fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
-        Command::Serve(args) => in_runtime(run_server(args)),
+        Command::Serve(args) => in_runtime(run_server(*args)),
         Command::Migrate(args) => in_runtime(migrate(args)),
         Command::Completion { shell } => {
             let mut command = Cli::command();
