@@ -3,6 +3,7 @@
 #   make test    every test
 #   make networks  networks that translate, rewrite and tunnel, and attackers, against their truth
 #   make chaos   a hundred faults at random under load; nothing may get lost uncounted (about ten minutes)
+#   make simulate  agents, stream, spool and ingest in a simulated world: 10,000 schedules of faults (SCHEDULES=n, SEED=n)
 #   make bench   the numbers of the README's section "Measured", beside peers; README=--readme writes them there
 #                (bench-digest, bench-live, bench-analyze, bench-ingest, bench-fleet, bench-latency, bench-micro: a part)
 #   make citus   the collector's tests with distributed tables, on the coordinator that PARALLAX_CITUS_URL names
@@ -11,7 +12,7 @@
 
 CARGO ?= cargo
 
-.PHONY: demo test networks chaos bench citus calibrate lint build packages \
+.PHONY: demo test networks chaos simulate bench citus calibrate lint build packages \
 	bench-build bench-digest bench-live bench-analyze bench-ingest bench-fleet bench-latency bench-micro
 
 packages:
@@ -32,6 +33,11 @@ networks: packages
 chaos: packages
 	$(CARGO) build --locked --workspace --bins
 	@target/debug/parallax-lab chaos
+
+# In a folder of its own, since tokio takes its chance from the seed only where it is built so.
+simulate: packages
+	RUSTFLAGS='--cfg tokio_unstable' $(CARGO) build --release --locked --target-dir target/simulate -p parallax-tests --bin parallax-lab
+	@target/simulate/release/parallax-lab simulate --schedules $(or $(SCHEDULES),10000) --seed $(or $(SEED),0)
 
 # One after another, also with -j: they measure time.
 bench: bench-build

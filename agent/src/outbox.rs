@@ -121,6 +121,8 @@ impl Outbox {
         Self {
             next: journal.next_number(),
             journal: Some(journal),
+            beats: Notes::past(),
+            losses: Notes::past(),
             behind: true,
             is_past: true,
             ..Self::new(limit)

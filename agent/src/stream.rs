@@ -4,7 +4,6 @@
 //! connection is made again with growing pauses; the collector then says from where on to send.
 
 use std::collections::VecDeque;
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
@@ -32,6 +31,7 @@ mod failure;
 mod identity;
 mod ledger;
 mod left;
+mod outside;
 mod wire;
 
 pub(crate) use wire::message;
@@ -44,6 +44,7 @@ pub use failure::StreamError;
 use failure::{Broken, Parties};
 pub use identity::Identity;
 use ledger::Ledger;
+pub use outside::{Dialling, Outside, Wire};
 
 /// How long digests that are not urgent wait for company.
 pub const LINGER: Duration = Duration::from_millis(250);
@@ -100,6 +101,7 @@ pub struct Delivery {
     /// Where the collector's orders go; `None`: nobody takes them.
     pub orders: Option<SyncSender<Order>>,
     pub meter: Arc<Meter>,
+    pub outside: Outside,
 }
 
 /// How far delivery has come.
@@ -279,7 +281,9 @@ impl Courier {
         }
         self.next_collector();
         let committed = self.current().committed_below().saturating_sub(before);
-        let pause = self.backoff.broke(since.elapsed(), committed, jitter());
+        let pause = self
+            .backoff
+            .broke(since.elapsed(), committed, self.delivery.outside.chance());
         match self.meanwhile(tokio::time::sleep(pause)).await {
             Some(()) => Ok(After::GoOn),
             None => Ok(After::End),
@@ -309,7 +313,10 @@ impl Courier {
                 self.endpoints[self.turn].clone(),
                 self.hello(),
                 self.parties.clone(),
-                Arc::clone(&self.delivery.meter),
+                (
+                    self.delivery.outside.clone(),
+                    Arc::clone(&self.delivery.meter),
+                ),
             );
             let reason = match self.meanwhile(opening).await {
                 None => return Ok(None),
@@ -324,7 +331,11 @@ impl Courier {
             if self.turn != 0 {
                 continue;
             }
-            let pause = tokio::time::sleep(self.backoff.failed(jitter()).min(left));
+            let pause = tokio::time::sleep(
+                self.backoff
+                    .failed(self.delivery.outside.chance())
+                    .min(left),
+            );
             if self.meanwhile(pause).await.is_none() {
                 return Ok(None);
             }
@@ -551,10 +562,6 @@ impl Courier {
         }
         Ok(())
     }
-}
-
-fn jitter() -> u32 {
-    RandomState::new().build_hasher().finish() as u32
 }
 
 /// Waits until `time`; for ever without one.

@@ -15,11 +15,11 @@ use uuid::Uuid;
 use crate::exchange::Offset;
 use crate::judging::Court;
 use crate::recall::Questions;
-use crate::store::Store;
 
 mod aside;
 mod beat;
 mod conversation;
+mod depot;
 mod hello;
 mod inquiry;
 mod loader;
@@ -27,6 +27,7 @@ mod loss;
 mod registry;
 mod testimony;
 
+pub use depot::Depot;
 pub use loader::Loader;
 pub use registry::Registry;
 
@@ -43,7 +44,7 @@ pub struct IngestService {
 
 /// What conversations work with.
 pub struct Parts {
-    pub store: Store,
+    pub store: Arc<dyn Depot>,
     pub registry: Registry,
     pub loader: Loader,
     pub court: Court,

@@ -8,5 +8,5 @@
 mod inquirer;
 mod wanted;
 
-pub use inquirer::{Inquirer, Inquiries, Questions};
+pub use inquirer::{Board, Inquirer, Inquiries, Questions};
 pub use wanted::Wanted;

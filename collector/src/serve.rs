@@ -22,7 +22,7 @@ use uuid::Uuid;
 use crate::clock;
 use crate::herald;
 use crate::http::{self, Api};
-use crate::ingest::{IngestService, Loader, Parts, Registry};
+use crate::ingest::{Depot, IngestService, Loader, Parts, Registry};
 use crate::judging::{Judge, watchers};
 use crate::lock::{self, DataDirLock, LockError};
 use crate::meters;
@@ -261,9 +261,10 @@ fn assemble(store: &Store, path: Vec<String>, stop: &CancellationToken) -> (Rout
         collector,
     );
     let judge = tokio::spawn(judge.run(judge_stop.clone()));
-    let (entrance, loaders) = Loader::start(store, &court);
+    let depot: Arc<dyn Depot> = Arc::new(store.clone());
+    let (entrance, loaders) = Loader::start(&depot, &court);
     let parts = Parts {
-        store: store.clone(),
+        store: depot,
         registry: registry.clone(),
         loader: entrance,
         court,

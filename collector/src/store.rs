@@ -39,13 +39,14 @@ pub use copy::{COPY_DIGESTS, encode_digests};
 pub use distribute::{DISTRIBUTED, DistributeError};
 pub use evidence::{Ask, EVERYWHERE_MAX, Gathered, Kin, PortionOfFlow, SEGMENTS_MAX};
 pub use injections::{Injection, Told};
-pub use load::{Beat, Loaded, Outcome, Portion};
+pub use load::{Accepted, Beat, Fresh, Gain, Loaded, Outcome, Portion, accept};
 pub use looks::{Count, Cursor, Group, Grouping, Link, Page, Steps};
 pub use policy::Policies;
 pub use questions::{Asking, Question};
 pub use rows::RowError;
 pub use runs::{NewRun, RegisterError, Registered, Source};
 pub use shards::routed_questions;
+pub use spans::{Growth, Latest, Row};
 pub use verdicts::{Settled, Settling, Verdicts, Written};
 pub use watching::{RunState, WatchState};
 

@@ -30,6 +30,7 @@ pub mod scenarios;
 pub mod screen;
 pub mod segment;
 pub mod service;
+pub mod simulation;
 pub mod site;
 pub mod stand_in;
 pub mod traffic;

@@ -18,7 +18,7 @@ use parallax_tests::programs::Programs;
 use parallax_tests::recorder::Recording;
 use parallax_tests::scenario::{Act, acts};
 use parallax_tests::truth::compare;
-use parallax_tests::{bytes, demo, latency, live, loss, monitoring, recall, traffic};
+use parallax_tests::{bytes, demo, latency, live, loss, monitoring, recall, simulation, traffic};
 
 /// A network of namespaces in which resets are made whose origin is known.
 #[derive(Parser)]
@@ -55,6 +55,13 @@ enum What {
         /// Only acts whose name contains this.
         #[arg(long, default_value = "")]
         only: String,
+    },
+    /// Play schedules of the simulated world; what does not hold is printed with its seed.
+    Simulate {
+        #[arg(long, default_value_t = 10_000)]
+        schedules: u64,
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
     },
     /// Play every scenario before live agents and a collector; keep verdicts and captures in OUT.
     Live {
@@ -147,6 +154,30 @@ fn main() -> ExitCode {
     }
 }
 
+/// Plays schedules; what does not hold is printed, with the seed that shows it again.
+fn simulate(seeds: std::ops::Range<u64>) -> Result<ExitCode> {
+    let folder = simulation::folder()?;
+    let series = simulation::play_all(seeds, None, folder.path())?;
+    for outcome in &series.failed {
+        println!("seed {}:", outcome.seed);
+        for violation in &outcome.violations {
+            println!("  {violation}");
+        }
+    }
+    let report = &series.report;
+    println!(
+        "{} schedules, {} failed: {} runs of agents, {} connections, {} digests, {} answers from memory, {} losses told",
+        series.schedules,
+        series.failed.len(),
+        report.runs,
+        report.connections,
+        report.digests,
+        report.recalled,
+        report.losses,
+    );
+    Ok(ExitCode::from(u8::from(!series.failed.is_empty())))
+}
+
 fn carry_out(what: &What) -> Result<ExitCode> {
     match what {
         What::List => {
@@ -156,6 +187,7 @@ fn carry_out(what: &What) -> Result<ExitCode> {
         }
         What::Check { from, only } => return check(from, only),
         What::Damage { from, only } => return damage(from, only),
+        What::Simulate { schedules, seed } => return simulate(*seed..seed + schedules),
         What::Networks {
             out,
             only,
@@ -187,7 +219,11 @@ fn carry_out(what: &What) -> Result<ExitCode> {
         return Ok(ExitCode::from(code.unwrap_or(1)));
     }
     match what {
-        What::List | What::Check { .. } | What::Damage { .. } | What::Networks { .. } => {}
+        What::List
+        | What::Check { .. }
+        | What::Damage { .. }
+        | What::Networks { .. }
+        | What::Simulate { .. } => {}
         What::PlayNetwork { name, out, live } => {
             let networks = run::named(name);
             let network = networks.first().context("there is no such network")?;

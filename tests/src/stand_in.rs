@@ -46,6 +46,7 @@ impl StandIn {
             spool: Spool::default(),
             orders: None,
             meter: Arc::default(),
+            outside: parallax_agent::stream::Outside::default(),
         };
         let works = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()

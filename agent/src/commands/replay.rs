@@ -99,6 +99,7 @@ fn delivery(args: &ReplayArgs, file: &str) -> Delivery {
         collectors: vec![args.collector.clone()],
         orders: None,
         meter: Arc::default(),
+        outside: crate::stream::Outside::default(),
         hello: identity.hello(),
         pressure: Pressure::Block {
             give_up: Duration::from_secs(args.connect_timeout),

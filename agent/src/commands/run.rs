@@ -323,6 +323,7 @@ impl Settings {
             collectors: self.collectors.clone(),
             orders: Some(orders),
             meter: Arc::default(),
+            outside: crate::stream::Outside::default(),
             spool: self.spool(&hello, since)?,
             hello,
             pressure: Pressure::Lose { drain: DRAIN },

@@ -71,6 +71,8 @@ pub(super) struct Notes<T> {
     kept: VecDeque<Kept<T>>,
     sent: usize,
     ever_sent: usize,
+    /// An earlier process may have sent any of them.
+    is_past: bool,
 }
 
 impl<T> Default for Notes<T> {
@@ -79,15 +81,27 @@ impl<T> Default for Notes<T> {
             kept: VecDeque::new(),
             sent: 0,
             ever_sent: 0,
+            is_past: false,
         }
     }
 }
 
 impl<T: Join + Clone> Notes<T> {
-    /// Keeps a note; one that waits unsent takes in a neighbour that says nothing else.
+    /// Those of an earlier process.
+    pub fn past() -> Self {
+        Self {
+            is_past: true,
+            ..Self::default()
+        }
+    }
+
+    /// Keeps a note; one that waits unsent takes in a neighbour that says nothing else. One that may have been sent
+    /// before does not: the collector, which knows the first part, would count it again with the second.
     pub fn push(&mut self, note: Kept<T>) {
         let crowded = self.kept.len() - self.ever_sent >= WAITING_MAX;
+        let apart = self.is_past && !crowded;
         if let Some(last) = self.last_waiting()
+            && !apart
             && last.note.joins(&note.note, crowded)
         {
             last.note.join(&note.note);

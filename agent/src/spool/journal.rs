@@ -14,7 +14,7 @@ use crate::outbox::Outgoing;
 
 /// A file is one of so many that fill the journal's share of the disk.
 const FILES: u64 = 16;
-const FILE_MIN: u64 = 64 << 10;
+const FILE_MIN: u64 = 4 << 10;
 const FILE_MAX: u64 = 4 << 20;
 
 /// What a run has told and the collector has not acknowledged, on disk.
@@ -35,6 +35,8 @@ pub struct Journal {
     times: Option<(CaptureTime, CaptureTime)>,
     /// Octets that could not be read back.
     damaged: u64,
+    /// An earlier process wrote it, and may have sent all of it.
+    is_past: bool,
     complained: bool,
 }
 
@@ -52,6 +54,7 @@ impl Journal {
             ready: VecDeque::new(),
             times: None,
             damaged: 0,
+            is_past: false,
             complained: false,
         }
     }
@@ -87,6 +90,7 @@ impl Journal {
             journal.segments.push_back(segment);
         }
         journal.read_to = 0;
+        journal.is_past = true;
         Ok(journal)
     }
 
@@ -229,7 +233,8 @@ impl Journal {
             }
             let segment = &mut self.segments[index];
             let before = segment.octets;
-            match segment.give_up(self.read_to) {
+            let unsent_from = if self.is_past { u64::MAX } else { self.read_to };
+            match segment.give_up(self.read_to, unsent_from) {
                 Ok(_) if segment.octets < before => {
                     self.complain(&io::ErrorKind::StorageFull.into());
                     return true;

@@ -86,14 +86,15 @@ impl Segment {
     }
 
     /// Gives up the next that is worth least, in place; false when there is nothing left to give. Records
-    /// before `in_memory` are in memory too: what is given up of them is lost only to the next process.
-    pub fn give_up(&mut self, in_memory: u64) -> io::Result<bool> {
+    /// before `in_memory` are in memory too: what is given up of them is lost only to the next process. Those before
+    /// `unsent_from` may have been sent: beats among them stay apart, as they were said.
+    pub fn give_up(&mut self, in_memory: u64, unsent_from: u64) -> io::Result<bool> {
         let Some((given_up, of)) = self.given_up.next() else {
             return Ok(false);
         };
         let (records, _) = self.read()?;
         let mut octets = Vec::with_capacity(self.octets as usize);
-        for record in without(records, of, in_memory) {
+        for record in without(records, of, in_memory, unsent_from) {
             record::write(&mut octets, record.number, &record.outgoing);
         }
         // In place, since a full disk has no room for a second file; what follows the new end is cut, and
@@ -129,7 +130,7 @@ fn times(outgoing: &Outgoing) -> Option<(CaptureTime, CaptureTime)> {
 
 /// Records without the digests whose loss would be one `of` that. A loss in front of the records that are in
 /// memory too tells of those, one in front of the others of these.
-fn without(records: Vec<Record>, of: LossOf, in_memory: u64) -> Vec<Record> {
+fn without(records: Vec<Record>, of: LossOf, in_memory: u64, unsent_from: u64) -> Vec<Record> {
     let with_reset: HashSet<u64> = records
         .iter()
         .flat_map(|record| match &record.outgoing {
@@ -151,7 +152,7 @@ fn without(records: Vec<Record>, of: LossOf, in_memory: u64) -> Vec<Record> {
         for record in records {
             let given_up = |digest: &Digest| worth(digest, &with_reset) == of;
             for outgoing in parts(record.outgoing, &mut tally, given_up) {
-                join(&mut kept, record.number, outgoing);
+                join(&mut kept, record.number, outgoing, unsent_from);
             }
         }
         let told = tally.loss(of).map(|loss| told(number, next_number, loss));
@@ -212,14 +213,18 @@ fn parts(
 }
 
 /// Adds a record, joined to the one before where the two say one thing.
-fn join(kept: &mut Vec<Record>, number: u64, outgoing: Outgoing) {
-    match (kept.last_mut().map(|last| &mut last.outgoing), &outgoing) {
+fn join(kept: &mut Vec<Record>, number: u64, outgoing: Outgoing, unsent_from: u64) {
+    let last = kept.last_mut();
+    let unsent = last.as_ref().is_some_and(|last| last.number >= unsent_from);
+    match (last.map(|last| &mut last.outgoing), &outgoing) {
         (Some(Outgoing::Skip { next, .. }), Outgoing::Skip { first, next: end })
             if next == first =>
         {
             *next = *end;
         }
-        (Some(Outgoing::Beat(last)), Outgoing::Beat(beat)) if last.note.joins(&beat.note) => {
+        (Some(Outgoing::Beat(last)), Outgoing::Beat(beat))
+            if unsent && last.note.joins(&beat.note) =>
+        {
             last.note.join(&beat.note);
             last.next_number = beat.next_number;
         }

@@ -12,9 +12,9 @@ use tonic::codec::CompressionEncoding;
 use tonic::transport::Endpoint;
 
 use super::counted;
-use crate::meter::Meter;
-
 use super::failure::{Broken, Parties, StreamError, innermost};
+use super::outside::Outside;
+use crate::meter::Meter;
 
 /// Longest wait for a TCP connection, and for the collector's first answer over it.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -59,9 +59,9 @@ pub(super) async fn open(
     endpoint: Endpoint,
     hello: Hello,
     parties: Parties,
-    meter: Arc<Meter>,
+    (outside, meter): (Outside, Arc<Meter>),
 ) -> Result<Connection, Broken> {
-    let greeting = greet(endpoint, hello, &parties, meter);
+    let greeting = greet(endpoint, hello, &parties, (outside, meter));
     match tokio::time::timeout(2 * PATIENCE, greeting).await {
         Ok(result) => result,
         Err(_) => Err(Broken::Lost(format!(
@@ -75,11 +75,11 @@ async fn greet(
     endpoint: Endpoint,
     hello: Hello,
     parties: &Parties,
-    meter: Arc<Meter>,
+    (outside, meter): (Outside, Arc<Meter>),
 ) -> Result<Connection, Broken> {
     let channel = endpoint
         .connect_with_connector(tower::service_fn(move |uri| {
-            counted::connect(uri, Arc::clone(&meter))
+            counted::connect(outside.clone(), uri, Arc::clone(&meter))
         }))
         .await
         .map_err(|error| Broken::Lost(innermost(&error)))?;

@@ -1,4 +1,4 @@
-//! A TCP connection that counts the octets written to it.
+//! A connection that counts the octets written to it.
 
 use std::io;
 use std::pin::Pin;
@@ -7,27 +7,24 @@ use std::task::{Context, Poll, ready};
 
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tonic::transport::Uri;
 
+use super::outside::{Outside, Wire};
 use crate::meter::Meter;
-
-/// Where a URL without a port leads.
-const HTTP: u16 = 80;
 
 /// A connection whose writes are counted.
 pub(super) struct Counted {
-    stream: TcpStream,
+    stream: Box<dyn Wire>,
     meter: Arc<Meter>,
 }
 
 /// Connects to a collector.
-pub(super) async fn connect(uri: Uri, meter: Arc<Meter>) -> io::Result<TokioIo<Counted>> {
-    let host = uri.host().unwrap_or_default();
-    // An IPv6 address stands in brackets in a URL.
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    let stream = TcpStream::connect((host, uri.port_u16().unwrap_or(HTTP))).await?;
-    stream.set_nodelay(true)?;
+pub(super) async fn connect(
+    outside: Outside,
+    uri: Uri,
+    meter: Arc<Meter>,
+) -> io::Result<TokioIo<Counted>> {
+    let stream = outside.dial(uri).await?;
     Ok(TokioIo::new(Counted { stream, meter }))
 }
 

@@ -1,6 +1,8 @@
 //! One stream: what an agent may say when, and what it is answered.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parallax_core::{Digest, LossRecord, Selection};
@@ -34,6 +36,9 @@ const LIVE_PATIENCE: Duration = Duration::from_secs(30);
 const BEATS_WAITING_MAX: usize = 4096;
 /// Answers that may wait for their digests.
 const ANSWERS_WAITING_MAX: usize = 4096;
+
+/// Streams that began in this process.
+static STREAMS: AtomicU64 = AtomicU64::new(0);
 
 pub(super) type Answers = mpsc::Sender<Result<CollectorMessage, Status>>;
 
@@ -71,6 +76,7 @@ pub(super) async fn converse(
         claim,
         source: run.source,
         registered,
+        stream: STREAMS.fetch_add(1, Ordering::Relaxed),
         received: registered.committed,
         beats: VecDeque::new(),
         progress,
@@ -200,6 +206,8 @@ struct Conversation<'a> {
     claim: Claim,
     source: Source,
     registered: Registered,
+    /// Its number among this process's streams.
+    stream: u64,
     /// Number of the next digest that may come.
     received: u64,
     /// Beats whose digests have not all come yet.
@@ -416,7 +424,7 @@ impl Conversation<'_> {
         let Some(clock) = self.inquiry.heard(said, clock::wall()) else {
             return;
         };
-        let (store, run) = (self.shared.store.clone(), self.registered);
+        let (store, run) = (Arc::clone(&self.shared.store), self.registered);
         tokio::spawn(async move {
             if let Err(error) = store.note_clock(run, clock).await {
                 warn!("{error}");
@@ -440,6 +448,7 @@ impl Conversation<'_> {
         let item = Item {
             portion: Portion {
                 run: self.registered,
+                stream: self.stream,
                 first_number,
                 digests: gain.digests,
                 beats: gain.beats,

@@ -12,11 +12,12 @@ use tokio::time::{Instant, timeout_at};
 use tonic::Status;
 use tracing::warn;
 
+use super::Depot;
 use super::conversation::database_away;
 use crate::clock;
 use crate::judging::Court;
 use crate::meters;
-use crate::store::{Loaded, Outcome, Portion, Source, Store, StoreError};
+use crate::store::{Loaded, Outcome, Portion, Source, StoreError};
 
 /// Transactions at once.
 const LOADERS: usize = 2;
@@ -72,6 +73,11 @@ impl Waiting {
         self.item.portion.digests.len()
     }
 
+    /// Whether something that its stream handed over before was not stored.
+    fn has_failed(&self) -> bool {
+        matches!(*self.item.progress.borrow(), Progress::Failed(_))
+    }
+
     /// A reset, or an agent that waits for its last answer.
     fn is_urgent(&self) -> bool {
         let portion = &self.item.portion;
@@ -88,11 +94,11 @@ pub struct Loader {
 
 impl Loader {
     /// Starts the loaders; they end when every clone of their entrance is gone and all is stored.
-    pub fn start(store: &Store, court: &Court) -> (Self, JoinSet<()>) {
+    pub fn start(store: &Arc<dyn Depot>, court: &Court) -> (Self, JoinSet<()>) {
         let mut tasks = JoinSet::new();
         let entrances = std::array::from_fn(|_| {
             let (entrance, exit) = mpsc::channel(PORTIONS_MAX);
-            tasks.spawn(load_all(store.clone(), court.clone(), exit));
+            tasks.spawn(load_all(Arc::clone(store), court.clone(), exit));
             entrance
         });
         let room = Arc::new(Semaphore::new(ROWS_WAITING_MAX));
@@ -116,10 +122,14 @@ impl Loader {
     }
 }
 
-async fn load_all(store: Store, court: Court, mut exit: mpsc::Receiver<Waiting>) {
+async fn load_all(store: Arc<dyn Depot>, court: Court, mut exit: mpsc::Receiver<Waiting>) {
     while let Some(first) = exit.recv().await {
-        let group = gather(first, &mut exit).await;
-        load(&store, &court, group).await;
+        let mut group = gather(first, &mut exit).await;
+        // After what was not stored nothing of its stream may be: the agent sends all of it again.
+        group.retain(|waiting| !waiting.has_failed());
+        if !group.is_empty() {
+            load(&*store, &court, group).await;
+        }
     }
 }
 
@@ -145,7 +155,7 @@ async fn gather(first: Waiting, exit: &mut mpsc::Receiver<Waiting>) -> Vec<Waiti
     group
 }
 
-async fn load(store: &Store, court: &Court, group: Vec<Waiting>) {
+async fn load(store: &dyn Depot, court: &Court, group: Vec<Waiting>) {
     let portions: Vec<&Portion> = group.iter().map(|waiting| &waiting.item.portion).collect();
     let begun = Instant::now();
     match store.load(&portions).await {
@@ -183,10 +193,10 @@ fn by_run(group: Vec<Waiting>) -> BTreeMap<i32, Vec<Waiting>> {
 }
 
 fn report(court: &Court, group: &[Waiting], loaded: Loaded) {
-    for waiting in group {
+    for (waiting, outcome) in group.iter().zip(&loaded.outcomes) {
         let item = &waiting.item;
-        let next = match loaded.outcomes.get(&item.portion.run.id) {
-            Some(Outcome::Committed(committed)) => {
+        let next = match outcome {
+            Outcome::Committed(committed) => {
                 let beats = item.portion.beats.iter();
                 meters::watched(beats.filter_map(|beat| beat.span));
                 meters::lost(&item.portion.losses);
@@ -197,10 +207,10 @@ fn report(court: &Court, group: &[Waiting], loaded: Loaded) {
                     Progress::Committed(*committed)
                 }
             }
-            Some(Outcome::Gap { committed, first }) => Progress::Failed(Status::unavailable(
-                format!("digests {committed} to {first} were not stored; connect again"),
-            )),
-            Some(Outcome::Unknown) | None => Progress::Failed(Status::unavailable(
+            Outcome::Gap { committed, first } => Progress::Failed(Status::unavailable(format!(
+                "digests {committed} to {first} were not stored; connect again"
+            ))),
+            Outcome::Unknown => Progress::Failed(Status::unavailable(
                 "the collector's database does not know this run any more; connect again",
             )),
         };

@@ -87,6 +87,48 @@ impl Open {
     }
 }
 
+/// Where questions are put up, for every conversation to see. Clones are the same board.
+#[derive(Debug, Clone)]
+pub struct Board {
+    shared: Arc<Shared>,
+}
+
+impl Default for Board {
+    fn default() -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                open: Mutex::default(),
+                asked: broadcast::channel(LAG).0,
+            }),
+        }
+    }
+}
+
+impl Board {
+    /// What conversations draw from.
+    pub fn questions(&self, policies: watch::Receiver<Policies>) -> Questions {
+        Questions {
+            shared: Arc::clone(&self.shared),
+            policies,
+        }
+    }
+
+    /// Puts up questions; those that are open already stay as they are.
+    pub fn publish(&self, questions: Vec<Question>) {
+        let now = Instant::now();
+        for question in questions.into_iter().map(Arc::new) {
+            if lock(&self.shared.open).add(&question, now) {
+                // No agent may be connected.
+                let _ = self.shared.asked.send(question);
+            }
+        }
+    }
+
+    fn holds(&self, id: u64) -> bool {
+        lock(&self.shared.open).ids.contains(&id)
+    }
+}
+
 impl Questions {
     /// The questions that are open now, and those that come.
     pub fn draw(&self) -> (VecDeque<Arc<Question>>, broadcast::Receiver<Arc<Question>>) {
@@ -116,7 +158,7 @@ fn lock(open: &Mutex<Open>) -> MutexGuard<'_, Open> {
 pub struct Inquirer {
     store: Store,
     wanted: mpsc::Receiver<Vec<Wanted>>,
-    shared: Arc<Shared>,
+    board: Board,
     policies: watch::Sender<Policies>,
     asked: HashMap<i64, (Instant, Wanted)>,
     /// Questions that may be put at once, and when that was counted.
@@ -127,21 +169,15 @@ impl Inquirer {
     pub fn new(store: Store) -> (Self, Inquiries, Questions) {
         let (wanted, receiver) = mpsc::channel(64);
         let (policies, policy) = watch::channel(Policies::default());
-        let shared = Arc::new(Shared {
-            open: Mutex::default(),
-            asked: broadcast::channel(LAG).0,
-        });
+        let board = Board::default();
+        let questions = board.questions(policy);
         let inquirer = Self {
             store,
             wanted: receiver,
-            shared: Arc::clone(&shared),
+            board,
             policies,
             asked: HashMap::new(),
             allowance: (RATE, Instant::now()),
-        };
-        let questions = Questions {
-            shared,
-            policies: policy,
         };
         (inquirer, Inquiries { wanted }, questions)
     }
@@ -196,7 +232,7 @@ impl Inquirer {
                 for wanted in asked {
                     self.asked.insert(wanted.flow, (now, wanted));
                 }
-                self.publish(questions);
+                self.board.publish(questions);
             }
             // They are wanted again when their flows are judged again.
             Err(error) => warn!("agents are not asked for what they remember: {error}"),
@@ -232,22 +268,12 @@ impl Inquirer {
 
     /// Reads questions that some collector entered, one or all.
     async fn take_up(&self, id: Option<i64>) {
-        if id.is_some_and(|id| lock(&self.shared.open).ids.contains(&id.cast_unsigned())) {
+        if id.is_some_and(|id| self.board.holds(id.cast_unsigned())) {
             return;
         }
         match self.store.open_questions(id).await {
-            Ok(questions) => self.publish(questions),
+            Ok(questions) => self.board.publish(questions),
             Err(error) => debug!("questions are read later: {error}"),
-        }
-    }
-
-    fn publish(&self, questions: Vec<Question>) {
-        let now = Instant::now();
-        for question in questions.into_iter().map(Arc::new) {
-            if lock(&self.shared.open).add(&question, now) {
-                // No agent may be connected.
-                let _ = self.shared.asked.send(question);
-            }
         }
     }
 

@@ -10,16 +10,21 @@ use self::sorted::Sorted;
 use super::asides::{self, Asides};
 use super::rows::RowName;
 use super::runs::Registered;
-use super::spans::{self, Growth, Latest};
+use super::spans::Latest;
 use super::{Store, StoreError, days, losses};
 
+mod accept;
 mod runs;
 mod sorted;
+
+pub use accept::{Accepted, Fresh, Gain, accept};
 
 /// What one run hands over: digests without gaps, then beats whose digests are all handed over.
 #[derive(Debug, Clone)]
 pub struct Portion {
     pub run: Registered,
+    /// The stream that it came on, which no other of the same process bears.
+    pub stream: u64,
     /// Number of the first digest.
     pub first_number: u64,
     pub digests: Vec<Digest>,
@@ -41,11 +46,11 @@ pub struct Beat {
     pub unread: Vec<(String, u64)>,
 }
 
-/// What became of the runs of a load.
+/// What became of a load.
 #[derive(Debug, Default)]
 pub struct Loaded {
-    /// By `run.id`.
-    pub outcomes: BTreeMap<i32, Outcome>,
+    /// What became of each portion, in their order.
+    pub outcomes: Vec<Outcome>,
     /// Flows to judge, by hash.
     pub docketed: Vec<i64>,
     /// Digests written.
@@ -54,22 +59,13 @@ pub struct Loaded {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// Every digest of the run below this number is stored.
+    /// It is stored, as is every digest of the run below this number.
     Committed(u64),
-    /// Digests before these are missing: they were lost with an earlier transaction. Nothing of this
-    /// run was stored.
+    /// Digests before these, or before an earlier portion of the stream, are missing: they were lost with an earlier
+    /// transaction. Nothing of this portion was stored.
     Gap { committed: u64, first: u64 },
     /// No such run (the database was emptied).
     Unknown,
-}
-
-/// One run's part of the transaction.
-struct Gain {
-    vantage_id: i32,
-    committed: u64,
-    latest: Option<Latest>,
-    growth: Growth,
-    finished: bool,
 }
 
 impl Store {
@@ -83,21 +79,27 @@ impl Store {
             .await
             .map_err(StoreError::database("begin to store digests"))?;
         let mut states = lock_runs(&mut tx, portions).await?;
-        let mut loaded = Loaded::default();
-        let accepted = accept(&mut states, portions, &mut loaded.outcomes);
-        let digests: usize = accepted.iter().map(|fresh| fresh.digests.len()).sum();
-        let sorted = Sorted::of(&accepted);
+        let Accepted {
+            outcomes,
+            fresh,
+            taken,
+        } = accept(&mut states, portions);
+        let mut loaded = Loaded {
+            outcomes,
+            ..Loaded::default()
+        };
+        let digests: usize = fresh.iter().map(|fresh| fresh.digests.len()).sum();
+        let sorted = Sorted::of(&fresh);
         if digests > 0 {
             let days = days::hold(&mut tx, &sorted.days).await?;
             sorted.copy_in(&mut tx, &days, self.reach).await?;
             loaded.rows = digests as u64;
         }
-        states.retain(|id, _| matches!(loaded.outcomes.get(id), Some(Outcome::Committed(_))));
         write_coverage(&mut tx, &states).await?;
         write_unread(&mut tx, &states).await?;
-        losses::write(&mut tx, &lost(&states, portions)).await?;
+        losses::write(&mut tx, &lost(&taken)).await?;
         write_runs(&mut tx, &states).await?;
-        let recalled = asides::write(&mut tx, &go_on(&states, portions)).await?;
+        let recalled = asides::write(&mut tx, &taken).await?;
         // All at once and last: two transactions that take flows in two orders would wait for each other.
         if digests > 0 || !recalled.is_empty() {
             loaded.docketed = sorted.enter_in_docket(&mut tx, &recalled).await?;
@@ -122,34 +124,15 @@ fn days_of(portions: &[&Portion]) -> BTreeSet<i32> {
     days
 }
 
-/// The portions of runs that go on.
-fn go_on<'a>(states: &BTreeMap<i32, Gain>, portions: &[&'a Portion]) -> Vec<&'a Portion> {
-    let goes_on = |portion: &&&Portion| states.contains_key(&portion.run.id);
-    portions.iter().filter(goes_on).copied().collect()
-}
-
-/// What the runs that go on have lost.
-fn lost<'a>(
-    states: &BTreeMap<i32, Gain>,
-    portions: &[&'a Portion],
-) -> Vec<(i32, i32, &'a LossRecord)> {
-    let goes_on = portions
-        .iter()
-        .filter(|portion| states.contains_key(&portion.run.id));
-    goes_on
-        .flat_map(|portion| {
-            let run = portion.run;
-            let losses = portion.losses.iter();
-            losses.map(move |loss| (run.id, run.vantage_id, loss))
-        })
-        .collect()
-}
-
-/// The digests of a portion that are not stored yet.
-pub(super) struct Fresh<'a> {
-    pub run: Registered,
-    pub first_number: u64,
-    pub digests: &'a [Digest],
+/// What is lost, with the run and the vantage.
+fn lost<'a>(portions: &[&'a Portion]) -> Vec<(i32, i32, &'a LossRecord)> {
+    let of = |portion: &&'a Portion| {
+        let (run, losses) = (portion.run, &portion.losses);
+        losses
+            .iter()
+            .map(move |loss| (run.id, run.vantage_id, loss))
+    };
+    portions.iter().flat_map(of).collect()
 }
 
 #[derive(sqlx::FromRow)]
@@ -195,51 +178,8 @@ fn gain(row: &RunRow) -> Result<Gain, StoreError> {
         }),
         _ => None,
     };
-    Ok(Gain {
-        vantage_id: row.vantage_id,
-        committed: name.narrow("committed", row.committed)?,
-        latest,
-        growth: Growth::default(),
-        finished: false,
-    })
-}
-
-/// Sorts out what is new, and moves the watermarks.
-fn accept<'a>(
-    states: &mut BTreeMap<i32, Gain>,
-    portions: &[&'a Portion],
-    outcomes: &mut BTreeMap<i32, Outcome>,
-) -> Vec<Fresh<'a>> {
-    let mut accepted = Vec::with_capacity(portions.len());
-    for portion in portions {
-        let id = portion.run.id;
-        let Some(state) = states.get_mut(&id) else {
-            outcomes.insert(id, Outcome::Unknown);
-            continue;
-        };
-        if portion.first_number > state.committed {
-            outcomes.entry(id).or_insert(Outcome::Gap {
-                committed: state.committed,
-                first: portion.first_number,
-            });
-            continue;
-        }
-        let known = (state.committed - portion.first_number).min(portion.digests.len() as u64);
-        let fresh = &portion.digests[known as usize..];
-        if !fresh.is_empty() {
-            accepted.push(Fresh {
-                run: portion.run,
-                first_number: state.committed,
-                digests: fresh,
-            });
-        }
-        state.committed = (state.committed + fresh.len() as u64).max(portion.skipped_to);
-        let growth = spans::grow(&mut state.latest, &portion.beats);
-        state.growth.append(growth);
-        state.finished |= portion.finished;
-        outcomes.insert(id, Outcome::Committed(state.committed));
-    }
-    accepted
+    let committed = name.narrow("committed", row.committed)?;
+    Ok(Gain::found(row.vantage_id, committed, latest))
 }
 
 /// A counter in a signed column, held at its end; sums of such stay in range for centuries.

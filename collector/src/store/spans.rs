@@ -8,7 +8,7 @@ use super::load::Beat;
 
 /// The latest coverage row of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Latest {
+pub struct Latest {
     /// How often the machine's clock had been stepped within the run.
     pub epoch: u32,
     pub from: CaptureTime,
@@ -18,14 +18,14 @@ pub(super) struct Latest {
 
 /// A row of the coverage table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Row {
+pub struct Row {
     pub epoch: u32,
     pub span: Coverage,
 }
 
 /// What becomes of the coverage table and of the run's sums.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Growth {
+pub struct Growth {
     /// The row that begins here reaches further, with more packets.
     pub extended: Option<Row>,
     pub rows: Vec<Row>,

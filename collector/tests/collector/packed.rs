@@ -214,8 +214,8 @@ async fn a_day_that_was_dropped_comes_back_with_new_evidence_though_others_think
         .await
         .unwrap();
     assert_eq!(
-        loaded.outcomes[&run.id],
-        Outcome::Committed(next + again.len() as u64)
+        loaded.outcomes,
+        [Outcome::Committed(next + again.len() as u64)]
     );
     assert_eq!(own(&one, 40002).await, again);
 }

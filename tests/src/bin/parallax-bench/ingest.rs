@@ -314,7 +314,7 @@ async fn load(store: Store, queue: Vec<Portion>) -> Result<()> {
     for portion in queue {
         let loaded = store.load(&[&portion]).await?;
         let until = portion.first_number + portion.digests.len() as u64;
-        if loaded.outcomes.get(&portion.run.id) != Some(&Outcome::Committed(until)) {
+        if loaded.outcomes != [Outcome::Committed(until)] {
             bail!("the loader did not commit: {:?}", loaded.outcomes);
         }
     }
@@ -323,6 +323,7 @@ async fn load(store: Store, queue: Vec<Portion>) -> Result<()> {
 
 fn portion(run: Registered, first_number: u64, digests: Vec<Digest>) -> Portion {
     Portion {
+        stream: 0,
         run,
         first_number,
         digests,

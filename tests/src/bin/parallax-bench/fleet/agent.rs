@@ -66,6 +66,7 @@ pub async fn work(post: Post) -> Result<Progress, StreamError> {
         spool: Spool::default(),
         orders: Some(give),
         meter: Arc::default(),
+        outside: parallax_agent::stream::Outside::default(),
     };
     let progress = post.progress.clone();
     let capture = Capture::new(post, feed, given);
