@@ -41,7 +41,7 @@ async fn forged(store: &Store, number: i64, between: [Option<&str>; 2], ago: i64
         settling: Settling::Settle,
         docket: None,
         kin: Kin::default(),
-        vantages: Vec::new(),
+        vantages: None,
     };
     let written = store.write_verdicts(&[verdicts]).await.unwrap();
     assert_eq!(written.settled.len(), 1);
