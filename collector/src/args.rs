@@ -19,6 +19,10 @@ use parallax_core::Selection;
 use parallax_identity::files;
 use parallax_identity::tls::ServerFiles;
 
+mod alerts;
+
+pub use alerts::AlertArgs;
+
 /// Receives digests from agents, joins them in Postgres, and judges where resets came from.
 #[derive(Debug, Parser)]
 #[command(
@@ -46,7 +50,7 @@ pub enum Command {
   parallax-collector serve --grpc 192.0.2.1:7600 --pki /etc/parallax/pki
 
 Agents and the CLI can use either address. Logs go to standard error; PARALLAX_LOG=debug shows more.")]
-    Serve(ServeArgs),
+    Serve(Box<ServeArgs>),
     /// Bring the database's schema up to date and stop
     #[command(after_help = "Examples:
   parallax-collector migrate --database-url postgres://parallax@192.0.2.9/parallax
@@ -116,6 +120,8 @@ pub struct ServeArgs {
     pub retention: Option<u16>,
     #[command(flatten)]
     pub gate: GateArgs,
+    #[command(flatten)]
+    pub alerts: AlertArgs,
     #[command(flatten)]
     pub signing: SigningArgs,
 }

@@ -6,6 +6,7 @@ pub mod enrolment;
 pub mod exchange;
 mod export;
 pub mod gate;
+pub mod herald;
 pub mod http;
 pub mod ingest;
 pub mod judging;

@@ -49,7 +49,7 @@ fn start_log() {
 
 fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
-        Command::Serve(args) => in_runtime(run_server(args)),
+        Command::Serve(args) => in_runtime(run_server(*args)),
         Command::Migrate(args) => in_runtime(migrate(args)),
         Command::User { act } => in_runtime(user(act)),
         Command::Key(args) => key(args),
@@ -93,6 +93,7 @@ async fn run_server(args: ServeArgs) -> anyhow::Result<()> {
         segments: args.segments,
         retention: args.retention,
         gate: args.gate.settings(),
+        alerts: args.alerts.into(),
     };
     let (grpc, http) = (args.grpc.0, args.http.0);
     let scheme = scheme(&settings.gate);

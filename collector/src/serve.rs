@@ -17,12 +17,14 @@ use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
+use url::Url;
 use uuid::Uuid;
 
 use crate::audit::Audit;
 use crate::clock;
 use crate::enrolment::EnrolmentService;
 use crate::gate::{self, Demand, Door, Gate, Identities, Peer};
+use crate::herald;
 use crate::http::{self, Api};
 use crate::ingest::{Depot, IngestService, Loader, Parts, Registry};
 use crate::judging::{Judge, watchers};
@@ -68,6 +70,8 @@ pub struct Settings {
     pub retention: Option<u16>,
     /// Who may come in.
     pub gate: gate::Settings,
+    /// Whom to tell when a place begins to forge resets.
+    pub alerts: herald::Settings,
     /// The file of the key that signs bundles; `None`: they cannot be had.
     pub signing_key: Option<PathBuf>,
 }
@@ -233,6 +237,12 @@ pub async fn serve(
         settings.retention,
         streams.clone(),
     ));
+    let herald = tokio::spawn(herald::run(
+        store.clone(),
+        settings.alerts,
+        pages(&bound),
+        streams.clone(),
+    ));
     let signer = settings.signing_key.and_then(|file| signer(&file));
     let audit = Audit::new(store.clone());
     let keeping = tokio::spawn(audit.clone().keep(streams.clone()));
@@ -261,6 +271,9 @@ pub async fn serve(
     finish(servers, workers).await;
     if timeout(STOP_PATIENCE, keeping).await.is_err() {
         warn!("the last refusals are in the log only");
+    }
+    if timeout(STOP_PATIENCE, herald).await.is_err() {
+        warn!("somebody who is told of injections did not answer in time, and may be told again");
     }
     stop_all.cancel();
     let private = match supervisor {
@@ -415,6 +428,12 @@ async fn finish(mut servers: JoinSet<()>, mut workers: Workers) {
     if timeout(STOP_PATIENCE, workers.judge).await.is_err() {
         warn!("the judge did not end in time; it goes on at the next start");
     }
+}
+
+/// Where people look, unless they are told otherwise: the last address, which is that of `--http`.
+fn pages(bound: &[SocketAddr]) -> Option<Url> {
+    let address = bound.last()?;
+    format!("http://{address}").parse().ok()
 }
 
 async fn listen(addresses: &[SocketAddr]) -> Result<Vec<(TcpListener, SocketAddr)>, ServeError> {

@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use parallax_collector::gate;
+use parallax_collector::herald;
 use parallax_collector::postgres::{self, Durability, Server};
 use parallax_collector::serve::{self, Database, Settings};
 use parallax_collector::store::{Store, Target};
@@ -139,6 +140,10 @@ impl Collector {
     }
 
     pub async fn with_path(database: Target, path: &[&str]) -> Self {
+        Self::with_alerts(database, path, &herald::Settings::default()).await
+    }
+
+    pub async fn with_alerts(database: Target, path: &[&str], alerts: &herald::Settings) -> Self {
         let (stop, stopped) = oneshot::channel();
         let (tell, told) = oneshot::channel();
         let keys = tempfile::tempdir().unwrap();
@@ -149,6 +154,7 @@ impl Collector {
             segments: None,
             retention: None,
             gate: gate::Settings::default(),
+            alerts: alerts.clone(),
             signing_key: Some(keys.path().join("signing-key")),
         };
         // A runtime of its own, as the program has.
