@@ -45,7 +45,7 @@ fn start_log() {
 
 fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
-        Command::Serve(args) => in_runtime(run_server(args)),
+        Command::Serve(args) => in_runtime(run_server(*args)),
         Command::Migrate(args) => in_runtime(migrate(args)),
         Command::Key(args) => key(args),
         Command::Completion { shell } => {
@@ -87,6 +87,7 @@ async fn run_server(args: ServeArgs) -> anyhow::Result<()> {
         path: args.path,
         segments: args.segments,
         retention: args.retention,
+        alerts: args.alerts.into(),
     };
     let (grpc, http) = (args.grpc.0, args.http.0);
     let ready = move |bound: &[SocketAddr]| announce(bound, grpc, http);
