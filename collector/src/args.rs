@@ -14,6 +14,8 @@ use clap_complete::Shell;
 use parallax_collector::signing::FILE;
 use parallax_core::Selection;
 
+use crate::log::LogFormat;
+
 mod alerts;
 
 pub use alerts::AlertArgs;
@@ -29,6 +31,16 @@ pub use alerts::AlertArgs;
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
+    /// How standard error is written
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_name = "FORMAT",
+        env = "PARALLAX_LOG_FORMAT",
+        default_value = "text"
+    )]
+    pub log_format: LogFormat,
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,46 +1,32 @@
 //! `parallax-collector`: the program around the library.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::{CommandFactory, Parser};
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
 
 use parallax_collector::serve::{self, Database, Settings};
 use parallax_collector::signing;
 use parallax_collector::store::Target;
 
 mod args;
+mod log;
 
 use args::{Cli, Command, DatabaseArgs, KeyArgs, MigrateArgs, ServeArgs};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    start_log();
+    log::start(cli.log_format);
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // The last words: if standard error is gone there is nobody to tell.
-            let _ = writeln!(std::io::stderr(), "parallax-collector: {error}");
+            log::give_up(&error);
             ExitCode::FAILURE
         }
     }
-}
-
-fn start_log() {
-    let filter = EnvFilter::try_from_env("PARALLAX_LOG")
-        .unwrap_or_else(|_| EnvFilter::new("warn,parallax_collector=info"));
-    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let colours = std::io::stderr().is_terminal() && !plain;
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(colours)
-        .with_target(false)
-        .init();
 }
 
 fn run(cli: Cli) -> anyhow::Result<()> {
@@ -90,24 +76,12 @@ async fn run_server(args: ServeArgs) -> anyhow::Result<()> {
         alerts: args.alerts.into(),
     };
     let (grpc, http) = (args.grpc.0, args.http.0);
-    let ready = move |bound: &[SocketAddr]| announce(bound, grpc, http);
+    let ready = move |bound_at: &[SocketAddr]| {
+        let bound = |asked: Option<SocketAddr>, at: Option<&SocketAddr>| asked.and(at.copied());
+        log::announce(bound(grpc, bound_at.first()), bound(http, bound_at.last()));
+    };
     serve::serve(settings, ready, shutdown).await?;
     Ok(())
-}
-
-/// The one line that programs wait for.
-fn announce(bound: &[SocketAddr], grpc: Option<SocketAddr>, http: Option<SocketAddr>) {
-    let (first, last) = (bound.first(), bound.last());
-    let told = |name: &str, address: Option<&SocketAddr>| {
-        address.map_or(String::new(), |address| format!(" {name} http://{address}"))
-    };
-    let line = format!(
-        "parallax-collector ready:{}{}\n",
-        told("grpc", first.filter(|_| grpc.is_some())),
-        told("http", last.filter(|_| http.is_some())),
-    );
-    // One write, so that the line is never torn; without standard error nobody waits for it.
-    let _ = std::io::stderr().write_all(line.as_bytes());
 }
 
 async fn migrate(args: MigrateArgs) -> anyhow::Result<()> {
