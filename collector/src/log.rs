@@ -1,7 +1,6 @@
 //! What the program says on standard error: sentences for people, or each line a JSON object for programs.
 
 use std::io::{IsTerminal, Write};
-use std::net::SocketAddr;
 use std::sync::OnceLock;
 
 use clap::ValueEnum;
@@ -28,7 +27,7 @@ fn is_json() -> bool {
 /// Begins to log.
 pub fn start(format: LogFormat) {
     let filter = EnvFilter::try_from_env("PARALLAX_LOG")
-        .unwrap_or_else(|_| EnvFilter::new("warn,parallax_collector=info"));
+        .unwrap_or_else(|_| EnvFilter::new("warn,parallax_collector=info,parallax_identity=info"));
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);
@@ -43,9 +42,7 @@ pub fn start(format: LogFormat) {
 }
 
 /// The one line that programs wait for.
-pub fn announce(grpc: Option<SocketAddr>, http: Option<SocketAddr>) {
-    let url = |address: SocketAddr| format!("http://{address}");
-    let (grpc, http) = (grpc.map(url), http.map(url));
+pub fn announce(grpc: Option<String>, http: Option<String>) {
     if is_json() {
         info!(grpc, http, "parallax-collector ready");
         return;
