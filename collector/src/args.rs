@@ -19,6 +19,8 @@ use parallax_core::Selection;
 use parallax_identity::files;
 use parallax_identity::tls::ServerFiles;
 
+use crate::log::LogFormat;
+
 mod alerts;
 
 pub use alerts::AlertArgs;
@@ -34,6 +36,16 @@ pub use alerts::AlertArgs;
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
+    /// How standard error is written
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_name = "FORMAT",
+        env = "PARALLAX_LOG_FORMAT",
+        default_value = "text"
+    )]
+    pub log_format: LogFormat,
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,13 +1,12 @@
 //! `parallax-collector`: the program around the library.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::{CommandFactory, Parser};
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
 
 use parallax_collector::audit::Audit;
 use parallax_collector::gate;
@@ -18,33 +17,20 @@ use parallax_core::plain::plain;
 use parallax_identity::secret;
 
 mod args;
+mod log;
 
 use args::{Cli, Command, DatabaseArgs, EraseArgs, KeyArgs, MigrateArgs, ServeArgs, UserAct};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    start_log();
+    log::start(cli.log_format);
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // The last words: if standard error is gone there is nobody to tell.
-            let _ = writeln!(std::io::stderr(), "parallax-collector: {error}");
+            log::give_up(&error);
             ExitCode::FAILURE
         }
     }
-}
-
-fn start_log() {
-    let filter = EnvFilter::try_from_env("PARALLAX_LOG")
-        .unwrap_or_else(|_| EnvFilter::new("warn,parallax_collector=info,parallax_identity=info"));
-    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let colours = std::io::stderr().is_terminal() && !plain;
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(colours)
-        .with_target(false)
-        .init();
 }
 
 fn run(cli: Cli) -> anyhow::Result<()> {
@@ -101,7 +87,13 @@ async fn run_server(args: ServeArgs) -> anyhow::Result<()> {
     };
     let (grpc, http) = (args.grpc.0, args.http.0);
     let scheme = scheme(&settings.gate);
-    let ready = move |bound: &[SocketAddr]| announce(bound, grpc, http, scheme);
+    let ready = move |bound: &[SocketAddr]| {
+        let url = |asked: Option<SocketAddr>, at: Option<&SocketAddr>| {
+            let at = asked.and(at)?;
+            Some(format!("{}://{at}", scheme(at)))
+        };
+        log::announce(url(grpc, bound.first()), url(http, bound.last()));
+    };
     serve::serve(settings, ready, shutdown).await?;
     Ok(())
 }
@@ -116,28 +108,6 @@ fn scheme(gate: &gate::Settings) -> impl Fn(&SocketAddr) -> &'static str + use<>
             "http"
         }
     }
-}
-
-/// The one line that programs wait for.
-fn announce(
-    bound: &[SocketAddr],
-    grpc: Option<SocketAddr>,
-    http: Option<SocketAddr>,
-    scheme: impl Fn(&SocketAddr) -> &'static str,
-) {
-    let (first, last) = (bound.first(), bound.last());
-    let told = |name: &str, address: Option<&SocketAddr>| {
-        address.map_or(String::new(), |address| {
-            format!(" {name} {}://{address}", scheme(address))
-        })
-    };
-    let line = format!(
-        "parallax-collector ready:{}{}\n",
-        told("grpc", first.filter(|_| grpc.is_some())),
-        told("http", last.filter(|_| http.is_some())),
-    );
-    // One write, so that the line is never torn; without standard error nobody waits for it.
-    let _ = std::io::stderr().write_all(line.as_bytes());
 }
 
 async fn migrate(args: MigrateArgs) -> anyhow::Result<()> {

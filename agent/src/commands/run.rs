@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 use tokio::sync::watch::channel as watch_channel;
 use tracing::info;
 
-use super::refuse_usage;
+use super::{log, refuse_usage};
 use crate::capture::live::{LiveCapture, LiveOptions, Promiscuous, Stop, Tunnels};
 use crate::clock;
 use crate::config::{self, ConfigError, ConfigFile, DEFAULT_COLLECTOR, Segments, VantageName};
@@ -454,10 +454,10 @@ pub fn run(args: RunArgs) -> anyhow::Result<()> {
         .first()
         .map(|live| (links(live), live.filter().to_owned()));
     let (links, filter) = named.unwrap_or_default();
-    eprintln!(
+    log::say(&format!(
         "capturing on {links} as vantage {:?}",
         settings.vantage.as_str()
-    );
+    ));
     let (orders, given) = sync_channel(ORDERS);
     let delivery = settings.delivery((&filter, veil.as_ref()), since, orders)?;
     let (feed, receiver) = mpsc::channel(CHUNKS);
