@@ -7,6 +7,7 @@
 pub mod analyze;
 pub mod args;
 pub mod client;
+pub mod doctor;
 pub mod explain;
 mod export;
 pub mod failure;
@@ -62,6 +63,7 @@ fn run(cli: &Cli, output: &mut Output) -> Result<Finding, Failure> {
         Command::Vantages(args) => vantages::run(args, output),
         Command::Policy(args) => policy::run(args, output),
         Command::Watch(args) => watch::run(args, output),
+        Command::Doctor(args) => doctor::run(args, output),
         Command::Top(args) => top::run(args, cli.color),
         Command::Completion { shell } => {
             let mut script = Vec::new();

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
-use clap::{CommandFactory, Parser};
+use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -13,13 +13,15 @@ use parallax_collector::serve::{self, Database, Settings};
 use parallax_collector::store::Target;
 
 mod args;
+mod config;
 
 use args::{Cli, Command, DatabaseArgs, MigrateArgs, ServeArgs};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let matches = Cli::command().get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     start_log();
-    match run(cli) {
+    match run(cli, &matches) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // The last words: if standard error is gone there is nobody to tell.
@@ -42,15 +44,45 @@ fn start_log() {
         .init();
 }
 
-fn run(cli: Cli) -> anyhow::Result<()> {
+fn run(cli: Cli, matches: &ArgMatches) -> anyhow::Result<()> {
     match cli.command {
-        Command::Serve(args) => in_runtime(run_server(args)),
+        Command::Serve(mut args) => {
+            let matches = matches.subcommand_matches("serve").unwrap_or(matches);
+            let sources = config::with_file(&mut args, matches);
+            if args.check_config {
+                check_config(&args, sources);
+                return Ok(());
+            }
+            sources?;
+            in_runtime(run_server(args))
+        }
         Command::Migrate(args) => in_runtime(migrate(args)),
         Command::Completion { shell } => {
             let mut command = Cli::command();
             let name = command.get_name().to_owned();
             clap_complete::generate(shell, &mut command, name, &mut std::io::stdout());
             Ok(())
+        }
+    }
+}
+
+/// Prints the settings in effect; wrong ones end the process with status 2.
+fn check_config(args: &ServeArgs, sources: Result<config::Sources<'_>, config::ConfigError>) {
+    let checked = sources.map_err(anyhow::Error::from).and_then(|sources| {
+        if args.listen().is_empty() {
+            bail!("nothing to listen on; name an address with --grpc or --http");
+        }
+        database(args.database.clone())?;
+        Ok(sources)
+    });
+    match checked {
+        Ok(sources) => {
+            let data_dir = args::default_data_dir();
+            print!("{}", config::tell(args, &sources, data_dir.as_deref()));
+        }
+        Err(error) => {
+            eprintln!("parallax-collector: {error}");
+            std::process::exit(2);
         }
     }
 }
