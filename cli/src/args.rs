@@ -7,6 +7,7 @@ use clap::builder::{PossibleValuesParser, ValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use jiff::Timestamp;
+use parallax_bundle::sealed::PublicKey;
 use parallax_core::Selection;
 use parallax_core::report::{Cause, Origin};
 use parallax_core::sampling::SelectionError;
@@ -51,6 +52,7 @@ pub enum Command {
     Resets(ResetsArgs),
     Explain(ExplainArgs),
     Export(ExportArgs),
+    Compare(CompareArgs),
     Vantages(VantagesArgs),
     Watch(WatchArgs),
     Top(TopArgs),
@@ -171,7 +173,8 @@ pub struct ExplainArgs {
 Examples:
   parallax export 5f2a9c01 -o reset.pcapng
   parallax export 5f2a9c01 --format html -o reset.html
-  parallax export 5f2a9c01 --format json -o - | jq .sentence")]
+  parallax export 5f2a9c01 --format json -o - | jq .sentence
+  parallax export 5f2a9c01 --format bundle --key-file shared.key -o ours.bundle")]
 pub struct ExportArgs {
     /// The reset's id, or its beginning or end as far as no other has the same
     #[arg(value_parser = ValueParser::new(TypedId::parse))]
@@ -182,9 +185,12 @@ pub struct ExportArgs {
         default_value = "pcapng",
         value_name = "FORMAT",
         hide_possible_values = true,
-        help = "pcapng for Wireshark, html as a report that needs nothing else, or json"
+        help = "pcapng for Wireshark, html as a report that needs nothing else, json, or bundle to compare with another company's"
     )]
     pub format: ExportFormat,
+    /// The key that both companies share, for a bundle: 16 to 4096 octets of chance
+    #[arg(long, value_name = "FILE", required_if_eq("format", "bundle"))]
+    pub key_file: Option<PathBuf>,
     #[arg(
         short,
         long,
@@ -202,6 +208,7 @@ pub enum ExportFormat {
     Pcapng,
     Html,
     Json,
+    Bundle,
 }
 
 impl ExportFormat {
@@ -210,8 +217,42 @@ impl ExportFormat {
             Self::Pcapng => "pcapng",
             Self::Html => "html",
             Self::Json => "json",
+            Self::Bundle => "bundle",
         }
     }
+}
+
+/// Judge a reset by what two companies recorded of it, without exchanging captures
+///
+/// Each side writes a bundle of its own reset with `parallax export --format bundle` and the key file that both
+/// share. Names of vantages get "ours:" and "theirs:" before them. Addresses and ports are pseudonyms.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  parallax export 5f2a9c01 --format bundle --key-file shared.key -o ours.bundle
+  parallax compare ours.bundle theirs.bundle --key-file shared.key
+  parallax compare ours.bundle theirs.bundle --trust $(cat ours.pub),$(cat theirs.pub) --format json
+
+Exit status: 3 when a bundle is refused: altered, cut, made with another key, or signed by somebody unknown.")]
+pub struct CompareArgs {
+    /// The bundle of this side
+    pub ours: PathBuf,
+    /// The bundle of the other side
+    pub theirs: PathBuf,
+    /// Refuse bundles that were not made with this key
+    #[arg(long, value_name = "FILE")]
+    pub key_file: Option<PathBuf>,
+    /// Refuse bundles that were signed by anybody else; `parallax-collector key` prints a collector's
+    #[arg(long, value_name = "PUBKEY", value_delimiter = ',')]
+    pub trust: Vec<PublicKey>,
+    /// The vantages from the client side to the server side, each with "ours:" or "theirs:"; without it they are
+    /// put in order by what they recorded
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
+    pub path: Vec<String>,
+    #[command(flatten)]
+    pub show: Show,
+    #[command(flatten)]
+    pub status: Status,
 }
 
 /// List the vantages with what they captured and lost

@@ -149,6 +149,20 @@ impl Client {
         octets(answer.body_mut(), ANSWER_OCTETS_MAX).map_err(|error| self.unreachable(&error))
     }
 
+    /// `POST /v1/resets/{id}/bundle`: the file's octets.
+    pub fn bundle(&self, id: Uuid, key: &[u8; 32]) -> Result<Vec<u8>, ClientError> {
+        let answer = self
+            .agent
+            .post(format!("{}/v1/resets/{id}/bundle", self.url()))
+            .config()
+            .timeout_global(Some(ANSWER_TIMEOUT))
+            .build()
+            .send_json(serde_json::json!({ "key": parallax_bundle::hex(key) }))
+            .map_err(|error| self.unreachable(&error))?;
+        let mut answer = self.accepted(answer)?;
+        octets(answer.body_mut(), ANSWER_OCTETS_MAX).map_err(|error| self.unreachable(&error))
+    }
+
     /// `GET /v1/watch`: server-sent events, without end.
     pub fn watch(&self) -> Result<ureq::BodyReader<'static>, ClientError> {
         let answer = self

@@ -1,10 +1,12 @@
 //! `parallax export`: a reset's evidence as a file.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
 
-use crate::args::ExportArgs;
+use parallax_bundle::keying::{KEY_FILE_MAX, Key};
+
+use crate::args::{ExportArgs, ExportFormat};
 use crate::client::Client;
 use crate::explain;
 use crate::failure::Failure;
@@ -13,7 +15,10 @@ use crate::output::{Finding, Output};
 pub fn run(args: &ExportArgs, output: &mut Output) -> Result<Finding, Failure> {
     let client = Client::new(args.collector.url.clone());
     let id = explain::find(&client, &args.id)?;
-    let octets = client.export(id, args.format.as_str())?;
+    let octets = match &args.key_file {
+        Some(file) if args.format == ExportFormat::Bundle => client.bundle(id, &key(file)?)?,
+        _ => client.export(id, args.format.as_str())?,
+    };
     if args.output.as_os_str() == "-" {
         output.octets(&octets)?;
     } else {
@@ -23,6 +28,27 @@ pub fn run(args: &ExportArgs, output: &mut Output) -> Result<Finding, Failure> {
         })?;
     }
     Ok(Finding::Quiet)
+}
+
+/// The key that a key file holds.
+pub(crate) fn key(file: &Path) -> Result<[u8; 32], Failure> {
+    let octets = read(file, KEY_FILE_MAX as u64 + 1)?;
+    Key::of_file(&octets).map_err(|error| Failure::KeyFile {
+        file: file.to_owned(),
+        error,
+    })
+}
+
+/// At most so many octets of a file.
+pub(crate) fn read(path: &Path, most: u64) -> Result<Vec<u8>, Failure> {
+    let mut octets = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(most).read_to_end(&mut octets))
+        .map_err(|source| Failure::ReadFile {
+            file: path.to_owned(),
+            source,
+        })?;
+    Ok(octets)
 }
 
 fn write(file: &Path, octets: &[u8]) -> std::io::Result<()> {

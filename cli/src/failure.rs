@@ -4,6 +4,9 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use parallax_bundle::both::BothError;
+use parallax_bundle::keying::KeyFileError;
+
 use crate::analyze::AnalyzeError;
 use crate::client::ClientError;
 use crate::ids::IdError;
@@ -20,6 +23,15 @@ pub enum Failure {
     Client(#[from] ClientError),
     #[error(transparent)]
     Id(#[from] IdError),
+    #[error("cannot read {file}: {source}; check its name and who may read it", file = file.display())]
+    ReadFile { file: PathBuf, source: io::Error },
+    #[error("{file} is no key: {error}", file = file.display())]
+    KeyFile { file: PathBuf, error: KeyFileError },
+    /// A bundle that is not to be trusted.
+    #[error("the bundle {file} is refused: {reason}", file = file.display())]
+    Bundle { file: PathBuf, reason: String },
+    #[error(transparent)]
+    Both(#[from] BothError),
     #[error("cannot write {file}: {source}; choose another file with -o", file = file.display())]
     WriteFile { file: PathBuf, source: io::Error },
     /// `top` without a terminal.
@@ -40,10 +52,11 @@ impl Failure {
         matches!(self, Self::Write(error) if error.kind() == io::ErrorKind::BrokenPipe)
     }
 
-    /// 2 for wrong usage, else 1.
+    /// 2 for wrong usage, 3 for a bundle that is not to be trusted, else 1.
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Usage(_) => ExitCode::from(2),
+            Self::Bundle { .. } | Self::Both(BothError::OtherKey) => ExitCode::from(3),
             _ => ExitCode::FAILURE,
         }
     }

@@ -7,6 +7,7 @@
 pub mod analyze;
 pub mod args;
 pub mod client;
+mod compare;
 pub mod doctor;
 pub mod explain;
 mod export;
@@ -59,6 +60,7 @@ fn run(cli: &Cli, output: &mut Output) -> Result<Finding, Failure> {
         Command::Analyze(args) => analyze::run(args, output),
         Command::Resets(args) => resets::run(args, output),
         Command::Explain(args) => explain::run(args, output),
+        Command::Compare(args) => compare::run(args, output),
         Command::Export(args) => export::run(args, output),
         Command::Vantages(args) => vantages::run(args, output),
         Command::Policy(args) => policy::run(args, output),

@@ -7,10 +7,11 @@
 )]
 
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
+use parallax_collector::signing::FILE;
 use parallax_core::Selection;
 
 /// Receives digests from agents, joins them in Postgres, and judges where resets came from.
@@ -45,6 +46,13 @@ Agents and the CLI can use either address. Logs go to standard error; PARALLAX_L
   parallax-collector migrate --database-url postgres://parallax@192.0.2.9/parallax
   parallax-collector migrate --distributed --database-url postgres://parallax@coordinator/parallax")]
     Migrate(MigrateArgs),
+    /// Print the public key that this collector signs evidence bundles with
+    ///
+    /// It is made at the first start, or now. Give it to those who are to trust your bundles.
+    #[command(after_help = "Examples:
+  parallax-collector key
+  parallax-collector key --data-dir /var/lib/parallax")]
+    Key(KeyArgs),
     /// Print a shell's completion script
     #[command(after_help = "Examples:
   parallax-collector completion bash > /etc/bash_completion.d/parallax-collector")]
@@ -95,6 +103,38 @@ pub struct ServeArgs {
     /// Drop segments that were captured more than so many days ago; verdicts stay. Without it everything is kept
     #[arg(long, value_name = "DAYS", env = "PARALLAX_RETENTION", value_parser = clap::value_parser!(u16).range(1..))]
     pub retention: Option<u16>,
+    #[command(flatten)]
+    pub signing: SigningArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct KeyArgs {
+    /// The data directory of the collector [default: $XDG_STATE_HOME/parallax, as root /var/lib/parallax]
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "PARALLAX_DATA_DIR",
+        conflicts_with = "signing_key"
+    )]
+    pub data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub signing: SigningArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct SigningArgs {
+    /// The key that evidence bundles are signed with; made where there is none [default: signing-key in the data
+    /// directory]
+    #[arg(long, value_name = "FILE", env = "PARALLAX_SIGNING_KEY")]
+    pub signing_key: Option<PathBuf>,
+}
+
+impl SigningArgs {
+    /// The key's file; `None`: there is no directory to keep it in.
+    pub fn file(self, data_dir: Option<&Path>) -> Option<PathBuf> {
+        let folder = || data_dir.map(Path::to_owned).or_else(default_data_dir);
+        self.signing_key.or_else(|| Some(folder()?.join(FILE)))
+    }
 }
 
 #[derive(Debug, Args)]

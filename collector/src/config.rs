@@ -22,6 +22,7 @@ struct ConfigFile {
     path: Option<Vec<String>>,
     segments: Option<String>,
     retention: Option<u16>,
+    signing_key: Option<PathBuf>,
 }
 
 /// Why a configuration is of no use.
@@ -145,6 +146,9 @@ pub fn with_file<'a>(
         }
         args.retention = Some(days);
     }
+    if sources.leaves("signing-key") {
+        args.signing.signing_key = args.signing.signing_key.take().or(file.signing_key);
+    }
     Ok(sources)
 }
 
@@ -179,6 +183,7 @@ pub fn tell(args: &ServeArgs, sources: &Sources<'_>, data_dir: Option<&Path>) ->
             "retention",
             args.retention.map(|days| Value::from(i64::from(days))),
         ),
+        ("signing-key", args.signing.signing_key.as_deref().map(path)),
     ];
     let mut text = String::new();
     for (name, value) in lines {

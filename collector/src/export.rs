@@ -93,7 +93,7 @@ fn json(explanation: &Explanation) -> Result<Vec<u8>, Refusal> {
 }
 
 /// The name of what wrote a file.
-const PROGRAM: &str = concat!("parallax-collector ", env!("CARGO_PKG_VERSION"));
+pub(crate) const PROGRAM: &str = concat!("parallax-collector ", env!("CARGO_PKG_VERSION"));
 
 /// Vantages in a file at most, as a guard against nonsense.
 fn interfaces(recorded: &[Recorded]) -> &[Recorded] {

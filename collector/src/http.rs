@@ -6,8 +6,9 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get};
+use axum::routing::{MethodRouter, get, post};
 use axum::{Json, Router};
+use parallax_bundle::sealed::Signer;
 use parallax_core::judge;
 use parallax_core::report::{Connection, Document, Explanation, LossAt};
 use serde::Serialize;
@@ -21,6 +22,7 @@ use crate::meters;
 use crate::store::{Filters, Store, StoreError};
 use crate::web::{self, Shell};
 
+mod bundle;
 pub(crate) mod filters;
 mod policy;
 pub(crate) mod told;
@@ -37,6 +39,8 @@ pub struct Api {
     /// The configured path, client side first.
     pub path: Arc<Vec<String>>,
     pub watchers: Watchers,
+    /// Signs bundles; `None`: it could neither be read nor made.
+    pub signer: Option<Arc<Signer>>,
     /// Ends the streams of watchers.
     pub stop: CancellationToken,
 }
@@ -47,6 +51,8 @@ fn table() -> Vec<(&'static str, MethodRouter<Api>)> {
         ("/v1/resets", get(resets)),
         ("/v1/resets/{id}", get(explain)),
         ("/v1/resets/{id}/export", get(export::export)),
+        ("/v1/resets/{id}/bundle", post(bundle::bundle)),
+        ("/v1/key", get(bundle::key)),
         ("/v1/connections/{id}", get(connection)),
         ("/v1/vantages", get(vantages)),
         ("/v1/losses", get(losses)),
@@ -227,7 +233,7 @@ async fn nothing_here(shell: Shell, headers: HeaderMap) -> Response {
     }
     let refusal = Refusal::new(
         StatusCode::NOT_FOUND,
-        "nothing here; there are /v1/resets, /v1/resets/{id}, /v1/resets/{id}/export, /v1/connections/{id}, /v1/vantages, /v1/losses, /v1/watch, /v1/policy, /v1/openapi.json, /healthz and /metrics",
+        "nothing here; there are /v1/resets, /v1/resets/{id}, /v1/resets/{id}/export, /v1/resets/{id}/bundle, /v1/key, /v1/connections/{id}, /v1/vantages, /v1/losses, /v1/watch, /v1/policy, /v1/openapi.json, /healthz and /metrics",
     );
     refusal.into_response()
 }

@@ -10,12 +10,13 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use parallax_collector::serve::{self, Database, Settings};
+use parallax_collector::signing;
 use parallax_collector::store::Target;
 
 mod args;
 mod config;
 
-use args::{Cli, Command, DatabaseArgs, MigrateArgs, ServeArgs};
+use args::{Cli, Command, DatabaseArgs, KeyArgs, MigrateArgs, ServeArgs};
 
 fn main() -> ExitCode {
     let matches = Cli::command().get_matches();
@@ -57,6 +58,7 @@ fn run(cli: Cli, matches: &ArgMatches) -> anyhow::Result<()> {
             in_runtime(run_server(args))
         }
         Command::Migrate(args) => in_runtime(migrate(args)),
+        Command::Key(args) => key(args),
         Command::Completion { shell } => {
             let mut command = Cli::command();
             let name = command.get_name().to_owned();
@@ -87,6 +89,14 @@ fn check_config(args: &ServeArgs, sources: Result<config::Sources<'_>, config::C
     }
 }
 
+fn key(args: KeyArgs) -> anyhow::Result<()> {
+    let file = args.signing.file(args.data_dir.as_deref());
+    let file =
+        file.context("there is no home directory to keep a key in; name one with --signing-key")?;
+    let public = signing::read_or_make(&file)?.public();
+    writeln!(std::io::stdout(), "{public}").context("cannot write to standard output")
+}
+
 fn in_runtime(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -101,7 +111,9 @@ async fn run_server(args: ServeArgs) -> anyhow::Result<()> {
         bail!("nothing to listen on; name an address with --grpc or --http");
     }
     let shutdown = stop_signal()?;
+    let signing_key = args.signing.file(args.database.data_dir.as_deref());
     let settings = Settings {
+        signing_key,
         database: database(args.database)?,
         listen,
         path: args.path,

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::serve::ListenerExt;
+use parallax_bundle::sealed::Signer;
 use parallax_core::Selection;
 use thiserror::Error;
 use tokio::net::TcpListener;
@@ -25,7 +26,9 @@ use crate::judging::{Judge, watchers};
 use crate::lock::{self, DataDirLock, LockError};
 use crate::meters;
 use crate::postgres::{self, DATABASE, Durability, PostgresError, Server};
+use crate::query;
 use crate::recall::Inquirer;
+use crate::signing;
 use crate::store::{ConnectError, Store, StoreError, Target};
 
 /// How long connections may take to end when the collector stops.
@@ -60,6 +63,8 @@ pub struct Settings {
     pub segments: Option<Selection>,
     /// Days after which segments are dropped; `None`: never.
     pub retention: Option<u16>,
+    /// The file of the key that signs bundles; `None`: they cannot be had.
+    pub signing_key: Option<PathBuf>,
 }
 
 /// Why the collector does not run.
@@ -201,7 +206,8 @@ pub async fn serve(
         settings.retention,
         streams.clone(),
     ));
-    let (router, workers) = assemble(&store, settings.path, &streams);
+    let signer = settings.signing_key.and_then(|file| signer(&file));
+    let (router, workers) = assemble(&store, settings.path, signer, &streams);
     let servers = start_servers(listeners, &router, &streams);
     drop(router);
     ready(&bound);
@@ -225,7 +231,18 @@ struct Workers {
     judge_stop: CancellationToken,
 }
 
-fn assemble(store: &Store, path: Vec<String>, stop: &CancellationToken) -> (Router, Workers) {
+/// A collector without a key does everything but sign.
+fn signer(file: &Path) -> Option<Arc<Signer>> {
+    let signer = signing::read_or_make(file);
+    signer.map(Arc::new).map_err(|error| warn!("{error}")).ok()
+}
+
+fn assemble(
+    store: &Store,
+    path: Vec<String>,
+    signer: Option<Arc<Signer>>,
+    stop: &CancellationToken,
+) -> (Router, Workers) {
     let registry = Registry::default();
     let watchers = watchers();
     let judge_stop = CancellationToken::new();
@@ -265,10 +282,12 @@ fn assemble(store: &Store, path: Vec<String>, stop: &CancellationToken) -> (Rout
         registry,
         path: Arc::new(path),
         watchers,
+        signer,
         stop: stop.clone(),
     };
-    let router =
-        http::routes(api).route_service("/parallax.v1.Ingest/{*method}", ingest.into_server());
+    let router = query::routes(&api)
+        .merge(http::routes(api))
+        .route_service("/parallax.v1.Ingest/{*method}", ingest.into_server());
     let workers = Workers {
         loaders,
         judge,

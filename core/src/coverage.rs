@@ -1,5 +1,7 @@
 //! Coverage: what a vantage can swear to have watched.
 
+use serde::{Deserialize, Serialize};
+
 use crate::time::CaptureTime;
 
 /// A span in which a vantage was capturing, with what it lost there. Times are by the vantage's own
@@ -8,7 +10,7 @@ use crate::time::CaptureTime;
 /// A live agent's coverage goes on while nothing passes, since it reads its counters each beat. A
 /// capture file covers its first record to its last and no more: nothing tells whether the capture
 /// went on after that.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Coverage {
     pub from: CaptureTime,
     pub until: CaptureTime,

@@ -214,7 +214,7 @@ pub struct Surroundings {
 
 /// The surroundings of a flow at each vantage, from all segments gathered for it there.
 pub fn surroundings(segments: &[Vec<Digest>], flow: Flow) -> Vec<Surroundings> {
-    let names = names(segments, flow);
+    let names = names(segments.iter().flatten(), flow);
     let newest = |of: &mut dyn Iterator<Item = &Digest>| of.map(|digest| digest.time).max();
     let anywhere = newest(
         &mut segments
@@ -249,10 +249,8 @@ pub fn surroundings(segments: &[Vec<Digest>], flow: Flow) -> Vec<Surroundings> {
 }
 
 /// A flow and those that share an initial number with it, or with one that does.
-fn names(segments: &[Vec<Digest>], flow: Flow) -> HashSet<Flow> {
+pub fn names<'a>(segments: impl Iterator<Item = &'a Digest>, flow: Flow) -> HashSet<Flow> {
     let opening: Vec<(Flow, u32)> = segments
-        .iter()
-        .flatten()
         .flat_map(|digest| numbers(digest).map(|number| (digest.tuple.flow(), number)))
         .collect();
     let mut names = HashSet::from([flow]);

@@ -5,8 +5,10 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// A reason for a RST.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ResetReason {
     /// Linux, enum `sk_rst_reason` (include/net/rstreason.h).
     Kernel(KernelReason),
@@ -17,7 +19,7 @@ pub enum ResetReason {
 }
 
 /// What Linux calls the reasons of its socket layer; those of MPTCP are [`MptcpReason`]s.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum KernelReason {
     NotSpecified,
     NoSocket,
@@ -76,7 +78,7 @@ const MPTCP_WORDS: [&str; 7] = [
 ];
 
 /// A reason of the option `MP_TCPRST` (RFC 8684, 3.6: option kind 30, subtype 8).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct MptcpReason {
     pub code: u8,
     /// The sender expects that the subflow may work again later.
@@ -85,7 +87,7 @@ pub struct MptcpReason {
 
 /// The reason of a RST diagnostic payload (draft-ietf-tcpm-rst-diagnostic-payload): eight octets, of which the
 /// first two are [`DIAGNOSTIC_MAGIC`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct DiagnosticReason {
     /// 1 to 65535.
     pub code: u16,

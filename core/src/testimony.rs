@@ -5,12 +5,14 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use serde::{Deserialize, Serialize};
+
 use crate::flow::{Endpoint, FourTuple};
 use crate::reason::ResetReason;
 use crate::time::CaptureTime;
 
 /// All that a vantage's kernel witness said around a moment; empty where there is no witness.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Testimony {
     /// In order of time.
     pub statements: Vec<Statement>,
@@ -19,7 +21,7 @@ pub struct Testimony {
 }
 
 /// The kernel's word on one RST.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Statement {
     /// By the clock that stamps the vantage's packets.
     pub time: CaptureTime,
@@ -60,7 +62,7 @@ fn nobody(like: IpAddr) -> Endpoint {
 }
 
 /// What the kernel did with a RST.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Act {
     /// `tcp:tcp_send_reset`.
     Sent {
@@ -73,7 +75,7 @@ pub enum Act {
 }
 
 /// What made the kernel send a RST.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Prompt {
     /// A segment that came; the statement comes before the RST.
     Segment,
@@ -82,7 +84,7 @@ pub enum Prompt {
 }
 
 /// A span in which the witness listened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Watch {
     pub from: CaptureTime,
     pub until: CaptureTime,
@@ -93,7 +95,7 @@ pub struct Watch {
 }
 
 /// Of which RSTs the witness would have heard.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Oath {
     /// Its silence says nothing: the host's addresses were not found in this kernel's network namespaces.
     Nothing,
@@ -104,7 +106,7 @@ pub enum Oath {
 }
 
 /// Where the vantage captures, beside the host's TCP.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TapPlace {
     /// On interfaces that bear the host's addresses: what leaves there was made on this host.
     OwnInterface,

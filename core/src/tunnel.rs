@@ -2,10 +2,12 @@
 
 use std::net::IpAddr;
 
+use serde::{Deserialize, Serialize};
+
 /// The tunnel around a segment at a vantage; with several inside each other, the innermost.
 ///
 /// It is evidence of the place, not of the segment: at the next vantage it may be gone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Tunnel {
     pub kind: TunnelKind,
     /// How many tunnels are inside each other, this one counted: from 1 on.
@@ -19,14 +21,14 @@ pub struct Tunnel {
 }
 
 /// The addresses that a tunnelled packet travels between, as its outer IP header has them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct TunnelEnds {
     pub src: IpAddr,
     pub dst: IpAddr,
 }
 
 /// How a tunnel wraps packets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum TunnelKind {
     /// RFC 7348; its number is the VNI.
     Vxlan,

@@ -4,6 +4,9 @@
 pub mod batch;
 pub mod testimony;
 
+/// The encoded `FileDescriptorSet` of all files, for reflection.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+
 /// Messages and services of `parallax.v1`.
 #[allow(clippy::all, clippy::pedantic, reason = "generated code")]
 pub mod v1 {

@@ -28,7 +28,20 @@ pub fn replay(programs: &Programs, folder: &Path, order: Order) -> Result<Docume
 
 /// The captures in a folder, each through an agent of its vantage's name.
 pub fn feed(programs: &Programs, folder: &Path, url: &str) -> Result<()> {
+    feed_of(programs, folder, url, |_| true)
+}
+
+/// The captures of some vantages.
+pub fn feed_of(
+    programs: &Programs,
+    folder: &Path,
+    url: &str,
+    which: impl Fn(&str) -> bool,
+) -> Result<()> {
     for (vantage, file) in files(folder) {
+        if !which(vantage) {
+            continue;
+        }
         let mut command = Command::new(programs.agent());
         command
             .args(["replay", "--vantage", vantage, "--file"])

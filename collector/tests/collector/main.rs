@@ -14,6 +14,7 @@ mod many;
 mod openapi;
 mod packed;
 mod process;
+mod query;
 mod recall;
 mod server;
 mod shards;

@@ -175,6 +175,7 @@ async fn every_documented_answer_is_what_the_collector_says() {
         ),
         ("/v1/connections/{id}", "/v1/connections/x".to_owned(), 400),
         ("/v1/vantages", "/v1/vantages".to_owned(), 200),
+        ("/v1/key", "/v1/key".to_owned(), 200),
         ("/v1/losses", "/v1/losses".to_owned(), 200),
         ("/v1/losses", "/v1/losses?limit=0".to_owned(), 400),
         ("/v1/policy", "/v1/policy".to_owned(), 200),
@@ -187,6 +188,21 @@ async fn every_documented_answer_is_what_the_collector_says() {
         check(&document, route, "get", said, &body);
         asked.insert(route.to_owned());
     }
+    const KEY: &str =
+        r#"{"key":"00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"}"#;
+    for (id, order, status) in [
+        (id.as_str(), KEY, 200),
+        (nobody, KEY, 404),
+        ("x", KEY, 400),
+        (&id, r#"{"key":"0"}"#, 400),
+        (&id, "{}", 400),
+    ] {
+        let path = format!("/v1/resets/{id}/bundle");
+        let (said, body) = collector.post(&path, order).await;
+        assert_eq!(said, status, "{path}: {body}");
+        check(&document, "/v1/resets/{id}/bundle", "post", said, &body);
+    }
+    asked.insert("/v1/resets/{id}/bundle".to_owned());
     for (change, status) in [
         (r#"{"segments":"all"}"#, 200),
         (r#"{"vantage":"client","segments":null}"#, 200),

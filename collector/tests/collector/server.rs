@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use parallax_collector::postgres::{self, Durability, Server};
 use parallax_collector::serve::{self, Database, Settings};
 use parallax_collector::store::{Store, Target};
+use sqlx::Connection as _;
+use sqlx::postgres::PgConnection;
 use tokio::sync::oneshot;
 
 struct Running {
@@ -103,6 +105,22 @@ pub async fn plain_database() -> Target {
     Target::new(running.server.options(&name))
 }
 
+/// From now on nobody can connect to a database of [`plain_database`], and who is connected is cut off.
+pub async fn cut_off(name: &str) {
+    let running = tokio::task::spawn_blocking(running).await.unwrap();
+    let options = running.server.options("postgres");
+    let mut connection = PgConnection::connect_with(&options).await.unwrap();
+    for order in [
+        format!("ALTER DATABASE \"{name}\" WITH ALLOW_CONNECTIONS false"),
+        format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"),
+    ] {
+        sqlx::query(sqlx::AssertSqlSafe(order))
+            .execute(&mut connection)
+            .await
+            .unwrap();
+    }
+}
+
 pub async fn store() -> Store {
     Store::open(&database().await).await.unwrap()
 }
@@ -122,12 +140,14 @@ impl Collector {
     pub async fn with_path(database: Target, path: &[&str]) -> Self {
         let (stop, stopped) = oneshot::channel();
         let (tell, told) = oneshot::channel();
+        let keys = tempfile::tempdir().unwrap();
         let settings = Settings {
             database: Database::Url(Box::new(database)),
             listen: vec!["127.0.0.1:0".parse().unwrap()],
             path: path.iter().map(ToString::to_string).collect(),
             segments: None,
             retention: None,
+            signing_key: Some(keys.path().join("signing-key")),
         };
         // A runtime of its own, as the program has.
         let thread = std::thread::spawn(move || {
@@ -142,6 +162,7 @@ impl Collector {
             runtime
                 .block_on(serve::serve(settings, ready, shutdown))
                 .unwrap();
+            drop(keys);
         });
         Self {
             address: told.await.unwrap(),
@@ -168,6 +189,22 @@ impl Collector {
         tokio::task::spawn_blocking(move || {
             let mut answer = asking()
                 .put(&url)
+                .content_type("application/json")
+                .send(body)
+                .unwrap();
+            let said = answer.body_mut().read_to_string().unwrap();
+            (answer.status().as_u16(), said)
+        })
+        .await
+        .unwrap()
+    }
+
+    /// Status and body of a POST of JSON.
+    pub async fn post(&self, path: &str, body: &'static str) -> (u16, String) {
+        let url = format!("{}{path}", self.url());
+        tokio::task::spawn_blocking(move || {
+            let mut answer = asking()
+                .post(&url)
                 .content_type("application/json")
                 .send(body)
                 .unwrap();

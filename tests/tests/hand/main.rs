@@ -3,6 +3,7 @@
 //!
 //! One test, since collectors must end with it; every step is tried, and all that fails is told.
 
+mod bundles;
 mod terminal;
 
 use std::path::{Path, PathBuf};
@@ -15,8 +16,10 @@ use parallax_tests::analysis::Order;
 use parallax_tests::programs::{Programs, wait_for};
 use parallax_tests::replay::{Collector, feed};
 
-/// What the lab plays: a firewall that answers a request with a RST.
+/// What the lab plays: a firewall that answers a request with a RST, and the same with a server that goes on
+/// talking, so that the client's host answers it with a RST of its own.
 const ACT: &str = "reject_content-v4";
+const TALKING: &str = "reject_content_server_talks-v4";
 
 /// The lab's captures, and a collector that has judged them.
 pub struct Stage {
@@ -32,7 +35,9 @@ impl Stage {
         build(bin)?;
         let programs = Programs::in_folder(bin)?;
         let folder = tempfile::tempdir()?;
-        record(lab, folder.path())?;
+        for act in [ACT, TALKING] {
+            record(lab, folder.path(), act)?;
+        }
         let stage = Self {
             collector: Collector::start(&programs, Order::Told)?,
             programs,
@@ -47,8 +52,13 @@ impl Stage {
         Ok(stage)
     }
 
-    pub fn captures(&self) -> PathBuf {
+    fn captures(&self) -> PathBuf {
         self.folder.path().join(ACT)
+    }
+
+    /// Captures of the act whose server goes on talking.
+    pub fn talking(&self) -> PathBuf {
+        self.folder.path().join(TALKING)
     }
 
     /// `parallax` with these arguments, asking this collector.
@@ -82,21 +92,24 @@ fn build(bin: &Path) -> Result<()> {
     Ok(())
 }
 
-fn record(lab: &Path, out: &Path) -> Result<()> {
+fn record(lab: &Path, out: &Path, act: &str) -> Result<()> {
     let output = Command::new(lab)
-        .args(["record", "--only", ACT, "--out"])
+        .args(["record", "--only", act, "--out"])
         .arg(out)
         .output()
         .context("starting the lab")?;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    ensure!(output.status.success(), "the lab failed: {said}");
+    ensure!(output.status.success(), "the lab failed at {act}: {said}");
     Ok(())
 }
 
 #[test]
 fn people_at_a_terminal_and_two_companies() {
     type Step = fn(&mut Stage) -> Result<()>;
-    const STEPS: [(&str, Step); 1] = [("a live screen", terminal::live_screen)];
+    const STEPS: [(&str, Step); 2] = [
+        ("a live screen", terminal::live_screen),
+        ("two companies' bundles", bundles::two_companies),
+    ];
     let mut stage = Stage::set().unwrap_or_else(|error| panic!("the stage: {error:#}"));
     let failed: Vec<String> = STEPS
         .iter()
