@@ -23,8 +23,9 @@ const LATE: i64 = 2 * SECOND;
 pub(crate) enum News {
     /// These flows have new evidence; the docket holds them.
     Touched(Vec<i64>),
-    /// Coverage of live agents came late.
+    /// Coverage of a live agent's vantage came late.
     Watched {
+        vantage_id: i32,
         from: CaptureTime,
         until: CaptureTime,
     },
@@ -66,8 +67,13 @@ impl Court {
         });
     }
 
-    /// Spans that live agents watched; those of just now are no news.
-    pub(crate) fn watched_live(&self, spans: impl Iterator<Item = Coverage>, now: CaptureTime) {
+    /// Spans that a live agent watched at a vantage; those of just now are no news.
+    pub(crate) fn watched_live(
+        &self,
+        vantage_id: i32,
+        spans: impl Iterator<Item = Coverage>,
+        now: CaptureTime,
+    ) {
         let late = spans.filter(|span| now.since(span.until) > LATE);
         let whole = late.fold(None, |whole: Option<(CaptureTime, CaptureTime)>, span| {
             let (from, until) = whole.unwrap_or((span.from, span.until));
@@ -75,6 +81,7 @@ impl Court {
         });
         if let Some((from, until)) = whole {
             self.tell(News::Watched {
+                vantage_id,
                 from: from.plus(-LIVE_MARGIN),
                 until: until.plus(LIVE_MARGIN),
             });

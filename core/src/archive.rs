@@ -5,7 +5,7 @@ mod interest;
 mod kin;
 mod nearby;
 
-use std::collections::{HashMap, HashSet};
+use hashbrown::{HashMap, HashSet};
 use std::convert::Infallible;
 
 use crate::coverage::Coverage;

@@ -3,7 +3,7 @@
 
 mod copies;
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 use uuid::Uuid;
 

@@ -1,7 +1,7 @@
 //! The two ends of a flow, in its own name and in those that it bears at single vantages.
 
+use hashbrown::HashSet;
 use std::cmp::Reverse;
-use std::collections::HashSet;
 
 use crate::digest::Digest;
 use crate::evidence::FlowEvidence;

@@ -4,6 +4,7 @@
 //! things, so a value of these types cannot be built with a part left out: "no digests" then means
 //! that the vantage has none, not that nobody asked.
 
+use std::borrow::Borrow;
 use std::collections::HashSet;
 
 use uuid::Uuid;
@@ -101,6 +102,10 @@ pub struct Nearby {
     handshakes: Vec<Digest>,
     others: Vec<Digest>,
     resets: Vec<Digest>,
+    /// How far from the moment each of them surely holds all there is, nanoseconds.
+    handshakes_reach: i64,
+    others_reach: i64,
+    resets_reach: i64,
 }
 
 impl Nearby {
@@ -116,20 +121,38 @@ impl Nearby {
     /// them may be the reset in question under a name that nothing links.
     pub fn new(
         moment: CaptureTime,
-        mut handshakes: Vec<Digest>,
-        mut others: Vec<Digest>,
-        mut resets: Vec<Digest>,
+        handshakes: Vec<Digest>,
+        others: Vec<Digest>,
+        resets: Vec<Digest>,
+    ) -> Self {
+        Self::nearest(
+            moment,
+            handshakes.iter().collect(),
+            others.iter().collect(),
+            resets.iter().collect(),
+        )
+    }
+
+    /// [`new`](Self::new) from what others hold: only what is kept is copied.
+    pub fn nearest(
+        moment: CaptureTime,
+        handshakes: Vec<&Digest>,
+        mut others: Vec<&Digest>,
+        mut resets: Vec<&Digest>,
     ) -> Self {
         others.retain(|digest| distance(digest, moment) <= NEIGHBOURS_WITHIN);
         resets.retain(|digest| distance(digest, moment) <= NEIGHBOURS_WITHIN);
-        keep_nearest(&mut resets, moment, RESETS_MAX);
-        keep_nearest(&mut handshakes, moment, NEARBY_MAX);
-        keep_nearest(&mut others, moment, NEIGHBOURS_MAX);
+        let (handshakes, handshakes_reach) = nearest(handshakes, moment, NEARBY_MAX, i64::MAX);
+        let (others, others_reach) = nearest(others, moment, NEIGHBOURS_MAX, NEIGHBOURS_WITHIN);
+        let (resets, resets_reach) = nearest(resets, moment, RESETS_MAX, NEIGHBOURS_WITHIN);
         Self {
             moment,
             handshakes,
             others,
             resets,
+            handshakes_reach,
+            others_reach,
+            resets_reach,
         }
     }
 
@@ -140,18 +163,9 @@ impl Nearby {
 
     /// Whether any RST of another flow, recorded within some time of a moment, would be here.
     pub(crate) fn holds_resets(&self, from: CaptureTime, until: CaptureTime) -> bool {
-        let reach = if self.resets.len() < RESETS_MAX {
-            NEIGHBOURS_WITHIN
-        } else {
-            let distances = self
-                .resets
-                .iter()
-                .map(|digest| distance(digest, self.moment));
-            distances.max().unwrap_or(0)
-        };
         [from, until]
             .iter()
-            .all(|end| end.since(self.moment).saturating_abs() < reach)
+            .all(|end| end.since(self.moment).saturating_abs() < self.resets_reach)
     }
 
     /// All of them.
@@ -168,19 +182,10 @@ impl Nearby {
     /// nanoseconds), would be here.
     pub(crate) fn would_hold(&self, digest: &Digest, time: CaptureTime, error: i64) -> bool {
         let handshake = digest.flags.has(TcpFlags::SYN);
-        let (kept, most, within) = if handshake {
-            (&self.handshakes, NEARBY_MAX, i64::MAX)
+        let (kept, reach) = if handshake {
+            (&self.handshakes, self.handshakes_reach)
         } else {
-            (&self.others, NEIGHBOURS_MAX, NEIGHBOURS_WITHIN)
-        };
-        let reach = if kept.len() < most {
-            within
-        } else {
-            let farthest = kept
-                .iter()
-                .map(|digest| distance(digest, self.moment))
-                .max();
-            farthest.unwrap_or(0)
+            (&self.others, self.others_reach)
         };
         let away = time.since(self.moment).saturating_abs();
         let loaded = |end: Option<&Digest>, side: fn(CaptureTime, CaptureTime) -> bool| {
@@ -213,22 +218,21 @@ pub struct Surroundings {
 }
 
 /// The surroundings of a flow at each vantage, from all segments gathered for it there.
-pub fn surroundings(segments: &[Vec<Digest>], flow: Flow) -> Vec<Surroundings> {
-    let names = names(segments.iter().flatten(), flow);
+pub fn surroundings(segments: &[impl AsRef<[Digest]>], flow: Flow) -> Vec<Surroundings> {
+    let names = names(segments.iter().flat_map(AsRef::as_ref), flow);
     let newest = |of: &mut dyn Iterator<Item = &Digest>| of.map(|digest| digest.time).max();
     let anywhere = newest(
         &mut segments
             .iter()
-            .flatten()
+            .flat_map(AsRef::as_ref)
             .filter(|digest| digest.is_rst() && names.contains(&digest.tuple.flow())),
     );
     segments
         .iter()
         .map(|segments| {
             let own = || {
-                segments
-                    .iter()
-                    .filter(|digest| names.contains(&digest.tuple.flow()))
+                let segments = segments.as_ref().iter();
+                segments.filter(|digest| names.contains(&digest.tuple.flow()))
             };
             let moment = newest(&mut own().filter(|digest| digest.is_rst()))
                 .or_else(|| newest(&mut own()))
@@ -273,10 +277,26 @@ fn distance(digest: &Digest, moment: CaptureTime) -> i64 {
     digest.time.since(moment).saturating_abs()
 }
 
-fn keep_nearest(digests: &mut Vec<Digest>, moment: CaptureTime, most: usize) {
-    digests.sort_by_key(|digest| (distance(digest, moment), digest.time));
-    digests.truncate(most);
+/// Those nearest to a moment in order of time, and how far all there is is among them: `within` if none had to
+/// be left out.
+fn nearest(
+    mut digests: Vec<&Digest>,
+    moment: CaptureTime,
+    most: usize,
+    within: i64,
+) -> (Vec<Digest>, i64) {
+    if digests.len() > most {
+        digests.sort_by_key(|digest| (distance(digest, moment), digest.time));
+        digests.truncate(most);
+    }
+    let reach = if digests.len() < most {
+        within
+    } else {
+        let farthest = digests.iter().map(|digest| distance(digest, moment)).max();
+        farthest.unwrap_or(0)
+    };
     digests.sort_by_key(|digest| digest.time);
+    (digests.into_iter().copied().collect(), reach)
 }
 
 /// Which segments an agent ships (its `--segments`).
@@ -321,27 +341,31 @@ const SET_BACK: i64 = crate::time::SECOND / 2;
 
 /// One run's digests in the order of capture: those that travelled as they came, in that order, and those that
 /// its memory gave later. Memory gives nothing from before the clock was set back last.
-pub fn with_recalled(mut captured: Vec<Digest>, recalled: Vec<Digest>) -> Vec<Digest> {
+pub fn with_recalled<Held: Borrow<Digest>>(
+    mut captured: Vec<Held>,
+    recalled: Vec<Held>,
+) -> Vec<Held> {
     let mut start = 0;
     let mut newest = CaptureTime::from_nanos(i64::MIN);
-    for (index, digest) in captured.iter().enumerate() {
+    for (index, held) in captured.iter().enumerate() {
+        let digest = held.borrow();
         if newest.since(digest.time) >= SET_BACK {
             (start, newest) = (index, digest.time);
         }
         newest = newest.max(digest.time);
     }
     captured.extend(recalled);
-    captured[start..].sort_by_key(|digest| digest.time);
+    captured[start..].sort_by_key(|held| held.borrow().time);
     captured
 }
 
 /// One vantage's digests in the order of capture, from parts (files, runs) that are each in that order:
 /// by time, as far as the clock was not set back in between.
-pub fn in_order_of_capture(mut parts: Vec<Vec<Digest>>) -> Vec<Digest> {
+pub fn in_order_of_capture<Held: Borrow<Digest>>(mut parts: Vec<Vec<Held>>) -> Vec<Held> {
     parts.retain(|part| !part.is_empty());
     let [part] = parts.as_mut_slice() else {
-        let mut all: Vec<Digest> = parts.into_iter().flatten().collect();
-        all.sort_by_key(|digest| digest.time);
+        let mut all: Vec<Held> = parts.into_iter().flatten().collect();
+        all.sort_by_key(|held| held.borrow().time);
         return all;
     };
     let mut all = std::mem::take(part);
@@ -350,12 +374,13 @@ pub fn in_order_of_capture(mut parts: Vec<Vec<Digest>>) -> Vec<Digest> {
     for index in 0..=all.len() {
         let set_back = all
             .get(index)
-            .is_none_or(|digest| newest.since(digest.time) >= SET_BACK);
+            .is_none_or(|held| newest.since(held.borrow().time) >= SET_BACK);
         if set_back {
-            all[start..index].sort_by_key(|digest| digest.time);
+            all[start..index].sort_by_key(|held| held.borrow().time);
             start = index;
         }
-        if let Some(digest) = all.get(index) {
+        if let Some(held) = all.get(index) {
+            let digest = held.borrow();
             newest = if set_back {
                 digest.time
             } else {

@@ -1,7 +1,7 @@
 //! How many packets a vantage missed that must have passed it, told by the other vantages and by
 //! TCP itself: what was seen further on, or was acknowledged, came past.
 
-use std::collections::{HashMap, HashSet};
+use hashbrown::{HashMap, HashSet};
 
 use crate::digest::{Digest, TcpFlags};
 use crate::evidence::Selection;
@@ -463,8 +463,5 @@ const EDGE: i64 = 20_000;
 fn watched(scene: &Scene<'_>, vantage: usize, further: usize, at: i64) -> bool {
     let (time, error) = scene.path.own_time(vantage, further, at);
     let edge = error.saturating_add(EDGE);
-    scene.evidence.vantages[vantage]
-        .coverage
-        .iter()
-        .any(|span| span.from.plus(edge) <= time && time <= span.until.plus(-edge))
+    scene.watched[vantage].holds(time.plus(edge.saturating_neg()), time.plus(edge))
 }

@@ -1,7 +1,7 @@
 //! The same packet at two vantages: what makes it recognisable, and what its two sightings tell
 //! about the order of the vantages and the difference of their clocks.
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 use crate::clock::Sample;
 use crate::digest::Digest;

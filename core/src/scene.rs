@@ -1,6 +1,7 @@
 //! One flow with all its vantages on one clock, cut into lives.
 
 use crate::clock::Offset;
+use crate::coverage::Watched;
 use crate::digest::Digest;
 use crate::ends::Ends;
 use crate::evidence::FlowEvidence;
@@ -31,6 +32,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) path: Path,
     /// The flow's segments at each vantage of the evidence, in order of time.
     pub(crate) seen: Vec<Vec<Seen<'a>>>,
+    /// What each vantage watched.
+    pub(crate) watched: Vec<Watched>,
     /// The joined lives in order of time.
     lives: Vec<usize>,
     /// The number of the SYN that began each life, in the flow's own sequence space.
@@ -77,6 +80,12 @@ impl<'a> Scene<'a> {
             ends,
             path,
             seen,
+            watched: joined
+                .evidence
+                .vantages
+                .iter()
+                .map(|at| Watched::of(&at.coverage))
+                .collect(),
             lives,
             initial,
         }

@@ -249,18 +249,16 @@ fn announce_late_coverage(court: &Court, group: &[Waiting]) {
         .iter()
         .filter(|waiting| waiting.item.source == Source::Live)
         .map(|waiting| &waiting.item.portion);
-    let watched = portions
-        .clone()
-        .flat_map(|portion| &portion.beats)
-        .filter_map(|beat| beat.span);
-    let lost = portions.flat_map(|portion| &portion.losses);
-    let lost = lost.filter_map(|loss| {
-        Some(Coverage {
-            from: loss.from,
-            until: loss.until?,
-            received: 0,
-            dropped: 0,
-        })
-    });
-    court.watched_live(watched.chain(lost), now);
+    for portion in portions {
+        let watched = portion.beats.iter().filter_map(|beat| beat.span);
+        let lost = portion.losses.iter().filter_map(|loss| {
+            Some(Coverage {
+                from: loss.from,
+                until: loss.until?,
+                received: 0,
+                dropped: 0,
+            })
+        });
+        court.watched_live(portion.run.vantage_id, watched.chain(lost), now);
+    }
 }

@@ -32,6 +32,7 @@ pub(super) async fn take(
         received: 0,
         dropped: watch.lost,
     });
-    shared.court.watched_live(spans, clock::wall());
+    let court = &shared.court;
+    court.watched_live(run.vantage_id, spans, clock::wall());
     Ok(send(answers, Answer::TestimonyStored(TestimonyStored { number })).await)
 }

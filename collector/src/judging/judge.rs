@@ -5,6 +5,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use parallax_core::CaptureTime;
 use parallax_core::judge::{Judged, judge_flow};
 use parallax_core::report::ResetReport;
 use tokio::sync::{broadcast, mpsc};
@@ -54,8 +55,8 @@ pub struct Judge {
     sittings: JoinSet<Sitting>,
     /// The flows of each.
     seated: HashMap<tokio::task::Id, Vec<i64>>,
-    /// Late coverage whose resets are not entered yet.
-    watched: Spans,
+    /// Late coverage whose resets are not entered yet, by vantage; `None`: what a file's coverage says concerns all.
+    watched: BTreeMap<Option<i32>, Spans>,
 }
 
 impl Judge {
@@ -82,7 +83,7 @@ impl Judge {
             docket: Docket::default(),
             sittings: JoinSet::new(),
             seated: HashMap::new(),
-            watched: Spans::default(),
+            watched: BTreeMap::new(),
         };
         (judge, court)
     }
@@ -176,22 +177,41 @@ impl Judge {
         match news {
             News::Touched(flows) => self.enter(&flows, Urgency::Fresh),
             // What was kept back comes in many parts; each would have the same resets judged again.
-            News::Watched { from, until } => self.watched.add(from, until),
+            News::Watched {
+                vantage_id,
+                from,
+                until,
+            } => self.watch(Some(vantage_id), from, until),
             News::WatchedFile { from, until } => {
-                self.watched.add(from, until);
+                self.watch(None, from, until);
                 self.enter_watched().await;
             }
         }
     }
 
+    fn watch(&mut self, vantage: Option<i32>, from: CaptureTime, until: CaptureTime) {
+        self.watched.entry(vantage).or_default().add(from, until);
+    }
+
     /// Resets within late coverage are judged again; those that cannot be entered now, later.
     async fn enter_watched(&mut self) {
-        for (from, until) in std::mem::take(&mut self.watched) {
-            match self.store.docket_span(from, until).await {
-                Ok(flows) => self.enter(&flows, Urgency::Late),
-                Err(error) => {
-                    warn!("resets within a late coverage are judged again later: {error}");
-                    self.watched.add(from, until);
+        let watched: Vec<(Option<i32>, CaptureTime, CaptureTime)> =
+            std::mem::take(&mut self.watched)
+                .into_iter()
+                .flat_map(|(vantage, spans)| {
+                    let spans = spans.into_iter();
+                    spans.map(move |(from, until)| (vantage, from, until))
+                })
+                .collect();
+        if watched.is_empty() {
+            return;
+        }
+        match self.store.docket_spans(&watched).await {
+            Ok(flows) => self.enter(&flows, Urgency::Late),
+            Err(error) => {
+                warn!("resets within a late coverage are judged again later: {error}");
+                for (vantage, from, until) in watched {
+                    self.watch(vantage, from, until);
                 }
             }
         }
@@ -358,5 +378,6 @@ fn verdicts(gathered: Gathered, settling: &HashMap<i64, Settling>) -> Option<Ver
         settling: settling.get(&flow).copied().unwrap_or(Settling::Open),
         docket: gathered.docket,
         kin: gathered.kin,
+        vantages: gathered.vantages,
     })
 }

@@ -160,18 +160,29 @@ impl Store {
         Ok(Document { next, ..document })
     }
 
-    /// Enters every flow with a reset in this span in the docket; returns them.
-    pub async fn docket_span(
+    /// Enters every flow with a reset in one of these spans in the docket, if the span's vantage has to do with it (`None`:
+    /// any has); returns them.
+    pub async fn docket_spans(
         &self,
-        from: CaptureTime,
-        until: CaptureTime,
+        watched: &[(Option<i32>, CaptureTime, CaptureTime)],
     ) -> Result<Vec<i64>, StoreError> {
         let rows: Vec<(i64,)> = sqlx::query_as(include_str!("../sql/docket_span.sql"))
-            .bind(from.nanos())
-            .bind(until.nanos())
+            .bind(watched.iter().map(|(at, ..)| *at).collect::<Vec<_>>())
+            .bind(
+                watched
+                    .iter()
+                    .map(|(_, from, _)| from.nanos())
+                    .collect::<Vec<_>>(),
+            )
+            .bind(
+                watched
+                    .iter()
+                    .map(|(.., until)| until.nanos())
+                    .collect::<Vec<_>>(),
+            )
             .fetch_all(&self.pool)
             .await
-            .map_err(StoreError::database("enter a span in the docket"))?;
+            .map_err(StoreError::database("enter spans in the docket"))?;
         Ok(rows.into_iter().map(|(flow,)| flow).collect())
     }
 

@@ -215,10 +215,12 @@ impl Store {
             }
             let here: Vec<&VantageRow> = relevant.of(chunk[0].ask, &vantages).collect();
             let one = found.build(start, chunk, &here, path, &known[chunk[0].ask]);
+            let names = (start..start + chunk.len()).flat_map(|post| found.nearby.names(post));
+            let names: HashSet<Flow> = names.copied().collect();
             start += chunk.len();
             match (one, &mut ask.evidence) {
                 (Ok(one), Ok(all)) => {
-                    ask.kin.numbers.extend(numbers_of(&one));
+                    ask.kin.numbers.extend(numbers_of(&one, &names));
                     all.push(one);
                 }
                 (Err(error), whole) => *whole = Err(error),
@@ -279,17 +281,9 @@ impl Store {
 }
 
 /// The initial numbers of a flow's connections under all their names.
-fn numbers_of(evidence: &FlowEvidence) -> BTreeSet<i64> {
-    let segments: Vec<Vec<Digest>> = evidence
-        .vantages
-        .iter()
-        .map(|at| at.segments.clone())
-        .collect();
-    let around = surroundings(&segments, evidence.flow);
-    let names: HashSet<Flow> = around.into_iter().flat_map(|around| around.names).collect();
+fn numbers_of(evidence: &FlowEvidence, names: &HashSet<Flow>) -> BTreeSet<i64> {
+    let segments = evidence.vantages.iter().flat_map(|at| &at.segments);
     segments
-        .iter()
-        .flatten()
         .filter(|digest| names.contains(&digest.tuple.flow()))
         .flat_map(numbers)
         .map(i64::from)
@@ -302,9 +296,9 @@ fn around(posts: &[Post], digests: &[Result<Vec<Digest>, RowError>]) -> Vec<Surr
     for chunk in posts.chunk_by(|a, b| a.ask == b.ask && a.flow == b.flow) {
         let start = all.len();
         // What cannot be read is refused where the evidence is built.
-        let read: Vec<Vec<Digest>> = digests[start..start + chunk.len()]
+        let read: Vec<&[Digest]> = digests[start..start + chunk.len()]
             .iter()
-            .map(|read| read.as_ref().cloned().unwrap_or_default())
+            .map(|read| read.as_ref().map_or(&[][..], Vec::as_slice))
             .collect();
         all.extend(surroundings(&read, chunk[0].flow));
     }

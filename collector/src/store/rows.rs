@@ -1,5 +1,7 @@
 //! Reading columns: what cannot be is refused by name, never a panic.
 
+use std::fmt::Display;
+
 use sqlx::Decode;
 use sqlx::error::BoxDynError;
 use sqlx::postgres::types::Oid;
@@ -19,17 +21,17 @@ pub struct RowError {
     pub value: String,
 }
 
-/// Names the row of a refusal.
-pub(super) struct RowName {
+/// Names the row of a refusal; in words only once there is one.
+pub(super) struct RowName<Row = String> {
     pub table: &'static str,
-    pub row: String,
+    pub row: Row,
 }
 
-impl RowName {
+impl<Row: Display> RowName<Row> {
     pub fn refuse(&self, column: &'static str, value: &impl ToString) -> RowError {
         RowError {
             table: self.table,
-            row: self.row.clone(),
+            row: self.row.to_string(),
             column,
             value: value.to_string(),
         }

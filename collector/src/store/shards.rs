@@ -149,6 +149,7 @@ pub fn routed_questions() -> Vec<(&'static str, &'static str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::digest_row::COLUMNS;
 
     #[test]
     fn every_comparison_with_a_key_is_narrowed_and_nothing_else() {
@@ -158,6 +159,27 @@ mod tests {
             assert!(!question.text(Reach::Whole).contains("[])[1]"));
         }
         assert!(!HANDSHAKES.text(Reach::Shard).contains("FROM digest"));
+    }
+
+    #[test]
+    fn every_question_for_digests_has_their_columns_in_the_one_order() {
+        for (question, times) in [
+            (&SEGMENTS, 3),
+            (&NEIGHBOURS, 2),
+            (&HANDSHAKES, 2),
+            (&ACCEPTS, 2),
+            (&NEARBY_RESETS, 2),
+        ] {
+            for reach in [Reach::Whole, Reach::Shard] {
+                let words = question.text(reach).split_whitespace();
+                let text = words.collect::<Vec<_>>().join(" ");
+                let columns = format!("(SELECT {} FROM ", COLUMNS.join(", "));
+                assert_eq!(text.matches(&columns).count(), times, "{text}");
+                let first = text.contains("SELECT asked.n AS asked, ")
+                    || text.contains("SELECT asked.post AS asked, segment.*,");
+                assert!(first, "{text}");
+            }
+        }
     }
 
     #[test]

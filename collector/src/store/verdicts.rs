@@ -1,10 +1,12 @@
 //! Keeping verdicts: what was judged again replaces what was known, ids stay.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::collections::btree_map::{BTreeMap, Entry};
 
 use parallax_core::judge::Judged;
 use parallax_core::report::ResetReport;
 use sqlx::postgres::PgConnection;
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::shards::{HAS_RESET, Reach};
 use super::{Kin, PortionOfFlow, Store, StoreError};
@@ -28,6 +30,8 @@ pub struct Verdicts {
     /// `docket.evidence` when the evidence was gathered.
     pub docket: Option<i64>,
     pub kin: Kin,
+    /// The vantages that have to do with the flow, by id; `None`: all there are.
+    pub vantages: Option<BTreeSet<i32>>,
 }
 
 /// What became of written verdicts.
@@ -55,14 +59,32 @@ pub struct Settled {
     pub resets: i64,
 }
 
+/// What is stored of a verdict.
 #[derive(sqlx::FromRow)]
 struct KnownRow {
     flow: i64,
     identity: i64,
-    report: String,
+    report_hash: Option<i64>,
+    vantages: Option<Vec<i32>>,
 }
 
 type Key = (i64, i64);
+
+/// A verdict as it is to be stored.
+struct Told<'a> {
+    report: &'a ResetReport,
+    text: String,
+    hash: i64,
+    vantages: Option<Vec<i32>>,
+}
+
+impl Told<'_> {
+    /// The text of an array: no statement takes an array of arrays that differ in length.
+    fn vantages(&self) -> Option<String> {
+        let ids = self.vantages.as_ref()?.iter().map(i32::to_string);
+        Some(format!("{{{}}}", ids.collect::<Vec<_>>().join(",")))
+    }
+}
 
 impl Store {
     /// Writes judgements in one transaction. A known reset that the judgement of a whole flow does not
@@ -80,13 +102,20 @@ impl Store {
         let flows: BTreeSet<i64> = verdicts.iter().map(|verdict| verdict.flow).collect();
         let flows: Vec<i64> = flows.into_iter().collect();
         let known = known(&mut tx, &flows).await?;
-        let judged = by_key(verdicts);
-        let changed: Vec<(Key, &ResetReport)> = judged
-            .iter()
-            .filter(|(key, report)| known.get(key).is_none_or(|known| !says_same(known, report)))
-            .map(|(key, report)| (*key, *report))
-            .collect();
+        let judged = by_key(verdicts)?;
+        let (mut changed, mut moved) = (Vec::new(), Vec::new());
+        for (key, told) in &judged {
+            match known.get(key) {
+                Some(known) if known.report_hash == Some(told.hash) => {
+                    if known.vantages != told.vantages {
+                        moved.push((*key, told));
+                    }
+                }
+                _ => changed.push((*key, told)),
+            }
+        }
         upsert(&mut tx, &changed).await?;
+        change_vantages(&mut tx, &moved).await?;
         delete(&mut tx, &vanished(verdicts, &known, &judged)).await?;
         lock(&mut tx, &flows).await?;
         let settled = settle(&mut tx, verdicts).await?;
@@ -96,7 +125,7 @@ impl Store {
             .map_err(StoreError::database("commit verdicts"))?;
         let mut changed: Vec<ResetReport> = changed
             .into_iter()
-            .map(|(_, report)| report.clone())
+            .map(|(_, told)| told.report.clone())
             .collect();
         changed.sort_by_key(|report| report.time);
         Ok(Written {
@@ -133,27 +162,37 @@ async fn lock(tx: &mut PgConnection, flows: &[i64]) -> Result<(), StoreError> {
 }
 
 /// Judged resets by key; the first of equal identity counts.
-fn by_key(verdicts: &[Verdicts]) -> BTreeMap<Key, &ResetReport> {
+fn by_key(verdicts: &[Verdicts]) -> Result<BTreeMap<Key, Told<'_>>, StoreError> {
     let mut judged = BTreeMap::new();
     for verdict in verdicts {
         for reset in &verdict.judged {
-            judged
-                .entry((verdict.flow, reset.identity.cast_signed()))
-                .or_insert(&reset.report);
+            let key = (verdict.flow, reset.identity.cast_signed());
+            if let Entry::Vacant(place) = judged.entry(key) {
+                place.insert(told(verdict, &reset.report)?);
+            }
         }
     }
-    judged
+    Ok(judged)
 }
 
-/// A stored report that cannot be read any more is replaced.
-fn says_same(stored: &str, report: &ResetReport) -> bool {
-    serde_json::from_str::<ResetReport>(stored).is_ok_and(|stored| stored == *report)
+fn told<'a>(verdict: &Verdicts, report: &'a ResetReport) -> Result<Told<'a>, StoreError> {
+    let text = serde_json::to_string(report).map_err(|source| StoreError::Json {
+        what: "write a verdict",
+        source,
+    })?;
+    let vantages = verdict.vantages.as_ref();
+    Ok(Told {
+        report,
+        hash: xxh3_64(text.as_bytes()).cast_signed(),
+        text,
+        vantages: vantages.map(|ids| ids.iter().copied().collect()),
+    })
 }
 
 fn vanished(
     verdicts: &[Verdicts],
-    known: &BTreeMap<Key, String>,
-    judged: &BTreeMap<Key, &ResetReport>,
+    known: &BTreeMap<Key, KnownRow>,
+    judged: &BTreeMap<Key, Told<'_>>,
 ) -> Vec<Key> {
     let whole: BTreeSet<i64> = verdicts
         .iter()
@@ -167,7 +206,10 @@ fn vanished(
         .collect()
 }
 
-async fn known(tx: &mut PgConnection, flows: &[i64]) -> Result<BTreeMap<Key, String>, StoreError> {
+async fn known(
+    tx: &mut PgConnection,
+    flows: &[i64],
+) -> Result<BTreeMap<Key, KnownRow>, StoreError> {
     let rows: Vec<KnownRow> = sqlx::query_as(include_str!("../sql/known_resets.sql"))
         .bind(flows)
         .fetch_all(tx)
@@ -175,30 +217,41 @@ async fn known(tx: &mut PgConnection, flows: &[i64]) -> Result<BTreeMap<Key, Str
         .map_err(StoreError::database("read known verdicts"))?;
     Ok(rows
         .into_iter()
-        .map(|row| ((row.flow, row.identity), row.report))
+        .map(|row| ((row.flow, row.identity), row))
         .collect())
 }
 
-async fn upsert(tx: &mut PgConnection, changed: &[(Key, &ResetReport)]) -> Result<(), StoreError> {
+async fn upsert(tx: &mut PgConnection, changed: &[(Key, &Told<'_>)]) -> Result<(), StoreError> {
     if changed.is_empty() {
         return Ok(());
     }
-    let reports: Result<Vec<String>, _> = changed
-        .iter()
-        .map(|(_, report)| serde_json::to_string(report))
-        .collect();
-    let reports = reports.map_err(|source| StoreError::Json {
-        what: "write a verdict",
-        source,
-    })?;
     sqlx::query(include_str!("../sql/upsert_resets.sql"))
         .bind(column(changed, |(key, _)| key.0))
         .bind(column(changed, |(key, _)| key.1))
-        .bind(column(changed, |(_, report)| report.time.nanos()))
-        .bind(reports)
+        .bind(column(changed, |(_, told)| told.report.time.nanos()))
+        .bind(column(changed, |(_, told)| told.text.as_str()))
+        .bind(column(changed, |(_, told)| told.hash))
+        .bind(column(changed, |(_, told)| told.vantages()))
         .execute(tx)
         .await
         .map_err(StoreError::database("write verdicts"))?;
+    Ok(())
+}
+
+async fn change_vantages(
+    tx: &mut PgConnection,
+    moved: &[(Key, &Told<'_>)],
+) -> Result<(), StoreError> {
+    if moved.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(include_str!("../sql/change_vantages.sql"))
+        .bind(column(moved, |(key, _)| key.0))
+        .bind(column(moved, |(key, _)| key.1))
+        .bind(column(moved, |(_, told)| told.vantages()))
+        .execute(tx)
+        .await
+        .map_err(StoreError::database("note the vantages of verdicts"))?;
     Ok(())
 }
 
@@ -313,6 +366,6 @@ async fn note_relations(
     Ok(docketed.into_iter().map(|(flow,)| flow).collect())
 }
 
-fn column<Row, T>(rows: &[Row], value: impl Fn(&Row) -> T) -> Vec<T> {
+fn column<'a, Row, T>(rows: &'a [Row], value: impl Fn(&'a Row) -> T) -> Vec<T> {
     rows.iter().map(value).collect()
 }

@@ -113,6 +113,50 @@ async fn a_connection_met_in_mid_stream_under_another_name_is_found_by_its_paylo
 }
 
 #[tokio::test]
+async fn of_crowded_neighbours_the_segments_nearest_to_the_reset_are_gathered() {
+    let store = store().await;
+    let run = store.register(&hop("fw-in", 1)).await.unwrap();
+    let mut all = later(connection(tuple(40000), 0, 5), SECOND);
+    let moment = all.last().unwrap().time;
+    for neighbour in 1..7_u16 {
+        // Some end before the reset, some begin after it.
+        let from = i64::from(neighbour) * 280 * MS;
+        let mut other = later(
+            connection(tuple(40000 + neighbour), 0, 90 * u32::from(neighbour)),
+            from,
+        );
+        for digest in &mut other {
+            digest.seq.0 += 70_000 * u32::from(neighbour);
+            digest.ack.0 += 70_000 * u32::from(neighbour);
+            digest.payload_hash = digest
+                .payload_hash
+                .map(|hash| hash + 10_000 * u64::from(neighbour));
+        }
+        all.extend(other);
+    }
+    all.sort_by_key(|digest| digest.time);
+    // Many rows, of which few are near.
+    for (index, part) in all.chunks(60).enumerate() {
+        let part = portion(run, index as u64 * 60, part.to_vec());
+        store.load(&[&part]).await.unwrap();
+    }
+    let distance = |digest: &Digest| digest.time.since(moment).abs();
+    let own = |digest: &&Digest| digest.tuple.flow() == tuple(40000).flow();
+    let mut nearest: Vec<i64> = all
+        .iter()
+        .filter(|digest| !own(digest) && digest.flags.0 & SYN == 0)
+        .map(distance)
+        .collect();
+    nearest.sort_unstable();
+    nearest.truncate(256);
+    let nearby = evidence(&store, 40000).await.vantages.remove(0).nearby;
+    let others = nearby.iter().skip(nearby.handshakes().len());
+    let mut found: Vec<i64> = others.map(distance).collect();
+    found.sort_unstable();
+    assert_eq!(found, nearest);
+}
+
+#[tokio::test]
 async fn a_rotten_packed_row_is_refused_by_table_and_column_and_for_its_flow_only() {
     let store = store().await;
     let run = store.register(&hop("fw-in", 1)).await.unwrap();

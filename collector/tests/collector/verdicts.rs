@@ -29,6 +29,7 @@ fn judged(gathered: &Gathered, settling: Settling) -> Verdicts {
         settling,
         docket: gathered.docket,
         kin: gathered.kin.clone(),
+        vantages: gathered.vantages.clone(),
     }
 }
 
@@ -170,13 +171,38 @@ async fn resets_within_a_late_coverage_are_entered_in_the_docket() {
         .await
         .unwrap();
     let time = all(&store).await[0].time;
-    assert!(
-        store
-            .docket_span(time.plus(1), time.plus(9))
-            .await
-            .unwrap()
-            .is_empty()
-    );
-    assert_eq!(store.docket_span(time, time).await.unwrap(), [flow()]);
+    let spans =
+        async |vantage, from, until| store.docket_spans(&[(vantage, from, until)]).await.unwrap();
+    assert!(spans(Some(1), time.plus(1), time.plus(9)).await.is_empty());
+    assert_eq!(spans(Some(run.vantage_id), time, time).await, [flow()]);
     assert_eq!(store.docketed().await.unwrap(), [flow()]);
+}
+
+#[tokio::test]
+async fn late_coverage_of_a_vantage_that_has_nothing_to_do_with_a_reset_enters_nothing() {
+    let store = store().await;
+    let run = store.register(&hop("fw-in", 1)).await.unwrap();
+    store
+        .load(&[&portion(run, 0, refused(40000, 0))])
+        .await
+        .unwrap();
+    let gathered = gather(&store).await;
+    let mut verdicts = judged(&gathered, Settling::Settle);
+    verdicts.vantages = Some([run.vantage_id].into());
+    let written = store.write_verdicts(&[verdicts]).await.unwrap();
+    let time = written.changed[0].time;
+    let elsewhere = (Some(run.vantage_id + 1), time, time);
+    assert!(store.docket_spans(&[elsewhere]).await.unwrap().is_empty());
+    assert!(store.docketed().await.unwrap().is_empty());
+    for concerned in [Some(run.vantage_id), None] {
+        let both = [elsewhere, (concerned, time, time)];
+        assert_eq!(store.docket_spans(&both).await.unwrap(), [flow()]);
+    }
+
+    // Of more vantages than before; the verdict is the same one.
+    let mut again = judged(&gathered, Settling::Open);
+    again.vantages = None;
+    let written = store.write_verdicts(&[again]).await.unwrap();
+    assert!(written.changed.is_empty());
+    assert_eq!(store.docket_spans(&[elsewhere]).await.unwrap(), [flow()]);
 }

@@ -1,7 +1,7 @@
 //! Which segments may be asked for: those of flows with a reset, of flows that may be the same connections
 //! under other names, and others near to them.
 
-use std::collections::{HashMap, HashSet};
+use hashbrown::{HashMap, HashSet};
 use std::net::IpAddr;
 
 use crate::digest::Digest;

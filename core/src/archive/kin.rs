@@ -1,6 +1,8 @@
 //! Kept flows by what they may share with others: initial sequence numbers and payload.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::BTreeSet;
+
+use hashbrown::{HashMap, HashSet};
 
 use super::Kept;
 use super::interest::{CARRIERS_MAX, SHARED_MAX, telling};

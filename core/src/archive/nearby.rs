@@ -1,6 +1,8 @@
 //! Segments of other flows, found by address pair and by endpoint.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::BTreeSet;
+
+use hashbrown::{HashMap, HashSet};
 
 use super::interest::{Pair, pair};
 use crate::digest::Digest;

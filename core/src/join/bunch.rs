@@ -2,7 +2,9 @@
 
 mod ties;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
+
+use hashbrown::HashMap;
 
 use super::strand::Strand;
 use super::tie::{self, CERTAIN, Tie, TiedBy, Turn, View};

@@ -1,6 +1,6 @@
 //! Proxies: two connections of which one carries what the other does.
 
-use std::collections::{HashMap, HashSet};
+use hashbrown::{HashMap, HashSet};
 
 use super::bunch::Bunches;
 use super::strand::Strand;

@@ -3,7 +3,7 @@
 //! A 4-tuple that is used again is another connection, and a SYN with another number tells where the next
 //! one begins. This looks at the order of capture only: no clock is compared.
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 use crate::digest::{Digest, TcpFlags};
 use crate::evidence::FlowEvidence;

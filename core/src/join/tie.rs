@@ -1,7 +1,7 @@
 //! What ties two strands together: that they are one connection, maybe under other addresses and with
 //! other sequence numbers.
 
-use std::collections::{HashMap, HashSet};
+use hashbrown::{HashMap, HashSet};
 
 use super::strand::Strand;
 use crate::digest::{Digest, TcpFlags};

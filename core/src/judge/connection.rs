@@ -1,6 +1,6 @@
 //! One connection at all vantages, for people who look at more than its resets.
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 use std::net::SocketAddr;
 
 use super::chain::Placed;

@@ -105,9 +105,8 @@ pub(super) fn digests_of(
                 let flow = digest.tuple.flow();
                 flow != post.flow && flow.hash() == post.flow.hash()
             };
-            let mut all = memory.as_captured(segments.all(index));
-            all.retain(|digest| !is_other(digest));
-            Ok(all)
+            let all = memory.as_captured(segments.all(index)).into_iter();
+            Ok(all.filter(|digest| !is_other(digest)).copied().collect())
         })
         .collect()
 }

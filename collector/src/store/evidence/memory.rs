@@ -1,6 +1,6 @@
 //! What agents' memories and exchanges of stamps add to a flow's evidence.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use parallax_core::evidence::{in_order_of_capture, with_recalled};
 use parallax_core::{CaptureTime, Digest, ExchangedClock};
@@ -118,23 +118,23 @@ impl Memory {
     }
 
     /// Stored digests, each once, in the order of capture.
-    pub fn as_captured<'a>(&self, stored: impl Iterator<Item = &'a Stored>) -> Vec<Digest> {
-        let mut by_run: BTreeMap<i32, BTreeMap<i64, &Stored>> = BTreeMap::new();
-        for stored in stored {
-            by_run
-                .entry(stored.run_id)
-                .or_default()
-                .insert(stored.number, stored);
-        }
-        let parts = by_run.into_values().map(|run| self.run(run));
-        in_order_of_capture(parts.collect())
+    pub fn as_captured<'a>(&self, stored: impl IntoIterator<Item = &'a Stored>) -> Vec<&'a Digest> {
+        let mut all: Vec<&Stored> = stored.into_iter().collect();
+        all.sort_by_key(|stored| (stored.run_id, stored.number));
+        all.dedup_by_key(|stored| (stored.run_id, stored.number));
+        let runs = all.chunk_by(|one, other| one.run_id == other.run_id);
+        in_order_of_capture(runs.map(|run| self.run(run)).collect())
     }
 
-    fn run(&self, stored: BTreeMap<i64, &Stored>) -> Vec<Digest> {
-        let (recalled, captured): (Vec<&Stored>, Vec<&Stored>) = stored
-            .into_values()
-            .partition(|stored| self.is_recalled(stored));
-        let digests = |of: Vec<&Stored>| of.into_iter().map(|stored| stored.digest).collect();
-        with_recalled(digests(captured), digests(recalled))
+    fn run<'a>(&self, stored: &[&'a Stored]) -> Vec<&'a Digest> {
+        let (mut recalled, mut captured) = (Vec::new(), Vec::with_capacity(stored.len()));
+        for stored in stored {
+            if self.is_recalled(stored) {
+                recalled.push(&stored.digest);
+            } else {
+                captured.push(&stored.digest);
+            }
+        }
+        with_recalled(captured, recalled)
     }
 }

@@ -10,7 +10,7 @@ use sqlx::postgres::PgConnection;
 use super::Post;
 use super::memory::Memory;
 use super::questions::{self, Neighbour, column, whole_number};
-use super::shelf::{End, Shelf, Stretch, stretches};
+use super::shelf::{End, Kept, Shelf, Stretch, stretches};
 use crate::store::StoreError;
 use crate::store::days::Span;
 use crate::store::digest_row::{DigestRow, Segments, Stored};
@@ -39,11 +39,12 @@ pub(super) struct Around {
 impl Around {
     pub fn evidence(&self, index: usize, post: &Post, memory: &Memory) -> Result<Nearby, RowError> {
         let Surroundings { names, moment } = &self.surroundings[index];
-        let other = |digest: &Digest| !names.contains(&digest.tuple.flow());
-        let mut handshakes = memory.as_captured(read(self.handshakes(index, post))?.iter());
+        let other = |digest: &&Digest| !names.contains(&digest.tuple.flow());
+        let handshakes = read(self.handshakes(index, post))?;
+        let mut handshakes = memory.as_captured(handshakes);
         handshakes.retain(other);
         let mut others = match self.others.get(&index) {
-            Some(others) => memory.as_captured(others.as_ref().map_err(RowError::clone)?.iter()),
+            Some(others) => memory.as_captured(others.as_ref().map_err(RowError::clone)?),
             None => Vec::new(),
         };
         others.retain(|digest| other(digest) && joins_hosts(digest, names));
@@ -53,13 +54,18 @@ impl Around {
             NEIGHBOURS_WITHIN,
             RESETS_LOADED,
         );
-        let mut resets = memory.as_captured(read(resets)?.iter());
+        let mut resets = memory.as_captured(read(resets)?);
         resets.retain(other);
-        Ok(Nearby::new(*moment, handshakes, others, resets))
+        Ok(Nearby::nearest(*moment, handshakes, others, resets))
+    }
+
+    /// The names of a flow at a post.
+    pub fn names(&self, index: usize) -> &[Flow] {
+        &self.surroundings[index].names
     }
 
     /// Handshakes between the hosts, and accepted by either end, under any of the flow's names.
-    fn handshakes(&self, index: usize, post: &Post) -> Vec<&DigestRow> {
+    fn handshakes(&self, index: usize, post: &Post) -> Vec<&Kept> {
         let Surroundings { names, moment } = &self.surroundings[index];
         let moment = moment.nanos();
         let between = names.iter().flat_map(|name| {
@@ -74,15 +80,16 @@ impl Around {
                     .near(server, moment, i64::MAX, HANDSHAKES_LOADED)
             })
         });
-        let mut all: Vec<&DigestRow> = between.chain(accepted).collect();
-        all.sort_unstable_by_key(|row| (row.run_id, row.number));
-        all.dedup_by_key(|row| (row.run_id, row.number));
+        let mut all: Vec<&Kept> = between.chain(accepted).collect();
+        all.sort_unstable_by_key(|kept| kept.place);
+        all.dedup_by_key(|kept| kept.place);
         all
     }
 }
 
-fn read<'a>(rows: impl IntoIterator<Item = &'a DigestRow>) -> Segments {
-    rows.into_iter().map(Stored::try_from).collect()
+fn read<'a>(rows: impl IntoIterator<Item = &'a Kept>) -> Result<Vec<&'a Stored>, RowError> {
+    let read = rows.into_iter().map(|kept| kept.read.as_ref());
+    read.map(|read| read.map_err(RowError::clone)).collect()
 }
 
 fn hosts(post: &Post, name: Flow) -> Hosts {
@@ -166,7 +173,7 @@ async fn between_hosts(
         }
         rows.append(&mut found);
     }
-    Ok(Shelf::new(wanted, rows))
+    Ok(Shelf::new(wanted, &rows))
 }
 
 async fn accepted_by(
@@ -196,7 +203,7 @@ async fn accepted_by(
         }
         rows.append(&mut found);
     }
-    Ok(Shelf::new(wanted, rows))
+    Ok(Shelf::new(wanted, &rows))
 }
 
 async fn resets(
@@ -224,7 +231,7 @@ async fn resets(
         }
         rows.append(&mut found);
     }
-    Ok(Shelf::new(wanted, rows))
+    Ok(Shelf::new(wanted, &rows))
 }
 
 /// Flows between a flow's two hosts of which some vantage has a handshake nearby, at every vantage
@@ -241,8 +248,8 @@ fn neighbours(
         let read = around
             .handshakes(index, post)
             .into_iter()
-            .filter_map(|row| Some(Stored::try_from(row).ok()?.digest));
-        let mut near: Vec<Digest> = read
+            .filter_map(|kept| Some(&kept.read.as_ref().ok()?.digest));
+        let mut near: Vec<&Digest> = read
             .filter(|digest| !names.contains(&digest.tuple.flow()))
             .collect();
         near.sort_by_key(|digest| (digest.time.since(*moment).saturating_abs(), digest.time));

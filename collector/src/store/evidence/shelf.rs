@@ -5,7 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::store::digest_row::DigestRow;
+use crate::store::digest_row::{DigestRow, Stored};
+use crate::store::rows::RowError;
 
 /// A span of which the rows nearest to one end are wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,27 +71,49 @@ fn following<Key>(key: Key, moment: i64, within: i64, until: i64) -> Stretch<Key
 /// Loaded rows by key, in order of time.
 #[derive(Debug)]
 pub(super) struct Shelf<Key> {
-    rows: BTreeMap<Key, Vec<DigestRow>>,
+    rows: BTreeMap<Key, Vec<Kept>>,
+}
+
+/// A row, read once for all who ask for it.
+#[derive(Debug)]
+pub(super) struct Kept {
+    time_ns: i64,
+    /// Run and number.
+    pub place: (i32, i64),
+    pub read: Result<Stored, RowError>,
+}
+
+impl From<&DigestRow> for Kept {
+    fn from(row: &DigestRow) -> Self {
+        Self {
+            time_ns: row.time_ns,
+            place: (row.run_id, row.number),
+            read: Stored::try_from(row),
+        }
+    }
 }
 
 impl<Key: Copy + Ord> Shelf<Key> {
     /// Rows as they answer stretches (`DigestRow::asked`, from 1).
-    pub fn new(stretches: &[Stretch<Key>], rows: Vec<DigestRow>) -> Self {
-        let mut by_key: BTreeMap<Key, Vec<DigestRow>> = BTreeMap::new();
+    pub fn new(stretches: &[Stretch<Key>], rows: &[DigestRow]) -> Self {
+        let mut by_key: BTreeMap<Key, Vec<&DigestRow>> = BTreeMap::new();
         for row in rows {
             if let Some(stretch) = stretches.get(row.asked as usize - 1) {
                 by_key.entry(stretch.key).or_default().push(row);
             }
         }
-        for rows in by_key.values_mut() {
+        let sorted = by_key.into_iter().map(|(key, mut rows)| {
             rows.sort_unstable_by_key(|row| (row.time_ns, row.run_id, row.number));
             rows.dedup_by_key(|row| (row.run_id, row.number));
+            (key, rows.into_iter().map(Kept::from).collect())
+        });
+        Self {
+            rows: sorted.collect(),
         }
-        Self { rows: by_key }
     }
 
     /// Up to `most` rows on either side of a moment, not farther from it than `within`.
-    pub fn near(&self, key: Key, moment: i64, within: i64, most: usize) -> &[DigestRow] {
+    pub fn near(&self, key: Key, moment: i64, within: i64, most: usize) -> &[Kept] {
         let rows = self.rows.get(&key).map_or(&[][..], Vec::as_slice);
         let middle = rows.partition_point(|row| row.time_ns <= moment);
         let first = rows.partition_point(|row| row.time_ns < moment.saturating_sub(within));

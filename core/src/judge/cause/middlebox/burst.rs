@@ -1,6 +1,6 @@
 //! Numbers that miss the stream: guessed from outside, or spread so that one of them hits.
 
-use std::collections::HashSet;
+use hashbrown::HashSet;
 
 use super::super::{Finding, ONE_ACT, Transcript};
 use super::provoking;
