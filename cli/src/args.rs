@@ -288,13 +288,13 @@ pub struct DoctorArgs {
     /// Collectors that must answer
     #[arg(long, value_name = "URL", value_delimiter = ',', value_parser = ValueParser::new(CollectorUrl::parse))]
     pub collector: Vec<CollectorUrl>,
-    /// A PostgreSQL that must answer
+    /// A Postgres that must answer
     #[arg(long, value_name = "URL")]
     pub database_url: Option<String>,
     /// An agent's directory: rights and room
     #[arg(long, value_name = "DIR")]
     pub state_dir: Option<PathBuf>,
-    /// A collector's directory: rights, room, and a PostgreSQL to run in it
+    /// A collector's directory: rights, room, and a database server to run in it
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
     /// An agent's configuration file, as parallax-agent reads it

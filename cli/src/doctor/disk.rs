@@ -40,8 +40,8 @@ fn room(what: &str, folder: &Path) -> Check {
     let Ok(status) = statvfs(folder) else {
         return Check::warning(what, "the file system does not say", "look with df");
     };
-    let free = u64::from(status.blocks_available()) * status.fragment_size() >> 20;
-    let inodes = u64::from(status.files_available());
+    let free = (status.blocks_available() * status.fragment_size()) >> 20;
+    let inodes = status.files_available();
     let found = format!("{free} MiB are free");
     let mend = "make room: drop old days with --retention, lower spool-disk, or take a larger disk";
     match free {

@@ -32,7 +32,7 @@ pub fn collector(url: &CollectorUrl) -> Check {
     }
 }
 
-/// A database by its URL: whether a PostgreSQL answers there (its `SSLRequest`, section 54.7 of its documentation).
+/// A database by its URL: whether a Postgres answers there (its `SSLRequest`, section 54.7 of its documentation).
 pub fn database(url: &str) -> Check {
     let host = url
         .split_once("://")
