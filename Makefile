@@ -4,6 +4,7 @@
 #   make networks  networks that translate, rewrite and tunnel, and attackers, against their truth
 #   make chaos   a hundred faults at random under load; nothing may get lost uncounted (about ten minutes)
 #   make simulate  agents, stream, spool and ingest in a simulated world: 10,000 schedules of faults (SCHEDULES=n, SEED=n)
+#   make fuzz    hostile input to every reader and to the judge, for an hour (MINUTES=n, SEED=n)
 #   make packages  Debian packages of agent, collector and CLI in target/packages; make packages-test installs and
 #                starts them in a clean Debian (as root, with mmdebstrap and a mirror in reach; about four minutes)
 #   make bench   the numbers of the README's section "Measured", beside peers; README=--readme writes them there
@@ -14,7 +15,7 @@
 
 CARGO ?= cargo
 
-.PHONY: demo test networks chaos simulate bench citus calibrate lint build needs packages packages-test \
+.PHONY: demo test networks chaos simulate fuzz bench citus calibrate lint build needs packages packages-test \
 	bench-build bench-digest bench-live bench-analyze bench-ingest bench-fleet bench-latency bench-micro
 
 needs:
@@ -40,6 +41,10 @@ chaos: needs
 simulate: needs
 	RUSTFLAGS='--cfg tokio_unstable' $(CARGO) build --release --locked --target-dir target/simulate -p parallax-tests --bin parallax-lab
 	@target/simulate/release/parallax-lab simulate --schedules $(or $(SCHEDULES),10000) --seed $(or $(SEED),0)
+
+fuzz: needs
+	$(CARGO) build --release --locked -p parallax-tests --bin parallax-lab
+	@target/release/parallax-lab fuzz --minutes $(or $(MINUTES),60) --seed $(or $(SEED),0)
 
 # One after another, also with -j: they measure time.
 bench: bench-build
