@@ -14,6 +14,10 @@ use clap_complete::Shell;
 use parallax_collector::signing::FILE;
 use parallax_core::Selection;
 
+mod alerts;
+
+pub use alerts::AlertArgs;
+
 /// Receives digests from agents, joins them in Postgres, and judges where resets came from.
 #[derive(Debug, Parser)]
 #[command(
@@ -40,7 +44,7 @@ pub enum Command {
   parallax-collector serve --path client,fw-in,fw-out,server
 
 Agents and the CLI can use either address. Logs go to standard error; PARALLAX_LOG=debug shows more.")]
-    Serve(ServeArgs),
+    Serve(Box<ServeArgs>),
     /// Bring the database's schema up to date and stop
     #[command(after_help = "Examples:
   parallax-collector migrate --database-url postgres://parallax@192.0.2.9/parallax
@@ -103,6 +107,8 @@ pub struct ServeArgs {
     /// Drop segments that were captured more than so many days ago; verdicts stay. Without it everything is kept
     #[arg(long, value_name = "DAYS", env = "PARALLAX_RETENTION", value_parser = clap::value_parser!(u16).range(1..))]
     pub retention: Option<u16>,
+    #[command(flatten)]
+    pub alerts: AlertArgs,
     #[command(flatten)]
     pub signing: SigningArgs,
 }

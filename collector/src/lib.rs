@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod exchange;
 mod export;
+pub mod herald;
 pub mod http;
 pub mod ingest;
 pub mod judging;

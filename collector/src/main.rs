@@ -55,7 +55,7 @@ fn run(cli: Cli, matches: &ArgMatches) -> anyhow::Result<()> {
                 return Ok(());
             }
             sources?;
-            in_runtime(run_server(args))
+            in_runtime(run_server(*args))
         }
         Command::Migrate(args) => in_runtime(migrate(args)),
         Command::Key(args) => key(args),
@@ -119,6 +119,7 @@ async fn run_server(args: ServeArgs) -> anyhow::Result<()> {
         path: args.path,
         segments: args.segments,
         retention: args.retention,
+        alerts: args.alerts.into(),
     };
     let (grpc, http) = (args.grpc.0, args.http.0);
     let ready = move |bound: &[SocketAddr]| announce(bound, grpc, http);

@@ -36,6 +36,7 @@ const VERDICTS: &str = "parallax_verdicts_total";
 const SETTLED: &str = "parallax_resets_settled_total";
 const LATENCY: &str = "parallax_verdict_latency_seconds";
 const CONNECTED: &str = "parallax_vantages_connected";
+const NOTIFIED: &str = "parallax_notifications_total";
 const DATABASE: &str = "parallax_database_up";
 
 /// Upper ends of buckets, in seconds.
@@ -115,6 +116,10 @@ fn describe() {
         CONNECTED,
         "Vantages whose agents are connected to this collector"
     );
+    describe_counter!(
+        NOTIFIED,
+        "What webhooks and Alertmanagers were told of places that inject: sent, failed and to be tried again, or lost"
+    );
     describe_gauge!(
         DATABASE,
         "1 while the database answers; asked every two seconds"
@@ -123,6 +128,11 @@ fn describe() {
         PACKETS, DROPPED, DIGESTS, NOT_STORED, ASKED, ANSWERED, JUDGED,
     ] {
         counter!(counted).increment(0);
+    }
+    for kind in ["webhook", "alertmanager"] {
+        for what in [Notification::Sent, Notification::Failed, Notification::Lost] {
+            notified(kind, what, 0);
+        }
     }
     // What is counted for the first time would otherwise not look like a rise.
     for (cause, of) in [
@@ -221,6 +231,30 @@ pub fn judged(took: Duration) {
 /// A batch of verdicts was written.
 pub fn written(took: Duration) {
     histogram!(WRITING).record(took.as_secs_f64());
+}
+
+/// What became of telling somebody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Notification {
+    Sent,
+    /// To be tried again.
+    Failed,
+    Lost,
+}
+
+impl Notification {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sent => "sent",
+            Self::Failed => "failed",
+            Self::Lost => "lost",
+        }
+    }
+}
+
+/// Sinks of this kind were told, or not.
+pub fn notified(kind: &'static str, what: Notification, count: u64) {
+    counter!(NOTIFIED, "sink" => kind, "outcome" => what.as_str()).increment(count);
 }
 
 /// Whether the database answers.

@@ -17,9 +17,11 @@ use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
+use url::Url;
 use uuid::Uuid;
 
 use crate::clock;
+use crate::herald;
 use crate::http::{self, Api};
 use crate::ingest::{Depot, IngestService, Loader, Parts, Registry};
 use crate::judging::{Judge, watchers};
@@ -63,6 +65,8 @@ pub struct Settings {
     pub segments: Option<Selection>,
     /// Days after which segments are dropped; `None`: never.
     pub retention: Option<u16>,
+    /// Whom to tell when a place begins to forge resets.
+    pub alerts: herald::Settings,
     /// The file of the key that signs bundles; `None`: they cannot be had.
     pub signing_key: Option<PathBuf>,
 }
@@ -206,6 +210,12 @@ pub async fn serve(
         settings.retention,
         streams.clone(),
     ));
+    let herald = tokio::spawn(herald::run(
+        store.clone(),
+        settings.alerts,
+        pages(&bound),
+        streams.clone(),
+    ));
     let signer = settings.signing_key.and_then(|file| signer(&file));
     let (router, workers) = assemble(&store, settings.path, signer, &streams);
     let servers = start_servers(listeners, &router, &streams);
@@ -215,6 +225,9 @@ pub async fn serve(
     info!("stopping");
     streams.cancel();
     finish(servers, workers).await;
+    if timeout(STOP_PATIENCE, herald).await.is_err() {
+        warn!("somebody who is told of injections did not answer in time, and may be told again");
+    }
     stop_all.cancel();
     let private = match supervisor {
         Some(supervisor) => Some(supervisor.await?),
@@ -355,6 +368,12 @@ async fn finish(mut servers: JoinSet<()>, mut workers: Workers) {
     if timeout(STOP_PATIENCE, workers.judge).await.is_err() {
         warn!("the judge did not end in time; it goes on at the next start");
     }
+}
+
+/// Where people look, unless they are told otherwise: the last address, which is that of `--http`.
+fn pages(bound: &[SocketAddr]) -> Option<Url> {
+    let address = bound.last()?;
+    format!("http://{address}").parse().ok()
 }
 
 async fn listen(addresses: &[SocketAddr]) -> Result<Vec<(TcpListener, SocketAddr)>, ServeError> {

@@ -4,6 +4,8 @@
 //! [`TARGETS`] are plain functions over octets: `cargo test` drives each over its corpus (`fuzz/corpus/TARGET`, seeds made
 //! here) and a fixed count of mutations, `make fuzz MINUTES=60` for as long as wanted, and `fuzz/` hands them to libFuzzer.
 
+#![expect(clippy::missing_panics_doc, reason = "panics are what is looked for")]
+
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -61,19 +63,20 @@ pub const TARGETS: [Target; 5] = [
 /// The longest input that is made.
 const LONGEST: usize = 1 << 13;
 
+const LINKS: [LinkType; 6] = [
+    LinkType::Ethernet,
+    LinkType::LinuxSll,
+    LinkType::LinuxSll2,
+    LinkType::Raw,
+    LinkType::Null,
+    LinkType::Loop,
+];
+
 /// A link type, then a packet.
 pub fn decode_any(octets: &[u8]) {
     let Some((which, data)) = octets.split_first() else {
         return;
     };
-    const LINKS: [LinkType; 6] = [
-        LinkType::Ethernet,
-        LinkType::LinuxSll,
-        LinkType::LinuxSll2,
-        LinkType::Raw,
-        LinkType::Null,
-        LinkType::Loop,
-    ];
     let packet = RawPacket {
         time: CaptureTime::from_nanos(1),
         link: LINKS[usize::from(*which) % LINKS.len()],
@@ -182,7 +185,9 @@ impl Target {
     /// When the corpus cannot be read.
     pub fn drive(&self, seed: u64, count: u64, running: Option<&Path>) -> Result<()> {
         let corpus = self.corpus()?;
-        corpus.iter().for_each(|input| (self.run)(input));
+        for input in &corpus {
+            (self.run)(input);
+        }
         let mut mutator = Mutator::new(seed, LONGEST);
         for _ in 0..count {
             let input = mutator.next(&corpus);

@@ -18,9 +18,12 @@ WITH struck AS (
         ))
         OR (settled AND flow = ANY ($3::bigint[]))
     -- now() is the transaction's: what was told before has another time.
-    RETURNING settled AND told_at = now() AS fresh, origin, cause, between_a, between_b, emitted_at
+    RETURNING settled AND told_at = now() AS fresh, origin, cause, between_a, between_b, emitted_at, id, time_ns
 )
-SELECT origin, cause, between_a, between_b, emitted_at, count(*) AS resets
+SELECT origin, cause, between_a, between_b, emitted_at, count(*) AS resets,
+    (array_agg(id ORDER BY time_ns, id))[1] AS example,
+    -- What is older than an hour comes from a file, or from an agent that was away: nothing begins now.
+    count(*) FILTER (WHERE time_ns > (extract(epoch FROM now() - interval '1 hour') * 1e9)::bigint) AS recent
 FROM turned
 WHERE fresh
 GROUP BY origin, cause, between_a, between_b, emitted_at

@@ -6,8 +6,10 @@ use std::collections::btree_map::{BTreeMap, Entry};
 use parallax_core::judge::Judged;
 use parallax_core::report::ResetReport;
 use sqlx::postgres::PgConnection;
+use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::injections;
 use super::shards::{HAS_RESET, Reach};
 use super::{Kin, PortionOfFlow, Store, StoreError};
 
@@ -57,6 +59,10 @@ pub struct Settled {
     /// As [`ResetReport::at`].
     pub emitted_at: Option<String>,
     pub resets: i64,
+    /// The first of them.
+    pub example: Uuid,
+    /// Those that are not much older than now.
+    pub recent: i64,
 }
 
 /// What is stored of a verdict.
@@ -120,6 +126,8 @@ impl Store {
         lock(&mut tx, &flows).await?;
         let settled = settle(&mut tx, verdicts).await?;
         note_numbers(&mut tx, verdicts).await?;
+        // Last, so that whoever holds a place waits for nothing else.
+        injections::note(&mut tx, &settled).await?;
         tx.commit()
             .await
             .map_err(StoreError::database("commit verdicts"))?;

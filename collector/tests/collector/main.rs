@@ -7,6 +7,7 @@ mod evidence;
 mod export;
 mod fleet;
 mod flow_control;
+mod herald;
 mod ingest;
 mod load;
 mod losses;

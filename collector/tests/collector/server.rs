@@ -5,6 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use parallax_collector::herald;
 use parallax_collector::postgres::{self, Durability, Server};
 use parallax_collector::serve::{self, Database, Settings};
 use parallax_collector::store::{Store, Target};
@@ -138,6 +139,10 @@ impl Collector {
     }
 
     pub async fn with_path(database: Target, path: &[&str]) -> Self {
+        Self::with_alerts(database, path, &herald::Settings::default()).await
+    }
+
+    pub async fn with_alerts(database: Target, path: &[&str], alerts: &herald::Settings) -> Self {
         let (stop, stopped) = oneshot::channel();
         let (tell, told) = oneshot::channel();
         let keys = tempfile::tempdir().unwrap();
@@ -147,6 +152,7 @@ impl Collector {
             path: path.iter().map(ToString::to_string).collect(),
             segments: None,
             retention: None,
+            alerts: alerts.clone(),
             signing_key: Some(keys.path().join("signing-key")),
         };
         // A runtime of its own, as the program has.

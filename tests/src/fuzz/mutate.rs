@@ -36,7 +36,7 @@ impl Mutator {
             count => corpus[chance.below(count as u64) as usize].clone(),
         };
         let mut input = pick(corpus);
-        for _ in 0..1 + chance.below(6) {
+        for _ in 0..=chance.below(6) {
             let at = chance.below(input.len() as u64 + 1) as usize;
             let end = (at + 1 + chance.below(16) as usize).min(input.len());
             match chance.below(8) {
