@@ -4,11 +4,11 @@ use parallax_tests::fuzz::TARGETS;
 
 /// Mutations of each target's corpus, some seconds' worth.
 const COUNTS: [(&str, u64); 5] = [
-    ("decode", 60_000),
-    ("file", 15_000),
-    ("message", 30_000),
-    ("judge", 1_500),
-    ("query", 40_000),
+    ("decode", 30_000),
+    ("file", 7_000),
+    ("message", 15_000),
+    ("judge", 700),
+    ("query", 20_000),
 ];
 
 #[test]
