@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde::Serialize;
 
-use crate::args::DoctorArgs;
+use crate::args::{Collector, DoctorArgs};
 use crate::failure::Failure;
 use crate::output::{Finding, Format, Output};
 use crate::plain::plain;
@@ -107,7 +107,13 @@ fn examine(args: &DoctorArgs) -> Vec<Check> {
         checks.extend(machine::interface(interface));
     }
     checks.push(adjtimex::clock());
-    checks.extend(args.collector.iter().map(network::collector));
+    checks.extend(args.collector.iter().map(|url| {
+        network::collector(&Collector {
+            url: url.clone(),
+            ca: args.ca.clone(),
+            token: args.token.clone(),
+        })
+    }));
     checks.extend(args.database_url.as_deref().map(network::database));
     for (what, folder) in [
         ("state directory", &args.state_dir),

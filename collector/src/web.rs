@@ -15,6 +15,7 @@ use crate::store::StoreError;
 
 mod assets;
 mod chart;
+mod chinese;
 mod connection;
 mod groups;
 mod ladder;

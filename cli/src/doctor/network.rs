@@ -5,15 +5,16 @@ use std::net::{TcpStream, ToSocketAddrs as _};
 use std::time::Duration;
 
 use super::Check;
-use crate::client::{Client, CollectorUrl};
+use crate::args::Collector;
+use crate::client::Client;
 
 /// How long a database may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A collector: whether it answers, and its database with it.
-pub fn collector(url: &CollectorUrl) -> Check {
-    let what = format!("collector {}", url.as_str());
-    match Client::new(url.clone()).vantages() {
+pub fn collector(to: &Collector) -> Check {
+    let what = format!("collector {}", to.url.as_str());
+    match Client::new(to).and_then(|client| client.vantages()) {
         Ok(document) => Check::fine(
             what,
             format!(

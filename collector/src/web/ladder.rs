@@ -113,7 +113,7 @@ pub fn draw(t: Lang, explanation: &Explanation) -> Option<Drawing> {
         shade: ladder.gap.and_then(|gap| shade(gap, &x, width)),
         rows,
         pauses,
-        changes: changes(ladder, &explanation.reset, &x),
+        changes: changes(t, ladder, &explanation.reset, &x),
     })
 }
 
@@ -157,7 +157,7 @@ fn columns(t: Lang, ladder: &Ladder, reset: &ResetReport, x: &[f64]) -> Vec<Colu
 }
 
 /// Where addresses or numbers change, above the lines.
-fn changes(ladder: &Ladder, reset: &ResetReport, x: &[f64]) -> Vec<(f64, String)> {
+fn changes(t: Lang, ladder: &Ladder, reset: &ResetReport, x: &[f64]) -> Vec<(f64, String)> {
     let place = |name: &str| {
         let column = ladder
             .columns
@@ -167,7 +167,7 @@ fn changes(ladder: &Ladder, reset: &ResetReport, x: &[f64]) -> Vec<(f64, String)
     };
     let drawn = reset.changes.iter().filter_map(|change| {
         let (a, b) = (place(&change.between[0])?, place(&change.between[1])?);
-        Some((f64::midpoint(a, b), plain(&change.text)))
+        Some((f64::midpoint(a, b), super::words::judges(t, &change.text).0))
     });
     drawn.collect()
 }

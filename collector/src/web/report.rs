@@ -4,7 +4,7 @@ use askama::Template;
 use parallax_core::report::Explanation;
 
 use super::ladder::{self, Drawing};
-use super::reset::{Reason, evidence, facts, sentence};
+use super::reset::{Reason, decide, evidence, facts, sentence};
 use super::words;
 use super::{Lang, Shell};
 
@@ -21,8 +21,8 @@ pub struct Report {
     facts: Vec<(&'static str, String)>,
     drawing: Option<Drawing>,
     evidence: Vec<Reason>,
-    root_sentence: Option<String>,
-    decide: Option<String>,
+    root_sentence: Option<(String, &'static str)>,
+    decide: Option<(String, &'static str)>,
 }
 
 impl Report {
@@ -30,7 +30,6 @@ impl Report {
         let t = shell.lang;
         let reset = &explanation.reset;
         let drawing = ladder::draw(t, explanation);
-        let shown = |text: &Option<String>| text.as_deref().map(parallax_core::plain::plain);
         Self {
             t,
             style: include_str!("../../assets/style.css"),
@@ -46,8 +45,11 @@ impl Report {
             facts: facts(t, reset),
             evidence: evidence(t, explanation, drawing.is_some()),
             drawing,
-            root_sentence: shown(&explanation.root_sentence),
-            decide: shown(&reset.decide),
+            root_sentence: explanation
+                .root_sentence
+                .as_deref()
+                .map(|text| words::judges(t, text)),
+            decide: decide(t, reset),
         }
     }
 }

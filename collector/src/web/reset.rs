@@ -19,6 +19,8 @@ use crate::http::told::{Untold, told};
 pub struct Reason {
     pub kind: String,
     pub text: String,
+    /// BCP 47.
+    pub lang: &'static str,
     pub vantage: Option<String>,
     pub link: String,
 }
@@ -51,7 +53,7 @@ struct ResetPage<'a> {
     /// A root that is in another connection.
     root_elsewhere: Option<String>,
     root_sentence: Option<String>,
-    decide: Option<String>,
+    decide: Option<(String, &'static str)>,
 }
 
 /// An explanation with all resets of its flow.
@@ -139,7 +141,7 @@ fn page<'a>(shell: &'a Shell, told: &Told) -> ResetPage<'a> {
             (Lang::Chinese, Some(root)) => Some(words::sentence(root)),
             _ => explanation.root_sentence.as_deref().map(plain),
         },
-        decide: reset.decide.as_deref().map(plain),
+        decide: decide(t, reset),
     }
 }
 
@@ -148,6 +150,12 @@ pub fn sentence(t: Lang, explanation: &Explanation) -> String {
         Lang::English => plain(&explanation.sentence),
         Lang::Chinese => words::sentence(&explanation.reset),
     }
+}
+
+/// What would make the verdict surer, and in which language that is told.
+pub fn decide(t: Lang, reset: &ResetReport) -> Option<(String, &'static str)> {
+    let text = reset.decide.as_deref()?;
+    Some(words::judges(t, text))
 }
 
 pub fn facts(t: Lang, reset: &ResetReport) -> Vec<(&'static str, String)> {
@@ -176,7 +184,7 @@ pub fn facts(t: Lang, reset: &ResetReport) -> Vec<(&'static str, String)> {
                 (false, Some(why)) => format!(
                     "{name} ({}: {})",
                     t.say("says nothing", "不说明什么"),
-                    plain(why)
+                    words::judges(t, why).0
                 ),
                 (false, None) => format!("{name} ({})", t.say("says nothing", "不说明什么")),
             }
@@ -244,9 +252,11 @@ pub fn evidence(t: Lang, explanation: &Explanation, drawn: bool) -> Vec<Reason> 
             (true, None) => "#this".to_owned(),
             (false, _) => String::new(),
         };
+        let (text, lang) = words::judges(t, &reason.text);
         Reason {
             kind: words::evidence(t, &reason.kind),
-            text: plain(&reason.text),
+            text,
+            lang,
             vantage: reason
                 .vantage
                 .as_ref()

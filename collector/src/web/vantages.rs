@@ -231,10 +231,11 @@ fn wrong(
             Some(last) => format!("{} – {}", words::second(loss.first), words::second(last)),
             None => format!("{} –", words::second(loss.first)),
         };
+        let (text, lang) = words::judges(t, &loss.text);
         wrong.push(Wrong {
             certain: loss.strength == Strength::Certain,
-            words: format!("{} ({when} UTC)", plain(&loss.text)),
-            english: true,
+            words: format!("{text} ({when} UTC)"),
+            english: lang == Lang::English.tag(),
         });
     }
     wrong

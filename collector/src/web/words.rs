@@ -6,7 +6,7 @@ use parallax_core::CaptureTime;
 use parallax_core::plain::plain;
 use parallax_core::report::{Cause, Origin, ResetReport, Side};
 
-use super::Lang;
+use super::{Lang, chinese};
 
 /// A text from outside, cut to what a cell has room for.
 pub fn brief(text: &str, most: usize) -> String {
@@ -221,6 +221,18 @@ pub fn sentence(reset: &ResetReport) -> String {
         "从 {from} 到 {to} 的 RST{count}{who}{why}{lost}（置信度 {:.3}）。",
         reset.confidence
     )
+}
+
+/// A sentence of the judge's, and the language (BCP 47) that it is told in.
+pub fn judges(t: Lang, text: &str) -> (String, &'static str) {
+    let chinese = match t {
+        Lang::English => None,
+        Lang::Chinese => chinese::told(text),
+    };
+    match chinese {
+        Some(chinese) => (plain(&chinese), Lang::Chinese.tag()),
+        None => (plain(text), Lang::English.tag()),
+    }
 }
 
 /// What kind of reason a piece of evidence is.

@@ -188,20 +188,7 @@ async fn every_documented_answer_is_what_the_collector_says() {
         check(&document, route, "get", said, &body);
         asked.insert(route.to_owned());
     }
-    const KEY: &str =
-        r#"{"key":"00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"}"#;
-    for (id, order, status) in [
-        (id.as_str(), KEY, 200),
-        (nobody, KEY, 404),
-        ("x", KEY, 400),
-        (&id, r#"{"key":"0"}"#, 400),
-        (&id, "{}", 400),
-    ] {
-        let path = format!("/v1/resets/{id}/bundle");
-        let (said, body) = collector.post(&path, order).await;
-        assert_eq!(said, status, "{path}: {body}");
-        check(&document, "/v1/resets/{id}/bundle", "post", said, &body);
-    }
+    bundles(&collector, &document, &id).await;
     asked.insert("/v1/resets/{id}/bundle".to_owned());
     for (change, status) in [
         (r#"{"segments":"all"}"#, 200),
@@ -212,6 +199,7 @@ async fn every_documented_answer_is_what_the_collector_says() {
         assert_eq!(said, status, "{body}");
         check(&document, "/v1/policy", "put", said, &body);
     }
+    administer(&collector, &document, &mut asked).await;
     let told: BTreeSet<String> = document["paths"]
         .as_object()
         .unwrap()
@@ -222,8 +210,65 @@ async fn every_documented_answer_is_what_the_collector_says() {
     collector.stop().await;
 }
 
+/// What administrators ask and do.
+async fn administer(collector: &Collector, document: &Value, asked: &mut BTreeSet<String>) {
+    for (method, route, path, body, status) in [
+        (
+            "POST",
+            "/v1/people",
+            "/v1/people",
+            r#"{"name":"joe","role":"viewer"}"#,
+            200,
+        ),
+        (
+            "POST",
+            "/v1/people",
+            "/v1/people",
+            r#"{"name":"","role":"viewer"}"#,
+            400,
+        ),
+        ("GET", "/v1/people", "/v1/people", "", 200),
+        ("DELETE", "/v1/people/{name}", "/v1/people/joe", "", 200),
+        ("DELETE", "/v1/people/{name}", "/v1/people/joe", "", 404),
+        (
+            "POST",
+            "/v1/tokens",
+            "/v1/tokens",
+            r#"{"vantages":["a"],"good_for":60}"#,
+            409,
+        ),
+        ("GET", "/v1/audit", "/v1/audit", "", 200),
+        ("GET", "/v1/audit", "/v1/audit?limit=0", "", 400),
+    ] {
+        let (said, answer) = collector.ask(method, path, body).await;
+        assert_eq!(said, status, "{method} {path}: {answer}");
+        check(document, route, &method.to_lowercase(), said, &answer);
+        asked.insert(route.to_owned());
+    }
+}
+
 /// Holds an answer against what the document tells of it.
-fn check(document: &Value, route: &str, method: &str, status: u16, body: &str) {
+/// Bundles: made, refused, and of a reset that is not there.
+async fn bundles(collector: &Collector, document: &Value, id: &str) {
+    const KEY: &str =
+        r#"{"key":"00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"}"#;
+    let nobody = "00000000-0000-7000-8000-00000000ffff";
+    for (id, order, status) in [
+        (id, KEY, 200),
+        (nobody, KEY, 404),
+        ("x", KEY, 400),
+        (id, r#"{"key":"0"}"#, 400),
+        (id, "{}", 400),
+    ] {
+        let path = format!("/v1/resets/{id}/bundle");
+        let (said, body) = collector.post(&path, order).await;
+        assert_eq!(said, status, "{path}: {body}");
+        check(document, "/v1/resets/{id}/bundle", "post", said, &body);
+    }
+}
+
+/// Fails where the document does not tell of this status, or tells of another body.
+pub fn check(document: &Value, route: &str, method: &str, status: u16, body: &str) {
     let told = &document["paths"][route][method]["responses"][status.to_string()];
     assert!(
         told.is_object(),

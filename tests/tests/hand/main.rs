@@ -4,6 +4,7 @@
 //! One test, since collectors must end with it; every step is tried, and all that fails is told.
 
 mod bundles;
+mod documents;
 mod terminal;
 
 use std::path::{Path, PathBuf};
@@ -105,10 +106,12 @@ fn record(lab: &Path, out: &Path, act: &str) -> Result<()> {
 
 #[test]
 fn people_at_a_terminal_and_two_companies() {
+    // Kept in this order: the first restarts the collector.
     type Step = fn(&mut Stage) -> Result<()>;
-    const STEPS: [(&str, Step); 2] = [
+    const STEPS: [(&str, Step); 3] = [
         ("a live screen", terminal::live_screen),
         ("two companies' bundles", bundles::two_companies),
+        ("every command of the documents", documents::every_command),
     ];
     let mut stage = Stage::set().unwrap_or_else(|error| panic!("the stage: {error:#}"));
     let failed: Vec<String> = STEPS
