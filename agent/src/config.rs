@@ -138,6 +138,8 @@ pub struct ConfigFile {
     pub witness: Option<Wanted>,
     #[serde(rename = "witness-rate")]
     pub witness_rate: Option<u32>,
+    #[serde(rename = "pseudonym-key")]
+    pub pseudonym_key: Option<PathBuf>,
     pub user: Option<String>,
     pub identity: Option<PathBuf>,
     #[serde(rename = "tls-cert")]

@@ -56,6 +56,12 @@ Agents and the CLI can use either address. Logs go to standard error; PARALLAX_L
   parallax-collector migrate --database-url postgres://parallax@192.0.2.9/parallax
   parallax-collector migrate --distributed --database-url postgres://parallax@coordinator/parallax")]
     Migrate(MigrateArgs),
+    /// Remove everything of an address: segments, statements of kernels, verdicts
+    #[command(after_help = "Examples:
+  parallax-collector erase 192.0.2.7
+
+Works beside a running collector. Agents may still hold segments of it in memory or spool.")]
+    Erase(EraseArgs),
     /// Add, list or remove people who may use the HTTP API and the pages
     #[command(after_help = "Examples:
   parallax-collector user add joe --role operator
@@ -124,6 +130,9 @@ pub struct ServeArgs {
     /// Drop segments that were captured more than so many days ago; verdicts stay. Without it everything is kept
     #[arg(long, value_name = "DAYS", env = "PARALLAX_RETENTION", value_parser = clap::value_parser!(u16).range(1..))]
     pub retention: Option<u16>,
+    /// Drop the oldest days of segments while the database is larger than this; today and yesterday stay
+    #[arg(long, value_name = "GIB", env = "PARALLAX_RETENTION_SIZE", value_parser = clap::value_parser!(u32).range(1..))]
+    pub retention_size: Option<u32>,
     #[command(flatten)]
     pub gate: GateArgs,
     #[command(flatten)]
@@ -229,6 +238,14 @@ fn header_name(text: &str) -> Result<String, String> {
         .parse()
         .map_err(|_| "expected a header's name".to_owned())?;
     Ok(name.as_str().to_owned())
+}
+
+#[derive(Debug, Args)]
+pub struct EraseArgs {
+    /// Whose: IPv4 or IPv6; with pseudonyms, the pseudonym
+    pub address: std::net::IpAddr,
+    #[command(flatten)]
+    pub database: DatabaseArgs,
 }
 
 /// What is done with people.

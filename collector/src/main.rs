@@ -20,7 +20,7 @@ use parallax_identity::secret;
 mod args;
 mod config;
 
-use args::{Cli, Command, DatabaseArgs, KeyArgs, MigrateArgs, ServeArgs, UserAct};
+use args::{Cli, Command, DatabaseArgs, EraseArgs, KeyArgs, MigrateArgs, ServeArgs, UserAct};
 
 fn main() -> ExitCode {
     let matches = Cli::command().get_matches();
@@ -62,6 +62,7 @@ fn run(cli: Cli, matches: &ArgMatches) -> anyhow::Result<()> {
             in_runtime(run_server(*args))
         }
         Command::Migrate(args) => in_runtime(migrate(args)),
+        Command::Erase(args) => in_runtime(erase(args)),
         Command::User { act } => in_runtime(user(act)),
         Command::Key(args) => key(args),
         Command::Completion { shell } => {
@@ -124,6 +125,9 @@ async fn run_server(args: ServeArgs) -> anyhow::Result<()> {
         path: args.path,
         segments: args.segments,
         retention: args.retention,
+        retention_octets: args
+            .retention_size
+            .map(|gibibytes| u64::from(gibibytes) << 30),
         gate: args.gate.settings(),
         alerts: args.alerts.into(),
     };
@@ -177,6 +181,23 @@ async fn migrate(args: MigrateArgs) -> anyhow::Result<()> {
     };
     opened.close().await;
     Ok(distributed?)
+}
+
+async fn erase(args: EraseArgs) -> anyhow::Result<()> {
+    let opened = serve::open_beside(&database(args.database)?).await?;
+    let erasing = async {
+        note(&opened.store, "erase an address", args.address.to_string()).await?;
+        anyhow::Ok(opened.store.erase(args.address).await?)
+    };
+    let erased = erasing.await;
+    opened.close().await;
+    let erased = erased?;
+    let text = format!(
+        "{}: {} connections, {} rows of segments, {} resets, {} statements of kernels removed\n",
+        args.address, erased.flows, erased.segments, erased.resets, erased.statements
+    );
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    Ok(())
 }
 
 async fn user(act: UserAct) -> anyhow::Result<()> {

@@ -32,6 +32,7 @@ use crate::scrape::Scrape;
 use crate::spool::{Spool, StateDir, StateError};
 use crate::stream::{Delivery, Feed, Identity, Order, Pressure, Progress};
 use crate::trust::{Trust, TrustArgs};
+use crate::veil::{Veil, VeilError};
 use crate::witness::{Wanted, Witness, WitnessOptions};
 
 mod effective;
@@ -162,6 +163,10 @@ pub struct RunArgs {
     /// Statements of the kernel kept a second; more count as lost [default: 5000]
     #[arg(long, env = "PARALLAX_WITNESS_RATE", value_name = "STATEMENTS")]
     witness_rate: Option<u32>,
+    /// Replace addresses by pseudonyms that keep prefixes, and key payload hashes, with the 32 octets in this file: the
+    /// same ones at every agent
+    #[arg(long, env = "PARALLAX_PSEUDONYM_KEY", value_name = "FILE")]
+    pseudonym_key: Option<PathBuf>,
     /// As root: the user to become once everything is open; it gets the state and identity directories
     /// [default: parallax, or nobody]
     #[arg(long, env = "PARALLAX_USER", value_name = "NAME")]
@@ -197,6 +202,7 @@ struct Settings {
     write: Option<PathBuf>,
     witness: Wanted,
     witness_rate: u32,
+    pseudonym_key: Option<PathBuf>,
     user: Option<String>,
     trust: Trust,
     metrics: Option<SocketAddr>,
@@ -268,6 +274,7 @@ impl Settings {
             write: args.write.or(file.write),
             witness: args.witness.or(file.witness).unwrap_or(Wanted::Auto),
             witness_rate: args.witness_rate.or(file.witness_rate).unwrap_or(5000),
+            pseudonym_key: args.pseudonym_key.or(file.pseudonym_key),
             user: args.user.or(file.user),
             trust,
             metrics: args.metrics.or(file.metrics),
@@ -313,8 +320,14 @@ impl Settings {
         ((mebibytes as usize) << 20) / self.threads as usize
     }
 
-    fn handover(&self, feed: mpsc::Sender<Feed>, since: CaptureTime, to: &Delivery) -> Handover {
+    fn handover(
+        &self,
+        feed: mpsc::Sender<Feed>,
+        since: CaptureTime,
+        (to, veil): (&Delivery, Option<&Veil>),
+    ) -> Handover {
         let handover = Handover::new(self.flow_memory(), feed)
+            .veiled(veil.cloned())
             .with_desk(self.desk(since))
             .with_meter(Arc::clone(&to.meter));
         if self.threads > 1 {
@@ -326,12 +339,20 @@ impl Settings {
 
     fn delivery(
         &self,
-        filter: &str,
+        (filter, veil): (&str, Option<&Veil>),
         since: CaptureTime,
         orders: SyncSender<Order>,
     ) -> Result<Delivery, StateError> {
+        let mut veil = veil.cloned();
+        let host = self.host.iter().map(|address| match &mut veil {
+            Some(veil) => veil.address(*address),
+            None => *address,
+        });
+        let host: Vec<IpAddr> = host.collect();
+        // A filter may name addresses.
+        let filter = if veil.is_some() { "" } else { filter };
         let identity = Identity {
-            vantage: config::vantage(&self.vantage, &self.host),
+            vantage: config::vantage(&self.vantage, &host),
             source: CaptureSource::Live,
             selection: self.segments.into(),
             interfaces: self.interfaces.clone(),
@@ -386,11 +407,16 @@ impl Settings {
         }
     }
 
-    fn witness(&self) -> WitnessOptions {
+    fn veil(&self) -> Result<Option<Veil>, VeilError> {
+        self.pseudonym_key.as_deref().map(Veil::read).transpose()
+    }
+
+    fn witness(&self, veil: Option<Veil>) -> WitnessOptions {
         WitnessOptions {
             wanted: self.witness,
             host: self.host.clone(),
             rate: self.witness_rate,
+            veil,
         }
     }
 
@@ -445,6 +471,7 @@ pub fn run(args: RunArgs) -> anyhow::Result<()> {
     let settings = settings(args)?;
     // Before the capture: what fails in a moment must not first disturb an interface.
     let scrape = settings.metrics.map(Scrape::bind).transpose()?;
+    let veil = settings.veil()?;
     let count = settings.threads as usize;
     let (lives, stop) = LiveCapture::open_several(&settings.live_options(), count)?;
     let since = clock::wall();
@@ -457,18 +484,18 @@ pub fn run(args: RunArgs) -> anyhow::Result<()> {
         settings.vantage.as_str()
     );
     let (orders, given) = sync_channel(ORDERS);
-    let delivery = settings.delivery(&filter, since, orders)?;
+    let delivery = settings.delivery((&filter, veil.as_ref()), since, orders)?;
     let (feed, receiver) = mpsc::channel(CHUNKS);
     let (feeds, told) = threads::feeds(count, &feed);
     let witness = match feeds.first() {
-        Some(first) => Witness::start(&settings.witness(), first.clone())?,
+        Some(first) => Witness::start(&settings.witness(veil.clone()), first.clone())?,
         None => None,
     };
     // Everything is open; from here on there are other threads.
     confine(&settings.needs(witness.is_some()))?;
     let mut handovers: Vec<Handover> = feeds
         .into_iter()
-        .map(|feed| settings.handover(feed, since, &delivery))
+        .map(|feed| settings.handover(feed, since, (&delivery, veil.as_ref())))
         .collect();
     for loss in standing::losses(&settings, since) {
         handovers

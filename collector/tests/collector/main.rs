@@ -14,6 +14,7 @@ mod losses;
 mod many;
 mod openapi;
 mod packed;
+mod privacy;
 mod process;
 mod query;
 mod recall;
