@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use clap_complete::Shell;
 
 pub mod digest;
@@ -57,9 +57,15 @@ struct CompletionArgs {
 
 /// Runs the command line of this process; what fails is one line on standard error.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let matches = Cli::command().get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     log::start(cli.verbose, cli.log_format);
     let result = match cli.command {
+        Command::Run(args) if run::only_checks(&args) => {
+            let matches = matches.subcommand_matches("run").unwrap_or(&matches);
+            run::check_config(*args, matches);
+            Ok(())
+        }
         Command::Run(args) => run::run(*args),
         Command::Replay(args) => replay::run(&args),
         Command::Digest(args) => digest::run(&args),

@@ -187,6 +187,18 @@ pub enum ConfigError {
     },
 }
 
+/// What a configuration file names, without a look at what it says.
+///
+/// # Errors
+/// When it cannot be read, or is no TOML.
+pub fn table(path: &Path) -> Result<toml::Table, ConfigError> {
+    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    parse(path, &text)
+}
+
 impl ConfigFile {
     /// What it says of identities.
     pub fn trust(&self) -> TrustArgs {
@@ -209,15 +221,19 @@ impl ConfigFile {
     }
 
     fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
-        toml::from_str(text).map_err(|error| {
-            let at = error.span().map_or(0, |span| span.start).min(text.len());
-            ConfigError::Wrong {
-                path: path.to_owned(),
-                line: text.as_bytes()[..at].split(|octet| *octet == b'\n').count(),
-                reason: error.message().lines().collect::<Vec<_>>().join(" "),
-            }
-        })
+        parse(path, text)
     }
+}
+
+fn parse<T: serde::de::DeserializeOwned>(path: &Path, text: &str) -> Result<T, ConfigError> {
+    toml::from_str(text).map_err(|error| {
+        let at = error.span().map_or(0, |span| span.start).min(text.len());
+        ConfigError::Wrong {
+            path: path.to_owned(),
+            line: text.as_bytes()[..at].split(|octet| *octet == b'\n').count(),
+            reason: error.message().lines().collect::<Vec<_>>().join(" "),
+        }
+    })
 }
 
 #[cfg(test)]

@@ -71,6 +71,16 @@ pub enum Wanted {
     Off,
 }
 
+impl std::fmt::Display for Wanted {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::Auto => "auto",
+            Self::On => "on",
+            Self::Off => "off",
+        })
+    }
+}
+
 /// What to listen for.
 #[derive(Debug, Clone)]
 pub struct WitnessOptions {

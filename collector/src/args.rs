@@ -103,6 +103,12 @@ Works beside a running collector. `parallax user` does the same over HTTP.")]
 
 #[derive(Debug, Args)]
 pub struct ServeArgs {
+    /// File with these options, as TOML
+    #[arg(long, value_name = "FILE", env = "PARALLAX_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Print the settings in effect and where each comes from, and stop; exit status 2 if they are wrong
+    #[arg(long)]
+    pub check_config: bool,
     #[command(flatten)]
     pub database: DatabaseArgs,
     /// Where agents connect; port 0 takes a free one, '' leaves it out
@@ -362,6 +368,12 @@ impl std::str::FromStr for Listen {
             .next()
             .map(|address| Self(Some(address)))
             .ok_or_else(|| "the name has no address".to_owned())
+    }
+}
+
+impl std::fmt::Display for Listen {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.map_or(Ok(()), |address| address.fmt(formatter))
     }
 }
 

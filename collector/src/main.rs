@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
-use clap::{CommandFactory, Parser};
+use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use tokio::signal::unix::{SignalKind, signal};
 
 use parallax_collector::audit::Audit;
@@ -17,14 +17,16 @@ use parallax_core::plain::plain;
 use parallax_identity::secret;
 
 mod args;
+mod config;
 mod log;
 
 use args::{Cli, Command, DatabaseArgs, EraseArgs, KeyArgs, MigrateArgs, ServeArgs, UserAct};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let matches = Cli::command().get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     log::start(cli.log_format);
-    match run(cli) {
+    match run(cli, &matches) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             log::give_up(&error);
@@ -33,9 +35,18 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(cli: Cli) -> anyhow::Result<()> {
+fn run(cli: Cli, matches: &ArgMatches) -> anyhow::Result<()> {
     match cli.command {
-        Command::Serve(args) => in_runtime(run_server(*args)),
+        Command::Serve(mut args) => {
+            let matches = matches.subcommand_matches("serve").unwrap_or(matches);
+            let sources = config::with_file(&mut args, matches);
+            if args.check_config {
+                check_config(&args, sources);
+                return Ok(());
+            }
+            sources?;
+            in_runtime(run_server(*args))
+        }
         Command::Migrate(args) => in_runtime(migrate(args)),
         Command::Erase(args) => in_runtime(erase(args)),
         Command::User { act } => in_runtime(user(act)),
@@ -45,6 +56,27 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             let name = command.get_name().to_owned();
             clap_complete::generate(shell, &mut command, name, &mut std::io::stdout());
             Ok(())
+        }
+    }
+}
+
+/// Prints the settings in effect; wrong ones end the process with status 2.
+fn check_config(args: &ServeArgs, sources: Result<config::Sources<'_>, config::ConfigError>) {
+    let checked = sources.map_err(anyhow::Error::from).and_then(|sources| {
+        if args.listen().is_empty() {
+            bail!("nothing to listen on; name an address with --grpc or --http");
+        }
+        database(args.database.clone())?;
+        Ok(sources)
+    });
+    match checked {
+        Ok(sources) => {
+            let data_dir = args::default_data_dir();
+            print!("{}", config::tell(args, &sources, data_dir.as_deref()));
+        }
+        Err(error) => {
+            eprintln!("parallax-collector: {error}");
+            std::process::exit(2);
         }
     }
 }

@@ -7,8 +7,8 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use clap::Args;
 use clap::error::ErrorKind;
+use clap::{ArgMatches, Args};
 use parallax_core::time::SECOND;
 use parallax_core::{CaptureTime, Digest, Selection};
 use parallax_proto::v1::{CaptureSource, Hello};
@@ -35,6 +35,7 @@ use crate::trust::{Trust, TrustArgs};
 use crate::veil::{Veil, VeilError};
 use crate::witness::{Wanted, Witness, WitnessOptions};
 
+mod effective;
 mod standing;
 mod steps;
 mod threads;
@@ -103,6 +104,9 @@ pub struct RunArgs {
     /// File with these options, as TOML
     #[arg(long, env = "PARALLAX_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Print the settings in effect and where each comes from, and stop; exit status 2 if they are wrong
+    #[arg(long)]
+    check_config: bool,
     /// Capture only packets that match this too, as in pcap-filter(7); of a tunnel's packet the outer
     /// header counts
     #[arg(long, env = "PARALLAX_FILTER", value_name = "EXPRESSION")]
@@ -438,6 +442,27 @@ impl Settings {
         within("--spool-disk", self.spool_disk.into(), 2, 1 << 20)?;
         within("--witness-rate", self.witness_rate.into(), 1, 1_000_000)?;
         within("--grace", self.grace, 0, 3600)
+    }
+}
+
+/// Whether the settings are only to be looked at.
+pub fn only_checks(args: &RunArgs) -> bool {
+    args.check_config
+}
+
+/// Prints the settings in effect; a wrong one ends the process with status 2.
+pub fn check_config(args: RunArgs, matches: &ArgMatches) {
+    let refuse = |error: &dyn std::fmt::Display| -> ! {
+        eprintln!("parallax-agent: {error}");
+        std::process::exit(2)
+    };
+    let table = match args.config.as_deref().map(config::table).transpose() {
+        Ok(table) => table.unwrap_or_default(),
+        Err(error) => refuse(&error),
+    };
+    match settings(args) {
+        Ok(settings) => print!("{}", effective::tell(&settings, matches, &table)),
+        Err(error) => refuse(&error),
     }
 }
 
