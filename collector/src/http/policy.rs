@@ -10,6 +10,9 @@ use serde::Deserialize;
 
 use super::{Api, Refusal};
 
+/// Characters of a vantage's name, as the protocol bounds them.
+const NAME_MAX: usize = 128;
+
 /// A change.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -51,6 +54,12 @@ pub(super) async fn set(
         return Err(Refusal::new(
             StatusCode::BAD_REQUEST,
             "vantage: no vantage has a zero octet in its name",
+        ));
+    }
+    if wanted.vantage.chars().count() > NAME_MAX {
+        return Err(Refusal::new(
+            StatusCode::BAD_REQUEST,
+            format!("vantage: no vantage has a name of more than {NAME_MAX} characters"),
         ));
     }
     api.store.set_policy(&wanted.vantage, selection).await?;
