@@ -6,7 +6,11 @@ use prost::Message;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=parallax");
-    let files = ["parallax/v1/ingest.proto", "parallax/v1/query.proto"];
+    let files = [
+        "parallax/v1/ingest.proto",
+        "parallax/v1/enrolment.proto",
+        "parallax/v1/query.proto",
+    ];
     let descriptors = protox::compile(files, ["."])?;
     // What reflection serves; the generator does not write it.
     let out = PathBuf::from(std::env::var("OUT_DIR")?);

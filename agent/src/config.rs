@@ -10,6 +10,7 @@ use parallax_core::{Selection, Vantage, VantageKind};
 use serde::{Deserialize, Deserializer};
 use thiserror::Error;
 
+use crate::trust::TrustArgs;
 use crate::witness::Wanted;
 
 /// Where a collector listens unless somebody says otherwise.
@@ -137,6 +138,18 @@ pub struct ConfigFile {
     pub witness: Option<Wanted>,
     #[serde(rename = "witness-rate")]
     pub witness_rate: Option<u32>,
+    pub user: Option<String>,
+    pub identity: Option<PathBuf>,
+    #[serde(rename = "tls-cert")]
+    pub tls_cert: Option<PathBuf>,
+    #[serde(rename = "tls-key")]
+    pub tls_key: Option<PathBuf>,
+    #[serde(rename = "tls-ca")]
+    pub tls_ca: Option<PathBuf>,
+    #[serde(rename = "require-identity")]
+    pub require_identity: Option<bool>,
+    #[serde(rename = "insecure-plaintext")]
+    pub insecure_plaintext: Option<bool>,
     pub metrics: Option<SocketAddr>,
 }
 
@@ -173,6 +186,18 @@ pub enum ConfigError {
 }
 
 impl ConfigFile {
+    /// What it says of identities.
+    pub fn trust(&self) -> TrustArgs {
+        TrustArgs {
+            identity: self.identity.clone(),
+            tls_cert: self.tls_cert.clone(),
+            tls_key: self.tls_key.clone(),
+            tls_ca: self.tls_ca.clone(),
+            require_identity: self.require_identity,
+            insecure_plaintext: self.insecure_plaintext,
+        }
+    }
+
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
             path: path.to_owned(),

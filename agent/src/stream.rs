@@ -13,7 +13,6 @@ use parallax_proto::v1::{CollectorMessage, Hello, collector_message};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tonic::Streaming;
-use tonic::transport::Endpoint;
 use tracing::{debug, info, warn};
 
 use crate::clock;
@@ -21,6 +20,7 @@ use crate::meter::{Levels, Meter};
 use crate::outbox::{BATCH, Change, Outbox, Span};
 use crate::recall::Recalled;
 use crate::spool::Spool;
+use crate::trust::Trust;
 use crate::witness::Report;
 
 mod aside;
@@ -31,6 +31,7 @@ mod failure;
 mod identity;
 mod ledger;
 mod left;
+mod link;
 mod outside;
 mod wire;
 
@@ -39,11 +40,13 @@ pub(crate) use wire::message;
 pub use aside::Order;
 use aside::Probe;
 use backoff::Backoff;
-use connection::Connection;
+use connection::{Address, Connection};
 pub use failure::StreamError;
+pub(crate) use failure::innermost;
 use failure::{Broken, Parties};
 pub use identity::Identity;
 use ledger::Ledger;
+pub(crate) use link::Link;
 pub use outside::{Dialling, Outside, Wire};
 
 /// How long digests that are not urgent wait for company.
@@ -92,6 +95,8 @@ pub enum Pressure {
 pub struct Delivery {
     /// Any of them will do; where one is lost the next is tried.
     pub collectors: Vec<String>,
+    /// How they are spoken to.
+    pub trust: Trust,
     pub hello: Hello,
     pub pressure: Pressure,
     /// Digests that the outbox holds in memory at most.
@@ -130,12 +135,12 @@ impl Delivery {
             Pressure::Lose { .. } => Duration::MAX,
             Pressure::Block { give_up } => give_up,
         };
-        let endpoints = self
+        let addresses = self
             .collectors
             .iter()
-            .map(|url| connection::endpoint(url, patience))
-            .collect::<Result<Vec<Endpoint>, StreamError>>()?;
-        let mut courier = Courier::new(self, endpoints, feed, progress);
+            .map(|url| connection::address(url, patience, &self.trust))
+            .collect::<Result<Vec<Address>, StreamError>>()?;
+        let mut courier = Courier::new(self, addresses, feed, progress);
         let result = courier.run().await;
         courier.tell();
         result.map(|()| courier.progress())
@@ -159,7 +164,7 @@ enum After {
 struct Courier {
     delivery: Delivery,
     /// Of the collectors, in their order.
-    endpoints: Vec<Endpoint>,
+    addresses: Vec<Address>,
     /// Which of them is tried next, or connected.
     turn: usize,
     probes: VecDeque<Probe>,
@@ -181,7 +186,7 @@ struct Courier {
 impl Courier {
     fn new(
         mut delivery: Delivery,
-        endpoints: Vec<Endpoint>,
+        addresses: Vec<Address>,
         feed: mpsc::Receiver<Feed>,
         progress: watch::Sender<Progress>,
     ) -> Self {
@@ -190,7 +195,7 @@ impl Courier {
                 vantage: delivery.hello.vantage.clone(),
                 url: delivery.collectors.first().cloned().unwrap_or_default(),
             },
-            endpoints,
+            addresses,
             turn: 0,
             probes: VecDeque::new(),
             left: delivery
@@ -292,7 +297,7 @@ impl Courier {
 
     /// The next attempt goes to the next collector.
     fn next_collector(&mut self) {
-        self.turn = (self.turn + 1) % self.endpoints.len().max(1);
+        self.turn = (self.turn + 1) % self.addresses.len().max(1);
         if let Some(url) = self.delivery.collectors.get(self.turn) {
             self.parties.url.clone_from(url);
         }
@@ -301,7 +306,7 @@ impl Courier {
     /// Whether another collector may take what this one refuses: it may not know yet that the other stream
     /// of this vantage is gone.
     fn may_try_others(&self, error: &StreamError) -> bool {
-        let others = self.endpoints.len() > 1;
+        let others = self.addresses.len() > 1;
         others && matches!(error, StreamError::NotACollector { .. })
     }
 
@@ -310,7 +315,7 @@ impl Courier {
         let since = Instant::now();
         for attempt in 0.. {
             let opening = connection::open(
-                self.endpoints[self.turn].clone(),
+                self.addresses[self.turn].clone(),
                 self.hello(),
                 self.parties.clone(),
                 (

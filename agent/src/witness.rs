@@ -13,6 +13,7 @@ use thiserror::Error;
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
+use crate::confine::confine_witness;
 use crate::stream::Feed;
 
 mod addresses;
@@ -129,6 +130,7 @@ impl Witness {
         let thread = std::thread::Builder::new()
             .name("witness".to_owned())
             .spawn(move || {
+                confine_witness();
                 while !told.load(Ordering::Acquire) && listening.turn() {}
                 listening.end();
             })

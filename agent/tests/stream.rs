@@ -90,6 +90,7 @@ fn start(url: &str, pressure: Pressure, outbox: usize) -> Sending {
         collectors: vec![url.to_owned()],
         orders: None,
         meter: std::sync::Arc::default(),
+        trust: parallax_agent::trust::Trust::default(),
         outside: parallax_agent::stream::Outside::default(),
         hello: identity.hello(),
         pressure,

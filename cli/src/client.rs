@@ -1,12 +1,20 @@
 //! Questions to a collector over HTTP.
 
 use std::io;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parallax_core::report::admin::{AuditDocument, PeopleDocument, Secret};
 use parallax_core::report::{Document, Explanation, PolicyDocument, SCHEMA};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use ureq::middleware::{Middleware, MiddlewareNext};
+use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 use uuid::Uuid;
+
+use crate::args::Collector;
 
 /// How long the collector may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -24,6 +32,10 @@ pub enum ClientError {
         "cannot reach the collector at {url}: {reason}; start it with `parallax-collector serve` or name another with --collector"
     )]
     Unreachable { url: String, reason: String },
+    #[error("a token for {url} could be read by everybody on the way; use https:// with --ca")]
+    TokenInTheOpen { url: String },
+    #[error("cannot trust the authorities in {}: {reason}; name the collector's ca.pem with --ca", path.display())]
+    Authorities { path: PathBuf, reason: String },
     #[error("the collector at {url} refused ({status}): {reason}")]
     Refused {
         url: String,
@@ -40,7 +52,7 @@ pub enum ClientError {
     OtherSchema { url: String, theirs: u32 },
 }
 
-/// A collector's base URL: `http://HOST[:PORT]`, without a slash at its end.
+/// A collector's base URL: `http[s]://HOST[:PORT]`, without a slash at its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CollectorUrl(String);
 
@@ -48,10 +60,9 @@ impl CollectorUrl {
     /// Refuses what this program cannot speak to.
     pub fn parse(text: &str) -> Result<Self, String> {
         let base = text.trim_end_matches('/');
-        if base.starts_with("https://") {
-            return Err("https is not supported yet; use http://HOST:PORT".to_owned());
-        }
-        let host = base.strip_prefix("http://").unwrap_or_default();
+        let bare = base.strip_prefix("http://");
+        let host = bare.or_else(|| base.strip_prefix("https://"));
+        let host = host.unwrap_or_default();
         let odd = |c: char| c.is_whitespace() || c.is_control() || "/?#@".contains(c);
         let uri: Option<ureq::http::Uri> = format!("{base}/").parse().ok();
         // `Uri` takes any text for a port.
@@ -59,13 +70,69 @@ impl CollectorUrl {
         let port_is_one =
             port.is_none_or(|port| port.ends_with(']') || port.parse::<u16>().is_ok());
         if host.is_empty() || host.contains(odd) || uri.is_none() || !port_is_one {
-            return Err("expected http://HOST:PORT".to_owned());
+            return Err("expected http://HOST:PORT or https://HOST:PORT".to_owned());
         }
         Ok(Self(base.to_owned()))
     }
 
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    fn is_tls(&self) -> bool {
+        self.0.starts_with("https://")
+    }
+
+    /// Whether nobody but the collector sees what is said.
+    fn is_private(&self) -> bool {
+        let uri: Option<ureq::http::Uri> = self.0.parse().ok();
+        let host = uri.as_ref().and_then(|uri| uri.host()).unwrap_or_default();
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let here = host
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback());
+        self.is_tls() || here || host == "localhost"
+    }
+}
+
+/// Where Debian and others keep the authorities that everybody trusts.
+const SYSTEM: &str = "/etc/ssl/certs/ca-certificates.crt";
+
+fn tls(authorities: Option<&Path>) -> Result<TlsConfig, ClientError> {
+    let path = authorities.unwrap_or(Path::new(SYSTEM));
+    let bad = |reason: String| ClientError::Authorities {
+        path: path.to_owned(),
+        reason,
+    };
+    let text = std::fs::read(path).map_err(|error| bad(error.to_string()))?;
+    let mut roots = Vec::new();
+    for item in parse_pem(&text) {
+        if let PemItem::Certificate(root) = item.map_err(|error| bad(error.to_string()))? {
+            roots.push(root);
+        }
+    }
+    if roots.is_empty() {
+        return Err(bad("it has no certificate".to_owned()));
+    }
+    Ok(TlsConfig::builder()
+        .root_certs(RootCerts::Specific(Arc::new(roots)))
+        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .build())
+}
+
+/// Shows a token with every question.
+struct Bearing(String);
+
+impl Middleware for Bearing {
+    fn handle(
+        &self,
+        mut request: ureq::http::Request<ureq::SendBody>,
+        next: MiddlewareNext,
+    ) -> Result<ureq::http::Response<ureq::Body>, ureq::Error> {
+        if let Ok(value) = self.0.parse() {
+            request.headers_mut().insert("authorization", value);
+        }
+        next.handle(request)
     }
 }
 
@@ -76,18 +143,33 @@ pub struct Client {
 }
 
 impl Client {
-    pub fn new(base: CollectorUrl) -> Self {
-        let config = ureq::Agent::config_builder()
+    /// Refuses what would show a token to others, and authorities that cannot be read.
+    pub fn new(to: &Collector) -> Result<Self, ClientError> {
+        let base = to.url.clone();
+        let token = to.token.clone().filter(|token| !token.is_empty());
+        if token.is_some() && !base.is_private() {
+            return Err(ClientError::TokenInTheOpen {
+                url: base.as_str().to_owned(),
+            });
+        }
+        let builder = ureq::Agent::config_builder()
             // A proxy of the environment must not see what is meant for the loopback.
             .proxy(None)
             .http_status_as_error(false)
             .timeout_connect(Some(CONNECT_TIMEOUT))
-            .user_agent(concat!("parallax/", env!("CARGO_PKG_VERSION")))
-            .build();
-        Self {
+            .user_agent(concat!("parallax/", env!("CARGO_PKG_VERSION")));
+        let builder = match base.is_tls() {
+            true => builder.tls_config(tls(to.ca.as_deref())?),
+            false => builder,
+        };
+        let builder = match token {
+            Some(token) => builder.middleware(Bearing(format!("Bearer {token}"))),
+            None => builder,
+        };
+        Ok(Self {
             base,
-            agent: config.new_agent(),
-        }
+            agent: builder.build().new_agent(),
+        })
     }
 
     pub fn url(&self) -> &str {
@@ -125,6 +207,67 @@ impl Client {
             .timeout_global(Some(ANSWER_TIMEOUT))
             .build()
             .send_json(order)
+            .map_err(|error| self.unreachable(&error))?;
+        self.read(answer)
+    }
+
+    /// `POST /v1/tokens`: good for so many seconds.
+    pub fn make_token(&self, vantages: &[String], good_for: u64) -> Result<Secret, ClientError> {
+        let wanted = serde_json::json!({ "vantages": vantages, "good_for": good_for });
+        self.post("/v1/tokens", wanted)
+    }
+
+    /// `GET /v1/people`.
+    pub fn people(&self) -> Result<PeopleDocument, ClientError> {
+        self.ask("/v1/people", &[])
+    }
+
+    /// `POST /v1/people`.
+    pub fn add_person(&self, name: &str, role: &str) -> Result<Secret, ClientError> {
+        self.post(
+            "/v1/people",
+            serde_json::json!({ "name": name, "role": role }),
+        )
+    }
+
+    /// `DELETE /v1/people/{name}`.
+    pub fn remove_person(&self, name: &str) -> Result<PeopleDocument, ClientError> {
+        let name: String = name.bytes().map(|octet| format!("%{octet:02X}")).collect();
+        let answer = self
+            .agent
+            .delete(format!("{}/v1/people/{name}", self.url()))
+            .header("accept", "application/json")
+            .config()
+            .timeout_global(Some(ANSWER_TIMEOUT))
+            .build()
+            .call()
+            .map_err(|error| self.unreachable(&error))?;
+        self.read(answer)
+    }
+
+    /// `GET /v1/audit`.
+    pub fn audit(&self, before: Option<i64>, limit: u16) -> Result<AuditDocument, ClientError> {
+        let before = before.map(|before| ("before", before.to_string()));
+        let filters: Vec<(&str, String)> = before
+            .into_iter()
+            .chain([("limit", limit.to_string())])
+            .collect();
+        self.ask("/v1/audit", &filters)
+    }
+
+    fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: serde_json::Value,
+    ) -> Result<T, ClientError> {
+        let answer = self
+            .agent
+            .post(format!("{}{path}", self.url()))
+            .header("accept", "application/json")
+            .config()
+            .timeout_global(Some(ANSWER_TIMEOUT))
+            .build()
+            .send_json(body)
             .map_err(|error| self.unreachable(&error))?;
         self.read(answer)
     }
@@ -301,16 +444,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_plain_http_to_a_host_is_accepted() {
+    fn only_http_to_a_host_is_accepted() {
         for good in [
             "http://127.0.0.1:7600",
             "http://[2001:db8::1]:7600/",
             "http://db",
+            "https://db:1",
         ] {
             assert!(CollectorUrl::parse(good).is_ok(), "{good}");
         }
         for bad in [
-            "https://db:1",
+            "ftp://db:1",
+            "https://",
             "127.0.0.1:7600",
             "http://",
             "http://a/b",
@@ -319,10 +464,8 @@ mod tests {
         ] {
             assert!(CollectorUrl::parse(bad).is_err(), "{bad}");
         }
-        assert!(
-            CollectorUrl::parse("https://db")
-                .unwrap_err()
-                .contains("https")
-        );
+        let private = |url: &str| CollectorUrl::parse(url).unwrap().is_private();
+        assert!(private("https://db") && private("http://[::1]:7600"));
+        assert!(!private("http://192.0.2.1") && !private("http://db"));
     }
 }

@@ -16,7 +16,7 @@ use crate::plain::{plain, wrapped};
 use crate::verdict;
 
 pub fn run(args: &ExplainArgs, output: &mut Output) -> Result<Finding, Failure> {
-    let client = Client::new(args.collector.url.clone());
+    let client = Client::new(&args.collector)?;
     let explanation = client.explanation(find(&client, &args.id)?)?;
     match args.show.format {
         Format::Json => output.json(&explanation)?,

@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::output::{Finding, Output};
 
 pub fn run(args: &ExportArgs, output: &mut Output) -> Result<Finding, Failure> {
-    let client = Client::new(args.collector.url.clone());
+    let client = Client::new(&args.collector)?;
     let id = explain::find(&client, &args.id)?;
     let octets = match &args.key_file {
         Some(file) if args.format == ExportFormat::Bundle => client.bundle(id, &key(file)?)?,

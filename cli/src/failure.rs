@@ -4,8 +4,10 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use parallax_agent::enrol::EnrolError;
 use parallax_bundle::both::BothError;
 use parallax_bundle::keying::KeyFileError;
+use parallax_identity::IdentityError;
 
 use crate::analyze::AnalyzeError;
 use crate::client::ClientError;
@@ -21,6 +23,10 @@ pub enum Failure {
     Analyze(#[from] AnalyzeError),
     #[error(transparent)]
     Client(#[from] ClientError),
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    #[error(transparent)]
+    Enrol(#[from] EnrolError),
     #[error(transparent)]
     Id(#[from] IdError),
     #[error("cannot read {file}: {source}; check its name and who may read it", file = file.display())]

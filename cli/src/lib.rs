@@ -4,6 +4,7 @@
 //! [`Explanation`](parallax_core::report::Explanation) and prints it as JSON or as text; the text is
 //! drawn from the same values.
 
+pub mod admin;
 pub mod analyze;
 pub mod args;
 pub mod client;
@@ -14,6 +15,7 @@ pub mod failure;
 pub mod ids;
 pub mod ladder;
 pub mod output;
+mod pki;
 pub mod plain;
 pub mod policy;
 pub mod resets;
@@ -63,6 +65,11 @@ fn run(cli: &Cli, output: &mut Output) -> Result<Finding, Failure> {
         Command::Export(args) => export::run(args, output),
         Command::Vantages(args) => vantages::run(args, output),
         Command::Policy(args) => policy::run(args, output),
+        Command::Pki { act } => pki::run(act, output),
+        Command::Enroll(args) => pki::enroll(args, output),
+        Command::Token { act } => admin::token(act, output),
+        Command::User { act } => admin::user(act, output),
+        Command::Audit(args) => admin::audit(args, output),
         Command::Watch(args) => watch::run(args, output),
         Command::Top(args) => top::run(args, cli.color),
         Command::Completion { shell } => {

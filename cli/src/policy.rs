@@ -11,7 +11,7 @@ use crate::output::{Finding, Format, Output};
 use crate::plain::plain;
 
 pub fn run(args: &PolicyArgs, output: &mut Output) -> Result<Finding, Failure> {
-    let client = Client::new(args.collector.url.clone());
+    let client = Client::new(&args.collector)?;
     let policy = match args.segments {
         None => client.policy()?,
         Some(Ordered::Own) => client.set_policy(args.vantage.as_deref(), None)?,

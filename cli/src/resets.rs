@@ -23,7 +23,7 @@ pub fn run(args: &ResetsArgs, output: &mut Output) -> Result<Finding, Failure> {
             "--since {since} is after --until {until}"
         )));
     }
-    let client = Client::new(args.collector.url.clone());
+    let client = Client::new(&args.collector)?;
     let document = client.resets(&filters(args))?;
     match args.show.format {
         Format::Json => output.json(&document)?,

@@ -35,7 +35,7 @@ pub fn run(args: &TopArgs, color: Color) -> Result<Finding, Failure> {
     let signals = SigSet::from_iter(ENDS);
     signals.thread_block().map_err(io::Error::from)?;
     let (sender, inputs) = mpsc::channel();
-    let feed = Feed::start(&args.collector.url, args.limit, &sender)?;
+    let feed = Feed::start(&args.collector, args.limit, &sender)?;
     thread::spawn({
         let sender = sender.clone();
         move || wait_for_signal(signals, &sender)

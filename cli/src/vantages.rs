@@ -19,7 +19,7 @@ use crate::table::{Align, Cell, Table};
 use crate::verdict;
 
 pub fn run(args: &VantagesArgs, output: &mut Output) -> Result<Finding, Failure> {
-    let client = Client::new(args.collector.url.clone());
+    let client = Client::new(&args.collector)?;
     let document = client.vantages()?;
     match args.format {
         Format::Json => output.json(&document)?,

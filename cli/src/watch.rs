@@ -19,7 +19,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 /// Prints until the process is interrupted. A collector that cannot be reached at first is a
 /// failure; one that goes away later is tried again and again.
 pub fn run(args: &WatchArgs, output: &mut Output) -> Result<Finding, Failure> {
-    let client = Client::new(args.collector.url.clone());
+    let client = Client::new(&args.collector)?;
     let mut stream = client.watch()?;
     loop {
         let ended = print_events(stream, args.format, output)?;

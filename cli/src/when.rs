@@ -7,7 +7,8 @@ pub fn parse(text: &str) -> Result<Timestamp, String> {
     parse_at(text, now())
 }
 
-fn now() -> Timestamp {
+/// This moment.
+pub(crate) fn now() -> Timestamp {
     #[expect(
         clippy::disallowed_methods,
         reason = "\"10m ago\" on a command line is relative to this moment"
@@ -28,7 +29,8 @@ fn parse_at(text: &str, now: Timestamp) -> Result<Timestamp, String> {
         .map_err(|_| "that is before the beginning of time".to_owned())
 }
 
-fn span_seconds(text: &str) -> Option<i64> {
+/// Seconds of a span such as 1h30m.
+pub(crate) fn span_seconds(text: &str) -> Option<i64> {
     let mut total: i64 = 0;
     let mut rest = text;
     while !rest.is_empty() {

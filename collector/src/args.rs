@@ -11,8 +11,13 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
+use ipnet::IpNet;
+use parallax_collector::gate::{self, Demand, Proxies, TlsSettings};
 use parallax_collector::signing::FILE;
+use parallax_collector::store::Role;
 use parallax_core::Selection;
+use parallax_identity::files;
+use parallax_identity::tls::ServerFiles;
 
 mod alerts;
 
@@ -42,6 +47,7 @@ pub enum Command {
   parallax-collector serve --grpc 192.0.2.1:7600 --data-dir /var/lib/parallax
   parallax-collector serve --database-url postgres://parallax@192.0.2.9/parallax
   parallax-collector serve --path client,fw-in,fw-out,server
+  parallax-collector serve --grpc 192.0.2.1:7600 --pki /etc/parallax/pki
 
 Agents and the CLI can use either address. Logs go to standard error; PARALLAX_LOG=debug shows more.")]
     Serve(Box<ServeArgs>),
@@ -50,6 +56,17 @@ Agents and the CLI can use either address. Logs go to standard error; PARALLAX_L
   parallax-collector migrate --database-url postgres://parallax@192.0.2.9/parallax
   parallax-collector migrate --distributed --database-url postgres://parallax@coordinator/parallax")]
     Migrate(MigrateArgs),
+    /// Add, list or remove people who may use the HTTP API and the pages
+    #[command(after_help = "Examples:
+  parallax-collector user add joe --role operator
+  parallax-collector user list
+  parallax-collector user remove joe
+
+Works beside a running collector. `parallax user` does the same over HTTP.")]
+    User {
+        #[command(subcommand)]
+        act: UserAct,
+    },
     /// Print the public key that this collector signs evidence bundles with
     ///
     /// It is made at the first start, or now. Give it to those who are to trust your bundles.
@@ -102,9 +119,137 @@ pub struct ServeArgs {
     #[arg(long, value_name = "DAYS", env = "PARALLAX_RETENTION", value_parser = clap::value_parser!(u16).range(1..))]
     pub retention: Option<u16>,
     #[command(flatten)]
+    pub gate: GateArgs,
+    #[command(flatten)]
     pub alerts: AlertArgs,
     #[command(flatten)]
     pub signing: SigningArgs,
+}
+
+/// Who may come in.
+#[derive(Debug, Args)]
+pub struct GateArgs {
+    /// Speak TLS with the certificates that `parallax pki init DIR` made, and let agents enrol
+    #[arg(long, value_name = "DIR", env = "PARALLAX_PKI", conflicts_with_all = ["tls_cert", "tls_key", "tls_ca"])]
+    pub pki: Option<PathBuf>,
+    /// Speak TLS with this certificate (PEM, with what is between it and its authority)
+    #[arg(long, value_name = "FILE", env = "PARALLAX_TLS_CERT", requires_all = ["tls_key", "tls_ca"])]
+    pub tls_cert: Option<PathBuf>,
+    /// Its key
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "PARALLAX_TLS_KEY",
+        requires = "tls_cert"
+    )]
+    pub tls_key: Option<PathBuf>,
+    /// The authorities of agents' certificates
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "PARALLAX_TLS_CA",
+        requires = "tls_cert"
+    )]
+    pub tls_ca: Option<PathBuf>,
+    /// Hours that an agent's certificate is good for; it is renewed after two thirds of them
+    #[arg(long, value_name = "HOURS", env = "PARALLAX_CERTIFICATE_LIFE", default_value = "168",
+          value_parser = clap::value_parser!(u32).range(1..=87_600))]
+    pub certificate_life: u32,
+    /// Refuse to listen for other machines without TLS, and let nobody from there in without a role
+    #[arg(
+        long,
+        env = "PARALLAX_REQUIRE_IDENTITY",
+        conflicts_with = "insecure_plaintext"
+    )]
+    pub require_identity: bool,
+    /// Let other machines in without TLS although there is TLS: whoever reaches the port can write for any vantage
+    #[arg(long, env = "PARALLAX_INSECURE_PLAINTEXT")]
+    pub insecure_plaintext: bool,
+    /// Networks of reverse proxies whose --role-header counts
+    #[arg(long, value_name = "CIDR,…", env = "PARALLAX_TRUSTED_PROXY", value_delimiter = ',', value_parser = network)]
+    pub trusted_proxy: Vec<IpNet>,
+    /// The header in which a trusted proxy says viewer, operator or admin
+    #[arg(long, value_name = "NAME", env = "PARALLAX_ROLE_HEADER", default_value = "x-parallax-role", value_parser = header_name)]
+    pub role_header: String,
+}
+
+impl GateArgs {
+    pub fn settings(self) -> gate::Settings {
+        let life = u64::from(self.certificate_life) * 3600;
+        let own = self.pki.map(|folder| TlsSettings {
+            files: ServerFiles {
+                certificate: folder.join(files::COLLECTOR),
+                key: folder.join(files::COLLECTOR_KEY),
+                authorities: folder.join(files::CA),
+            },
+            authority_key: Some(folder.join(files::CA_KEY)).filter(|key| key.exists()),
+            life,
+        });
+        let brought = self.tls_cert.zip(self.tls_key).zip(self.tls_ca);
+        let brought = brought.map(|((certificate, key), authorities)| TlsSettings {
+            files: ServerFiles {
+                certificate,
+                key,
+                authorities,
+            },
+            authority_key: None,
+            life,
+        });
+        gate::Settings {
+            tls: own.or(brought),
+            demand: match (self.require_identity, self.insecure_plaintext) {
+                (true, _) => Demand::Identity,
+                (false, true) => Demand::Nothing,
+                (false, false) => Demand::AsSetUp,
+            },
+            proxies: Proxies {
+                addresses: self.trusted_proxy,
+                header: self.role_header,
+            },
+        }
+    }
+}
+
+/// A network, or one address.
+fn network(text: &str) -> Result<IpNet, String> {
+    let one = |_| text.parse::<std::net::IpAddr>().map(IpNet::from);
+    text.parse()
+        .or_else(one)
+        .map_err(|_| "expected a network or address, for instance 192.0.2.0/24".to_owned())
+}
+
+fn header_name(text: &str) -> Result<String, String> {
+    let name: axum::http::HeaderName = text
+        .parse()
+        .map_err(|_| "expected a header's name".to_owned())?;
+    Ok(name.as_str().to_owned())
+}
+
+/// What is done with people.
+#[derive(Debug, Subcommand)]
+pub enum UserAct {
+    /// Add a person, or give one another role; prints a new token, once
+    Add {
+        /// Whom: 1 to 128 characters
+        name: String,
+        /// viewer (reads), operator (changes what agents ship too) or admin (people, tokens and the audit too)
+        #[arg(long, value_name = "ROLE")]
+        role: Role,
+        #[command(flatten)]
+        database: DatabaseArgs,
+    },
+    /// List people and their roles
+    List {
+        #[command(flatten)]
+        database: DatabaseArgs,
+    },
+    /// Remove a person: the token is good no more
+    Remove {
+        /// Whom
+        name: String,
+        #[command(flatten)]
+        database: DatabaseArgs,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -147,7 +292,7 @@ pub struct MigrateArgs {
     pub distributed: bool,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct DatabaseArgs {
     /// A PostgreSQL that you run, 14 or later: postgres://USER@HOST/DATABASE
     #[arg(

@@ -7,7 +7,7 @@ use axum::extract::{FromRequestParts, Path, Query, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodRouter, delete, get, post};
 use axum::{Json, Router};
 use parallax_bundle::sealed::Signer;
 use parallax_core::judge;
@@ -16,13 +16,16 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::audit::Audit;
 use crate::export;
+use crate::gate::Identities;
 use crate::ingest::Registry;
 use crate::judging::Watchers;
 use crate::meters;
 use crate::store::{Filters, Store, StoreError};
 use crate::web::{self, Shell};
 
+mod admin;
 mod bundle;
 pub(crate) mod filters;
 mod policy;
@@ -40,6 +43,8 @@ pub struct Api {
     /// The configured path, client side first.
     pub path: Arc<Vec<String>>,
     pub watchers: Watchers,
+    pub audit: Audit,
+    pub identities: Identities,
     /// Signs bundles; `None`: it could neither be read nor made.
     pub signer: Option<Arc<Signer>>,
     /// Ends the streams of watchers.
@@ -59,6 +64,10 @@ fn table() -> Vec<(&'static str, MethodRouter<Api>)> {
         ("/v1/losses", get(losses)),
         ("/v1/watch", get(watch::watch)),
         ("/v1/policy", get(policy::show).put(policy::set)),
+        ("/v1/audit", get(admin::audit)),
+        ("/v1/tokens", post(admin::make_token)),
+        ("/v1/people", get(admin::people).post(admin::add_person)),
+        ("/v1/people/{name}", delete(admin::remove_person)),
         ("/v1/openapi.json", get(openapi)),
         ("/healthz", get(health)),
         ("/metrics", get(metrics)),
@@ -236,7 +245,7 @@ async fn nothing_here(shell: Shell, headers: HeaderMap) -> Response {
     }
     let refusal = Refusal::new(
         StatusCode::NOT_FOUND,
-        "nothing here; there are /v1/resets, /v1/resets/{id}, /v1/resets/{id}/export, /v1/resets/{id}/bundle, /v1/key, /v1/connections/{id}, /v1/vantages, /v1/losses, /v1/watch, /v1/policy, /v1/openapi.json, /healthz and /metrics",
+        "nothing here; there are /v1/resets, /v1/resets/{id}, /v1/resets/{id}/export, /v1/resets/{id}/bundle, /v1/key, /v1/connections/{id}, /v1/vantages, /v1/losses, /v1/watch, /v1/policy, /v1/audit, /v1/tokens, /v1/people, /v1/people/{name}, /v1/openapi.json, /healthz and /metrics",
     );
     refusal.into_response()
 }

@@ -2,7 +2,9 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
+use parallax_core::time::SECOND;
 use parallax_proto::v1::ingest_server::{Ingest, IngestServer};
 use parallax_proto::v1::{AgentMessage, CollectorMessage};
 use tokio::sync::{mpsc, watch};
@@ -12,7 +14,10 @@ use tonic::codec::CompressionEncoding;
 use tonic::{Request, Response, Status, Streaming};
 use uuid::Uuid;
 
+use crate::audit::Audit;
+use crate::clock;
 use crate::exchange::Offset;
+use crate::gate::Caller;
 use crate::judging::Court;
 use crate::recall::Questions;
 
@@ -46,6 +51,8 @@ pub struct IngestService {
 pub struct Parts {
     pub store: Arc<dyn Depot>,
     pub registry: Registry,
+    /// Where refusals are written; `None`: nowhere.
+    pub audit: Option<Audit>,
     pub loader: Loader,
     pub court: Court,
     pub questions: Questions,
@@ -84,6 +91,17 @@ impl IngestService {
     }
 }
 
+/// How long the caller's certificate is still good, if it has one.
+fn good_for(caller: &Caller) -> Option<Duration> {
+    let until = caller.bearer.as_ref()?.until;
+    let left = until.saturating_sub(clock::wall().nanos().div_euclid(SECOND));
+    Some(Duration::from_secs(u64::try_from(left).unwrap_or(0)))
+}
+
+fn expired() -> Status {
+    Status::unauthenticated("the certificate has expired; connect with a new one")
+}
+
 type Answers = Pin<Box<dyn tokio_stream::Stream<Item = Result<CollectorMessage, Status>> + Send>>;
 
 #[tonic::async_trait]
@@ -96,10 +114,18 @@ impl Ingest for IngestService {
     ) -> Result<Response<Answers>, Status> {
         let (answers, receiver) = mpsc::channel(ANSWERS_MAX);
         let shared = Arc::clone(&self.shared);
+        let caller = request.extensions().get::<Caller>().cloned();
         tokio::spawn(async move {
-            if let Err(status) =
-                conversation::converse(&shared, request.into_inner(), &answers).await
-            {
+            let good_for = caller.as_ref().and_then(good_for);
+            let conversing =
+                conversation::converse(&shared, caller.as_ref(), request.into_inner(), &answers);
+            let conversed = match good_for {
+                None => conversing.await,
+                Some(good_for) => tokio::time::timeout(good_for, conversing)
+                    .await
+                    .unwrap_or_else(|_| Err(expired())),
+            };
+            if let Err(status) = conversed {
                 tracing::debug!(code = ?status.code(), "stream refused: {}", status.message());
                 // An agent that is gone needs no refusal.
                 let _ = answers.send(Err(status)).await;

@@ -1,8 +1,11 @@
 //! Joins digests in Postgres and judges resets: ingest, store, judge loop, HTTP API.
 
+pub mod audit;
 pub mod clock;
+pub mod enrolment;
 pub mod exchange;
 mod export;
+pub mod gate;
 pub mod herald;
 pub mod http;
 pub mod ingest;

@@ -9,13 +9,17 @@ use clap::{CommandFactory, Parser};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
+use parallax_collector::audit::Audit;
+use parallax_collector::gate;
 use parallax_collector::serve::{self, Database, Settings};
 use parallax_collector::signing;
-use parallax_collector::store::Target;
+use parallax_collector::store::{AuditOutcome, Entry, Role, Store, Target};
+use parallax_core::plain::plain;
+use parallax_identity::secret;
 
 mod args;
 
-use args::{Cli, Command, DatabaseArgs, KeyArgs, MigrateArgs, ServeArgs};
+use args::{Cli, Command, DatabaseArgs, KeyArgs, MigrateArgs, ServeArgs, UserAct};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -32,7 +36,7 @@ fn main() -> ExitCode {
 
 fn start_log() {
     let filter = EnvFilter::try_from_env("PARALLAX_LOG")
-        .unwrap_or_else(|_| EnvFilter::new("warn,parallax_collector=info"));
+        .unwrap_or_else(|_| EnvFilter::new("warn,parallax_collector=info,parallax_identity=info"));
     let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let colours = std::io::stderr().is_terminal() && !plain;
     tracing_subscriber::fmt()
@@ -47,6 +51,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
         Command::Serve(args) => in_runtime(run_server(*args)),
         Command::Migrate(args) => in_runtime(migrate(args)),
+        Command::User { act } => in_runtime(user(act)),
         Command::Key(args) => key(args),
         Command::Completion { shell } => {
             let mut command = Cli::command();
@@ -87,19 +92,40 @@ async fn run_server(args: ServeArgs) -> anyhow::Result<()> {
         path: args.path,
         segments: args.segments,
         retention: args.retention,
+        gate: args.gate.settings(),
         alerts: args.alerts.into(),
     };
     let (grpc, http) = (args.grpc.0, args.http.0);
-    let ready = move |bound: &[SocketAddr]| announce(bound, grpc, http);
+    let scheme = scheme(&settings.gate);
+    let ready = move |bound: &[SocketAddr]| announce(bound, grpc, http, scheme);
     serve::serve(settings, ready, shutdown).await?;
     Ok(())
 }
 
+/// How an address is spoken to, where that is not left open: from this machine without TLS too.
+fn scheme(gate: &gate::Settings) -> impl Fn(&SocketAddr) -> &'static str + use<> {
+    let tls = gate.tls.is_some() && gate.demand != gate::Demand::Nothing;
+    move |address| {
+        if tls && !address.ip().is_loopback() {
+            "https"
+        } else {
+            "http"
+        }
+    }
+}
+
 /// The one line that programs wait for.
-fn announce(bound: &[SocketAddr], grpc: Option<SocketAddr>, http: Option<SocketAddr>) {
+fn announce(
+    bound: &[SocketAddr],
+    grpc: Option<SocketAddr>,
+    http: Option<SocketAddr>,
+    scheme: impl Fn(&SocketAddr) -> &'static str,
+) {
     let (first, last) = (bound.first(), bound.last());
     let told = |name: &str, address: Option<&SocketAddr>| {
-        address.map_or(String::new(), |address| format!(" {name} http://{address}"))
+        address.map_or(String::new(), |address| {
+            format!(" {name} {}://{address}", scheme(address))
+        })
     };
     let line = format!(
         "parallax-collector ready:{}{}\n",
@@ -119,6 +145,70 @@ async fn migrate(args: MigrateArgs) -> anyhow::Result<()> {
     };
     opened.close().await;
     Ok(distributed?)
+}
+
+async fn user(act: UserAct) -> anyhow::Result<()> {
+    let args = match &act {
+        UserAct::Add { database, .. }
+        | UserAct::List { database }
+        | UserAct::Remove { database, .. } => database.clone(),
+    };
+    let opened = serve::open_beside(&database(args)?).await?;
+    let done = with_user(&opened.store, act).await;
+    opened.close().await;
+    let text = done?;
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    Ok(())
+}
+
+/// Does it and returns what to print.
+async fn with_user(store: &Store, act: UserAct) -> anyhow::Result<String> {
+    match act {
+        UserAct::Add { name, role, .. } => {
+            let characters = name.chars().count();
+            if !(1..=128).contains(&characters) || name.chars().any(char::is_control) {
+                bail!("a name has 1 to 128 characters, none of them a control character");
+            }
+            let token = secret::for_person()?;
+            let object = format!("{name} as {}", role.word());
+            note(store, "add a person", object).await?;
+            store
+                .set_person(&name, role, &secret::hash(token.as_bytes()))
+                .await?;
+            Ok(format!("{token}\n"))
+        }
+        UserAct::List { .. } => {
+            let people = store.people().await?.into_iter();
+            let line =
+                |(name, role): (String, Role)| format!("{}\t{}\n", plain(&name), role.word());
+            Ok(people.map(line).collect())
+        }
+        UserAct::Remove { name, .. } => {
+            note(store, "remove a person", name.clone()).await?;
+            if !store.remove_person(&name).await? {
+                bail!("nobody is called {name:?}; `parallax-collector user list` lists people");
+            }
+            Ok(String::new())
+        }
+    }
+}
+
+/// An act at the command line, in the audit.
+async fn note(store: &Store, act: &str, object: String) -> anyhow::Result<()> {
+    let by = nix::unistd::User::from_uid(nix::unistd::Uid::current())
+        .ok()
+        .flatten()
+        .map_or_else(|| nix::unistd::Uid::current().to_string(), |user| user.name);
+    let entry = Entry {
+        who: format!("local:{by}"),
+        from: None,
+        act: act.to_owned(),
+        object,
+        outcome: AuditOutcome::Done,
+        reason: String::new(),
+    };
+    Audit::new(store.clone()).note(entry).await?;
+    Ok(())
 }
 
 fn database(args: DatabaseArgs) -> anyhow::Result<Database> {

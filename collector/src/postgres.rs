@@ -119,6 +119,11 @@ pub fn start(settings: &Settings) -> Result<Server, PostgresError> {
 /// How long a server may take to stop before it is asked less politely.
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
 
+/// How to connect to the database of the collector that runs in this data directory (canonical).
+pub fn beside(data_dir: &std::path::Path) -> PgConnectOptions {
+    connect_options(&socket::choose(data_dir), DATABASE)
+}
+
 /// Connection settings of a private server, for one of its databases.
 pub(crate) fn connect_options(socket: &std::path::Path, database: &str) -> PgConnectOptions {
     PgConnectOptions::new_without_pgpass()

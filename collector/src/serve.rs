@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::serve::ListenerExt;
+use axum::{Router, middleware};
 use parallax_bundle::sealed::Signer;
 use parallax_core::Selection;
+use parallax_identity::IdentityError;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -20,7 +20,10 @@ use tracing::{error, info, warn};
 use url::Url;
 use uuid::Uuid;
 
+use crate::audit::Audit;
 use crate::clock;
+use crate::enrolment::EnrolmentService;
+use crate::gate::{self, Demand, Door, Gate, Identities, Peer};
 use crate::herald;
 use crate::http::{self, Api};
 use crate::ingest::{Depot, IngestService, Loader, Parts, Registry};
@@ -31,7 +34,7 @@ use crate::postgres::{self, DATABASE, Durability, PostgresError, Server};
 use crate::query;
 use crate::recall::Inquirer;
 use crate::signing;
-use crate::store::{ConnectError, Store, StoreError, Target};
+use crate::store::{AuditOutcome, ConnectError, Entry, Store, StoreError, Target};
 
 /// How long connections may take to end when the collector stops.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
@@ -65,6 +68,8 @@ pub struct Settings {
     pub segments: Option<Selection>,
     /// Days after which segments are dropped; `None`: never.
     pub retention: Option<u16>,
+    /// Who may come in.
+    pub gate: gate::Settings,
     /// Whom to tell when a place begins to forge resets.
     pub alerts: herald::Settings,
     /// The file of the key that signs bundles; `None`: they cannot be had.
@@ -92,6 +97,12 @@ pub enum ServeError {
         address: SocketAddr,
         source: std::io::Error,
     },
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    #[error(
+        "{address} can be reached from other machines, and there is no TLS for it; give it certificates with --pki or --tls-cert, or listen on 127.0.0.1"
+    )]
+    Plain { address: SocketAddr },
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("starting PostgreSQL ended unexpectedly: {0}")]
@@ -155,6 +166,20 @@ pub async fn open(database: &Database) -> Result<Opened, ServeError> {
     }
 }
 
+/// Opens the database, of a running collector too: for what is done beside it.
+pub async fn open_beside(database: &Database) -> Result<Opened, ServeError> {
+    match (open(database).await, database) {
+        (Err(ServeError::Lock(LockError::InUse { dir, .. })), Database::Private { .. }) => {
+            let store = Store::open(&Target::new(postgres::beside(&dir))).await?;
+            Ok(Opened {
+                store,
+                private: None,
+            })
+        }
+        (opened, _) => opened,
+    }
+}
+
 async fn start_private(data_dir: &Path) -> Result<Private, ServeError> {
     let failed = |source| ServeError::DataDir {
         dir: data_dir.to_owned(),
@@ -190,6 +215,8 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
     // Before the database: what fails in a moment must not wait for what takes a second.
+    let identities = settings.gate.identities()?;
+    refuse_plain(&settings, &identities)?;
     let listeners = listen(&settings.listen).await?;
     let bound: Vec<SocketAddr> = listeners.iter().map(|(_, bound)| *bound).collect();
     let opened = open(&settings.database).await?;
@@ -217,14 +244,34 @@ pub async fn serve(
         streams.clone(),
     ));
     let signer = settings.signing_key.and_then(|file| signer(&file));
-    let (router, workers) = assemble(&store, settings.path, signer, &streams);
-    let servers = start_servers(listeners, &router, &streams);
+    let audit = Audit::new(store.clone());
+    let keeping = tokio::spawn(audit.clone().keep(streams.clone()));
+    warn_of_open_doors(&bound, &settings.gate, &identities, &audit).await?;
+    let door = Door {
+        store: store.clone(),
+        audit: audit.clone(),
+        demand: settings.gate.demand,
+        tls: identities.tls.is_some(),
+        proxies: Arc::new(settings.gate.proxies),
+    };
+    let (router, workers) = assemble(
+        &store,
+        settings.path,
+        signer,
+        &streams,
+        (&identities, &audit),
+    );
+    let router = router.layer(middleware::from_fn_with_state(door, gate::admit));
+    let servers = start_servers(listeners, &router, &streams, (&identities, &audit));
     drop(router);
     ready(&bound);
     shutdown.await;
     info!("stopping");
     streams.cancel();
     finish(servers, workers).await;
+    if timeout(STOP_PATIENCE, keeping).await.is_err() {
+        warn!("the last refusals are in the log only");
+    }
     if timeout(STOP_PATIENCE, herald).await.is_err() {
         warn!("somebody who is told of injections did not answer in time, and may be told again");
     }
@@ -255,6 +302,7 @@ fn assemble(
     path: Vec<String>,
     signer: Option<Arc<Signer>>,
     stop: &CancellationToken,
+    (identities, audit): (&Identities, &Audit),
 ) -> (Router, Workers) {
     let registry = Registry::default();
     let watchers = watchers();
@@ -283,6 +331,7 @@ fn assemble(
     let parts = Parts {
         store: depot,
         registry: registry.clone(),
+        audit: Some(audit.clone()),
         loader: entrance,
         court,
         questions,
@@ -295,12 +344,20 @@ fn assemble(
         registry,
         path: Arc::new(path),
         watchers,
+        audit: audit.clone(),
+        identities: identities.clone(),
         signer,
         stop: stop.clone(),
     };
+    let enrolment = EnrolmentService {
+        store: store.clone(),
+        audit: audit.clone(),
+        identities: identities.clone(),
+    };
     let router = query::routes(&api)
         .merge(http::routes(api))
-        .route_service("/parallax.v1.Ingest/{*method}", ingest.into_server());
+        .route_service("/parallax.v1.Ingest/{*method}", ingest.into_server())
+        .route_service("/parallax.v1.Enrolment/{*method}", enrolment.into_server());
     let workers = Workers {
         loaders,
         judge,
@@ -318,6 +375,9 @@ async fn keep_days(store: Store, retention: Option<u16>, stop: CancellationToken
             _ = turns.tick() => {}
         }
         if let Err(error) = store.open_days_ahead().await {
+            warn!("{error}");
+        }
+        if let Err(error) = store.forget_refusals().await {
             warn!("{error}");
         }
         let Some(keep) = retention else { continue };
@@ -393,22 +453,69 @@ async fn listen(addresses: &[SocketAddr]) -> Result<Vec<(TcpListener, SocketAddr
     Ok(listeners)
 }
 
+/// An address that other machines reach must have TLS where identity is demanded.
+fn refuse_plain(settings: &Settings, identities: &Identities) -> Result<(), ServeError> {
+    if settings.gate.demand != Demand::Identity || identities.tls.is_some() {
+        return Ok(());
+    }
+    let mut open = settings.listen.iter().filter(|address| is_open(address));
+    match open.next() {
+        Some(address) => Err(ServeError::Plain { address: *address }),
+        None => Ok(()),
+    }
+}
+
+/// Whether other machines can reach it.
+fn is_open(address: &SocketAddr) -> bool {
+    !address.ip().to_canonical().is_loopback()
+}
+
+/// Says what is not guarded, to people and in the audit.
+async fn warn_of_open_doors(
+    bound: &[SocketAddr],
+    settings: &gate::Settings,
+    identities: &Identities,
+    audit: &Audit,
+) -> Result<(), StoreError> {
+    let reason = match (settings.demand, &identities.tls) {
+        (Demand::Identity, _) | (Demand::AsSetUp, Some(_)) => return Ok(()),
+        (Demand::AsSetUp, None) => {
+            "without TLS: whoever reaches this address can write for any vantage, and read everything"
+        }
+        (Demand::Nothing, _) => "plain connections are let in, as --insecure-plaintext says",
+    };
+    for address in bound.iter().filter(|address| is_open(address)) {
+        warn!(
+            "{address} is open to other machines {reason}; `parallax pki init DIR` and `serve --pki DIR` give it TLS, \
+             --require-identity refuses to go without"
+        );
+        let entry = Entry {
+            who: "local".to_owned(),
+            from: None,
+            act: "listen".to_owned(),
+            object: address.to_string(),
+            outcome: AuditOutcome::Warned,
+            reason: reason.to_owned(),
+        };
+        audit.note(entry).await?;
+    }
+    Ok(())
+}
+
 fn start_servers(
     listeners: Vec<(TcpListener, SocketAddr)>,
     router: &Router,
     stop: &CancellationToken,
+    (identities, audit): (&Identities, &Audit),
 ) -> JoinSet<()> {
     let mut servers = JoinSet::new();
     for (listener, bound) in listeners {
         let router = router.clone();
         let stop = stop.clone().cancelled_owned();
+        let gate = Gate::new(listener, bound, identities.tls.clone(), audit.clone());
         servers.spawn(async move {
-            let listener = listener.tap_io(|stream| {
-                if let Err(error) = stream.set_nodelay(true) {
-                    warn!("small answers may be slow on one connection: {error}");
-                }
-            });
-            let serving = axum::serve(listener, router).with_graceful_shutdown(stop);
+            let service = router.into_make_service_with_connect_info::<Peer>();
+            let serving = axum::serve(gate, service).with_graceful_shutdown(stop);
             if let Err(error) = serving.await {
                 error!(%bound, "listening ended: {error}");
             }

@@ -6,6 +6,7 @@ use thiserror::Error;
 
 mod answers;
 mod asides;
+mod audit;
 mod clocks;
 mod collectors;
 mod connect;
@@ -21,6 +22,7 @@ mod losses;
 mod openings;
 mod packed;
 mod payloads;
+mod people;
 mod policy;
 mod questions;
 mod rows;
@@ -33,6 +35,7 @@ mod watching;
 
 pub use answers::{Filters, Place};
 pub use asides::{Answered, Asides, Change, Held, Octets};
+pub use audit::{AuditRow, Entry, Outcome as AuditOutcome};
 pub use collectors::Turn;
 pub use connect::{ConnectError, Target};
 pub use copy::{COPY_DIGESTS, encode_digests};
@@ -41,6 +44,7 @@ pub use evidence::{Ask, EVERYWHERE_MAX, Gathered, Kin, PortionOfFlow, SEGMENTS_M
 pub use injections::{Injection, Told};
 pub use load::{Accepted, Beat, Fresh, Gain, Loaded, Outcome, Portion, accept};
 pub use looks::{Count, Cursor, Group, Grouping, Link, Page, Steps};
+pub use people::{BadToken, Role};
 pub use policy::Policies;
 pub use questions::{Asking, Question};
 pub use rows::RowError;

@@ -38,6 +38,7 @@ impl StandIn {
         };
         let delivery = Delivery {
             collectors: vec![collector.to_owned()],
+            trust: parallax_agent::trust::Trust::default(),
             hello: identity.hello(),
             pressure: Pressure::Lose {
                 drain: Duration::from_secs(5),

@@ -19,6 +19,7 @@ use crate::noted::Noted;
 use crate::outbox::Span;
 use crate::spool::Spool;
 use crate::stream::{Delivery, FEED_MAX, Feed, Identity, Pressure, Progress};
+use crate::trust::TrustArgs;
 
 /// Stream a capture file to a collector
 #[derive(Debug, Args)]
@@ -51,6 +52,8 @@ pub struct ReplayArgs {
     #[arg(long, env = "PARALLAX_MEMORY", value_name = "MIB", default_value_t = 128,
           value_parser = clap::value_parser!(u32).range(1..))]
     memory: u32,
+    #[command(flatten)]
+    trust: TrustArgs,
     /// Seconds without a collector before giving up
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     connect_timeout: u64,
@@ -99,6 +102,7 @@ fn delivery(args: &ReplayArgs, file: &str) -> Delivery {
         collectors: vec![args.collector.clone()],
         orders: None,
         meter: Arc::default(),
+        trust: args.trust.clone().settled(None),
         outside: crate::stream::Outside::default(),
         hello: identity.hello(),
         pressure: Pressure::Block {

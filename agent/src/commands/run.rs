@@ -22,6 +22,8 @@ use super::refuse_usage;
 use crate::capture::live::{LiveCapture, LiveOptions, Promiscuous, Stop, Tunnels};
 use crate::clock;
 use crate::config::{self, ConfigError, ConfigFile, DEFAULT_COLLECTOR, Segments, VantageName};
+use crate::confine::{Needs, confine};
+use crate::enrol;
 use crate::handover::Handover;
 use crate::memory::{Grace, Memory};
 use crate::merge;
@@ -29,6 +31,7 @@ use crate::recall::{Desk, Ring};
 use crate::scrape::Scrape;
 use crate::spool::{Spool, StateDir, StateError};
 use crate::stream::{Delivery, Feed, Identity, Order, Pressure, Progress};
+use crate::trust::{Trust, TrustArgs};
 use crate::witness::{Wanted, Witness, WitnessOptions};
 
 mod standing;
@@ -155,6 +158,12 @@ pub struct RunArgs {
     /// Statements of the kernel kept a second; more count as lost [default: 5000]
     #[arg(long, env = "PARALLAX_WITNESS_RATE", value_name = "STATEMENTS")]
     witness_rate: Option<u32>,
+    /// As root: the user to become once everything is open; it gets the state and identity directories
+    /// [default: parallax, or nobody]
+    #[arg(long, env = "PARALLAX_USER", value_name = "NAME")]
+    user: Option<String>,
+    #[command(flatten)]
+    trust: TrustArgs,
     /// Serve numbers for Prometheus here, at /metrics, for instance 127.0.0.1:7690; port 0 takes a free one
     #[arg(long, env = "PARALLAX_METRICS", value_name = "ADDR")]
     metrics: Option<SocketAddr>,
@@ -184,6 +193,8 @@ struct Settings {
     write: Option<PathBuf>,
     witness: Wanted,
     witness_rate: u32,
+    user: Option<String>,
+    trust: Trust,
     metrics: Option<SocketAddr>,
 }
 
@@ -216,11 +227,14 @@ fn within(name: &'static str, value: f64, least: u32, most: u32) -> Result<(), U
 
 impl Settings {
     fn over(args: RunArgs, file: ConfigFile) -> Result<Self, Unfit> {
+        let trust = args.trust.over(&file.trust());
         let interfaces = args.interface.or(file.interface).unwrap_or_default();
         if interfaces.is_empty() {
             return Err(Unfit::Missing("--interface <IF>"));
         }
         let vantage = args.vantage.or(file.vantage);
+        let state_dir = args.state_dir.or(file.state_dir);
+        let trust = trust.settled(state_dir.as_deref());
         let settings = Self {
             vantage: vantage.ok_or(Unfit::Missing("--vantage <NAME>"))?,
             host: args.host.or(file.host).unwrap_or_default(),
@@ -243,13 +257,15 @@ impl Settings {
             memory: args.memory.or(file.memory).unwrap_or(128),
             recall_memory: args.recall_memory.or(file.recall_memory).unwrap_or(64),
             outbox: args.outbox.or(file.outbox).unwrap_or(1 << 18),
-            state_dir: args.state_dir.or(file.state_dir),
+            state_dir,
             spool_memory: args.spool_memory.or(file.spool_memory),
             spool_disk: args.spool_disk.or(file.spool_disk).unwrap_or(256),
             grace: args.grace.or(file.grace).unwrap_or(2.0),
             write: args.write.or(file.write),
             witness: args.witness.or(file.witness).unwrap_or(Wanted::Auto),
             witness_rate: args.witness_rate.or(file.witness_rate).unwrap_or(5000),
+            user: args.user.or(file.user),
+            trust,
             metrics: args.metrics.or(file.metrics),
         };
         settings.check()?;
@@ -321,6 +337,7 @@ impl Settings {
         let hello = identity.hello();
         Ok(Delivery {
             collectors: self.collectors.clone(),
+            trust: self.trust.clone(),
             orders: Some(orders),
             meter: Arc::default(),
             outside: crate::stream::Outside::default(),
@@ -348,6 +365,21 @@ impl Settings {
             left,
             state: Some(state),
         })
+    }
+
+    /// What is still to be opened.
+    fn needs(&self, witness: bool) -> Needs {
+        let folders = [&self.state_dir, &self.trust.folder];
+        let files = self.trust.files.iter().flat_map(|files| {
+            let own = files.own.iter().flat_map(|(own, key)| [own, key]);
+            own.chain([&files.authorities])
+        });
+        Needs {
+            user: self.user.clone(),
+            witness,
+            folders: folders.into_iter().flatten().cloned().collect(),
+            files: files.cloned().collect(),
+        }
     }
 
     fn witness(&self) -> WitnessOptions {
@@ -407,6 +439,8 @@ pub fn run(args: RunArgs) -> anyhow::Result<()> {
         Some(first) => Witness::start(&settings.witness(), first.clone())?,
         None => None,
     };
+    // Everything is open; from here on there are other threads.
+    confine(&settings.needs(witness.is_some()))?;
     let mut handovers: Vec<Handover> = feeds
         .into_iter()
         .map(|feed| settings.handover(feed, since, &delivery))
@@ -431,10 +465,18 @@ pub fn run(args: RunArgs) -> anyhow::Result<()> {
     }
     let merging = (count > 1).then(|| runtime.spawn(merge::run(told, feed.clone())));
     drop(feed);
+    let renewing = settings.trust.folder.clone().map(|folder| {
+        let trust = settings.trust.clone();
+        runtime.spawn(enrol::keep_renewed(
+            settings.collectors.clone(),
+            trust,
+            folder,
+        ))
+    });
     let delivered = runtime.block_on(deliver(delivery, receiver, &stop));
     // Ends also what still speaks into the feed.
-    if let Some(merging) = merging {
-        merging.abort();
+    for beside in [merging, renewing].into_iter().flatten() {
+        beside.abort();
     }
     drop(runtime);
     stop.stop();

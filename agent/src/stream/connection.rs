@@ -9,18 +9,16 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 use tonic::codec::CompressionEncoding;
-use tonic::transport::Endpoint;
+use tonic::transport::{Endpoint, Uri};
 
-use super::counted;
 use super::failure::{Broken, Parties, StreamError, innermost};
+use super::link::Link;
 use super::outside::Outside;
 use crate::meter::Meter;
+use crate::trust::{Speech, Trust};
 
 /// Longest wait for a TCP connection, and for the collector's first answer over it.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// A connection that is silent for so long is asked whether it lives.
-const KEEPALIVE: Duration = Duration::from_secs(5);
 
 /// Messages that wait to be written. Few: what is in here cannot be overtaken by a reset.
 const IN_FLIGHT: usize = 4;
@@ -34,34 +32,45 @@ pub(super) struct Connection {
     pub collector_version: String,
 }
 
+/// A collector, and how to speak to it.
+#[derive(Debug, Clone)]
+pub(super) struct Address {
+    uri: Uri,
+    link: Link,
+    patience: Duration,
+}
+
 /// Where the collector listens; a TCP connection is waited for no longer than `patience`.
-pub(super) fn endpoint(url: &str, patience: Duration) -> Result<Endpoint, StreamError> {
+pub(super) fn address(
+    url: &str,
+    patience: Duration,
+    trust: &Trust,
+) -> Result<Address, StreamError> {
     let bad = |reason: String| StreamError::BadUrl {
         url: url.to_owned(),
         reason,
     };
     let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|error| bad(innermost(&error)))?;
-    match endpoint.uri().scheme_str() {
-        Some("http") => {}
-        Some("https") => return Err(bad("this agent speaks no TLS".to_owned())),
-        _ => return Err(bad("it does not begin with http://".to_owned())),
-    }
-    Ok(endpoint
-        .connect_timeout(patience.min(PATIENCE))
-        .tcp_nodelay(true)
-        .http2_keep_alive_interval(KEEPALIVE)
-        .keep_alive_timeout(KEEPALIVE)
-        .keep_alive_while_idle(true))
+    let uri = endpoint.uri().clone();
+    let link = match (trust.speech(&uri).map_err(bad)?, &trust.files) {
+        (Speech::Tls, Some(files)) => Link::Files(files.clone()),
+        _ => Link::Plain,
+    };
+    Ok(Address {
+        uri,
+        link,
+        patience: patience.min(PATIENCE),
+    })
 }
 
 /// Connects, says hello, and waits for the welcome.
 pub(super) async fn open(
-    endpoint: Endpoint,
+    address: Address,
     hello: Hello,
     parties: Parties,
     (outside, meter): (Outside, Arc<Meter>),
 ) -> Result<Connection, Broken> {
-    let greeting = greet(endpoint, hello, &parties, (outside, meter));
+    let greeting = greet(address, hello, &parties, (outside, meter));
     match tokio::time::timeout(2 * PATIENCE, greeting).await {
         Ok(result) => result,
         Err(_) => Err(Broken::Lost(format!(
@@ -72,15 +81,18 @@ pub(super) async fn open(
 }
 
 async fn greet(
-    endpoint: Endpoint,
+    address: Address,
     hello: Hello,
     parties: &Parties,
     (outside, meter): (Outside, Arc<Meter>),
 ) -> Result<Connection, Broken> {
-    let channel = endpoint
-        .connect_with_connector(tower::service_fn(move |uri| {
-            counted::connect(outside.clone(), uri, Arc::clone(&meter))
-        }))
+    let Address {
+        uri,
+        link,
+        patience,
+    } = address;
+    let channel = link
+        .channel(uri, patience, (outside, meter))
         .await
         .map_err(|error| Broken::Lost(innermost(&error)))?;
     let mut client = IngestClient::new(channel)

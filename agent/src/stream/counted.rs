@@ -5,7 +5,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tonic::transport::Uri;
 
@@ -18,14 +17,12 @@ pub(super) struct Counted {
     meter: Arc<Meter>,
 }
 
-/// Connects to a collector.
-pub(super) async fn connect(
-    outside: Outside,
-    uri: Uri,
-    meter: Arc<Meter>,
-) -> io::Result<TokioIo<Counted>> {
-    let stream = outside.dial(uri).await?;
-    Ok(TokioIo::new(Counted { stream, meter }))
+impl Counted {
+    /// Connects to a collector.
+    pub async fn connect(outside: &Outside, uri: Uri, meter: Arc<Meter>) -> io::Result<Self> {
+        let stream = outside.dial(uri).await?;
+        Ok(Self { stream, meter })
+    }
 }
 
 impl AsyncRead for Counted {

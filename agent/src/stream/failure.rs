@@ -31,6 +31,14 @@ pub enum StreamError {
          check that both are of the same version"
     )]
     Refused { url: String, reason: String },
+    #[error(
+        "vantage {vantage:?}: the collector at {url} does not let this agent write for it: {reason}"
+    )]
+    NotNamed {
+        vantage: String,
+        url: String,
+        reason: String,
+    },
     #[error("{url} is no collector: {reason}; give a collector's address with --collector")]
     NotACollector { url: String, reason: String },
     #[error("the collector at {url} is not to be trusted: {source}; start this agent again")]
@@ -78,6 +86,11 @@ impl Parties {
                 url,
                 reason,
             },
+            Code::PermissionDenied => StreamError::NotNamed {
+                vantage: self.vantage.clone(),
+                url,
+                reason,
+            },
             Code::InvalidArgument => StreamError::Refused { url, reason },
             Code::Unimplemented => StreamError::NotACollector {
                 url,
@@ -112,7 +125,7 @@ impl Parties {
 }
 
 /// The last error of a chain: transport errors say little before it.
-pub(super) fn innermost(error: &(dyn StdError + 'static)) -> String {
+pub(crate) fn innermost(error: &(dyn StdError + 'static)) -> String {
     let mut last = error;
     while let Some(source) = last.source() {
         last = source;

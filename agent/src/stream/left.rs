@@ -11,7 +11,9 @@ impl Courier {
     pub(super) fn without_left(&mut self, error: StreamError) -> Result<(), StreamError> {
         let refused = matches!(
             error,
-            StreamError::Refused { .. } | StreamError::Contradiction { .. }
+            StreamError::Refused { .. }
+                | StreamError::NotNamed { .. }
+                | StreamError::Contradiction { .. }
         );
         match self.left.pop_front() {
             Some(_) if refused => {

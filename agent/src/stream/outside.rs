@@ -10,8 +10,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tonic::transport::Uri;
 
+use crate::trust::host;
+
 /// Where a URL without a port leads.
 const HTTP: u16 = 80;
+const HTTPS: u16 = 443;
 
 /// A connection to a collector.
 pub trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -65,10 +68,11 @@ impl fmt::Debug for Outside {
 }
 
 async fn tcp(uri: Uri) -> io::Result<Box<dyn Wire>> {
-    let host = uri.host().unwrap_or_default();
-    // An IPv6 address stands in brackets in a URL.
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    let stream = TcpStream::connect((host, uri.port_u16().unwrap_or(HTTP))).await?;
+    let port = uri.port_u16().unwrap_or(match uri.scheme_str() {
+        Some("https") => HTTPS,
+        _ => HTTP,
+    });
+    let stream = TcpStream::connect((host(&uri), port)).await?;
     stream.set_nodelay(true)?;
     Ok(Box::new(stream))
 }

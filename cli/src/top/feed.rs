@@ -7,7 +7,8 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::app::Input;
-use crate::client::{Client, ClientError, CollectorUrl};
+use crate::args::Collector;
+use crate::client::{Client, ClientError};
 use crate::watch;
 
 /// Between two questions about vantages.
@@ -28,21 +29,21 @@ pub struct Feed {
 impl Feed {
     /// Asks once before any thread is started, so that a wrong address is a failure.
     pub fn start(
-        url: &CollectorUrl,
+        collector: &Collector,
         limit: u32,
         inputs: &Sender<Input>,
     ) -> Result<Self, ClientError> {
-        let client = || Client::new(url.clone());
-        let first = client();
+        let client = || Client::new(collector);
+        let first = client()?;
         let document = first.resets(&[("limit", limit.to_string())])?;
         // The receiver is the caller's: it is there.
         let _there = inputs.send(Input::Resets(Box::new(document)));
         let sender = inputs.clone();
         thread::spawn(move || poll(&first, limit, &sender));
-        let (watching, sender) = (client(), inputs.clone());
+        let (watching, sender) = (client()?, inputs.clone());
         thread::spawn(move || stream(&watching, &sender));
         let (wanted, asked) = mpsc::channel();
-        let (explaining, sender) = (client(), inputs.clone());
+        let (explaining, sender) = (client()?, inputs.clone());
         thread::spawn(move || explain(&explaining, &asked, &sender));
         Ok(Self { wanted })
     }

@@ -101,7 +101,7 @@ fn wrong_usage_exits_with_2() {
         &["resets", "--origin", "mars"],
         &["resets", "--limit", "0"],
         &["resets", "--between", "a"],
-        &["resets", "--collector", "https://localhost:7600"],
+        &["resets", "--collector", "ftp://localhost:7600"],
         &["explain", "not-an-id"],
         &["top", "--limit", "0"],
     ] {

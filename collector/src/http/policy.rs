@@ -1,14 +1,15 @@
 //! What agents are told to ship: shown, and changed while they run.
 
-use axum::Json;
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
 use axum::http::StatusCode;
+use axum::{Extension, Json};
 use parallax_core::Selection;
 use parallax_core::report::{PolicyDocument, SCHEMA};
 use serde::Deserialize;
 
-use super::{Api, Refusal};
+use super::{Api, Refusal, admin};
+use crate::gate::Caller;
 
 /// Characters of a vantage's name, as the protocol bounds them.
 const NAME_MAX: usize = 128;
@@ -38,6 +39,7 @@ pub(super) async fn show(State(api): State<Api>) -> Result<Json<PolicyDocument>,
 
 pub(super) async fn set(
     State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
     wanted: Result<Json<Wanted>, JsonRejection>,
 ) -> Result<Json<PolicyDocument>, Refusal> {
     let Json(wanted) =
@@ -62,6 +64,12 @@ pub(super) async fn set(
             format!("vantage: no vantage has a name of more than {NAME_MAX} characters"),
         ));
     }
+    let told = selection.map_or_else(|| "own".to_owned(), |selection| selection.to_string());
+    let object = match wanted.vantage.as_str() {
+        "" => told,
+        vantage => format!("{told} for {vantage}"),
+    };
+    admin::note(&api, &caller, "set the policy", &object).await?;
     api.store.set_policy(&wanted.vantage, selection).await?;
     show(State(api)).await
 }

@@ -24,6 +24,7 @@ use super::loader::{Item, Progress};
 use super::registry::Claim;
 use super::{Shared, beat, hello, loss, testimony};
 use crate::clock;
+use crate::gate::Caller;
 use crate::store::{
     Answered, Asides, Beat, NewRun, Octets, Portion, RegisterError, Registered, Source, StoreError,
 };
@@ -52,12 +53,14 @@ enum End {
 /// Holds the conversation; an error is the refusal to send.
 pub(super) async fn converse(
     shared: &Shared,
+    caller: Option<&Caller>,
     mut incoming: Streaming<AgentMessage>,
     answers: &Answers,
 ) -> Result<(), Status> {
     let run = hello::check(first(&mut incoming).await?)
         .map_err(|error| Status::invalid_argument(error.to_string()))?;
     let name = run.vantage.name.clone();
+    may_write(shared, caller, &name)?;
     let claim = shared
         .registry
         .claim(&name, run.run_id, Instant::now())
@@ -132,6 +135,25 @@ async fn first(incoming: &mut Streaming<AgentMessage>) -> Result<Hello, Status> 
             "the first message must be a Hello",
         )),
     }
+}
+
+/// Who has a certificate may write for the vantages that it names.
+fn may_write(shared: &Shared, caller: Option<&Caller>, name: &str) -> Result<(), Status> {
+    let Some((caller, bearer)) = caller.and_then(|caller| Some((caller, caller.bearer.as_ref()?)))
+    else {
+        return Ok(());
+    };
+    if bearer.speaks_for(name) {
+        return Ok(());
+    }
+    let reason = format!(
+        "this agent's certificate names {:?}, not the vantage {name:?}; enrol it for that vantage",
+        bearer.vantages
+    );
+    if let Some(audit) = &shared.audit {
+        audit.refused(caller.named(), "write for a vantage", name, &reason);
+    }
+    Err(Status::permission_denied(reason))
 }
 
 fn busy(name: &str) -> Status {

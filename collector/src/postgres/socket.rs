@@ -18,7 +18,7 @@ pub(super) fn folder(data_dir: &Path, owner: &Owner) -> Result<PathBuf, Postgres
     Ok(folder)
 }
 
-fn choose(data_dir: &Path) -> PathBuf {
+pub(super) fn choose(data_dir: &Path) -> PathBuf {
     let within = data_dir.join("socket");
     if within.as_os_str().as_bytes().len() + SOCKET_NAME.len() <= PATH_MAX {
         return within;

@@ -199,6 +199,7 @@ async fn every_documented_answer_is_what_the_collector_says() {
         assert_eq!(said, status, "{body}");
         check(&document, "/v1/policy", "put", said, &body);
     }
+    administer(&collector, &document, &mut asked).await;
     let told: BTreeSet<String> = document["paths"]
         .as_object()
         .unwrap()
@@ -207,6 +208,43 @@ async fn every_documented_answer_is_what_the_collector_says() {
         .collect();
     assert_eq!(asked, told, "every route is asked here");
     collector.stop().await;
+}
+
+/// What administrators ask and do.
+async fn administer(collector: &Collector, document: &Value, asked: &mut BTreeSet<String>) {
+    for (method, route, path, body, status) in [
+        (
+            "POST",
+            "/v1/people",
+            "/v1/people",
+            r#"{"name":"joe","role":"viewer"}"#,
+            200,
+        ),
+        (
+            "POST",
+            "/v1/people",
+            "/v1/people",
+            r#"{"name":"","role":"viewer"}"#,
+            400,
+        ),
+        ("GET", "/v1/people", "/v1/people", "", 200),
+        ("DELETE", "/v1/people/{name}", "/v1/people/joe", "", 200),
+        ("DELETE", "/v1/people/{name}", "/v1/people/joe", "", 404),
+        (
+            "POST",
+            "/v1/tokens",
+            "/v1/tokens",
+            r#"{"vantages":["a"],"good_for":60}"#,
+            409,
+        ),
+        ("GET", "/v1/audit", "/v1/audit", "", 200),
+        ("GET", "/v1/audit", "/v1/audit?limit=0", "", 400),
+    ] {
+        let (said, answer) = collector.ask(method, path, body).await;
+        assert_eq!(said, status, "{method} {path}: {answer}");
+        check(document, route, &method.to_lowercase(), said, &answer);
+        asked.insert(route.to_owned());
+    }
 }
 
 /// Holds an answer against what the document tells of it.

@@ -5,6 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use parallax_collector::gate;
 use parallax_collector::herald;
 use parallax_collector::postgres::{self, Durability, Server};
 use parallax_collector::serve::{self, Database, Settings};
@@ -152,6 +153,7 @@ impl Collector {
             path: path.iter().map(ToString::to_string).collect(),
             segments: None,
             retention: None,
+            gate: gate::Settings::default(),
             alerts: alerts.clone(),
             signing_key: Some(keys.path().join("signing-key")),
         };
@@ -198,6 +200,23 @@ impl Collector {
                 .content_type("application/json")
                 .send(body)
                 .unwrap();
+            let said = answer.body_mut().read_to_string().unwrap();
+            (answer.status().as_u16(), said)
+        })
+        .await
+        .unwrap()
+    }
+
+    /// Status and body of any request of JSON.
+    pub async fn ask(&self, method: &str, path: &str, body: &'static str) -> (u16, String) {
+        let request = ureq::http::Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.url()))
+            .header("content-type", "application/json")
+            .body(body)
+            .unwrap();
+        tokio::task::spawn_blocking(move || {
+            let mut answer = asking().run(request).unwrap();
             let said = answer.body_mut().read_to_string().unwrap();
             (answer.status().as_u16(), said)
         })

@@ -217,6 +217,7 @@ impl Agent {
             spool,
             orders: Some(ordering),
             meter: Arc::default(),
+            trust: parallax_agent::trust::Trust::default(),
             outside: self.exchange.outside(self.index, self.chance.clone()),
         };
         let log = Arc::new(Mutex::new(Log {

@@ -86,6 +86,7 @@ fn live(index: usize, database: &Database, exchange: &Exchange) -> Life {
         Parts {
             store: depot,
             registry: registry.clone(),
+            audit: None,
             loader,
             court,
             questions: board.questions(policies),

@@ -60,6 +60,7 @@ pub async fn work(post: Post) -> Result<Progress, StreamError> {
     };
     let delivery = Delivery {
         collectors: vec![post.collector.clone()],
+        trust: parallax_agent::trust::Trust::default(),
         hello: identity.hello(),
         pressure: Pressure::Lose { drain: DRAIN },
         outbox: OUTBOX,
