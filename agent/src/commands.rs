@@ -1,13 +1,13 @@
 //! The command line.
 
-use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use clap_complete::Shell;
 
 pub mod digest;
+pub(crate) mod log;
 pub mod replay;
 pub mod run;
 
@@ -20,6 +20,16 @@ pub struct Cli {
     /// Say more on standard error
     #[arg(short, long, global = true)]
     verbose: bool,
+    /// How standard error is written
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_name = "FORMAT",
+        env = "PARALLAX_LOG_FORMAT",
+        default_value = "text"
+    )]
+    log_format: log::LogFormat,
 }
 
 const EXAMPLES: &str = "\
@@ -47,9 +57,15 @@ struct CompletionArgs {
 
 /// Runs the command line of this process; what fails is one line on standard error.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
-    log_to_stderr(cli.verbose);
+    let matches = Cli::command().get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    log::start(cli.verbose, cli.log_format);
     let result = match cli.command {
+        Command::Run(args) if run::only_checks(&args) => {
+            let matches = matches.subcommand_matches("run").unwrap_or(&matches);
+            run::check_config(*args, matches);
+            Ok(())
+        }
         Command::Run(args) => run::run(*args),
         Command::Replay(args) => replay::run(&args),
         Command::Digest(args) => digest::run(&args),
@@ -63,7 +79,7 @@ pub fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("parallax-agent: {}", one_line(&error));
+            log::give_up(&one_line(&error));
             ExitCode::FAILURE
         }
     }
@@ -88,23 +104,6 @@ fn one_line(error: &anyhow::Error) -> String {
 /// Ends the process as wrong usage, as if the command line had been refused.
 fn refuse_usage(kind: ErrorKind, message: &str) -> ! {
     Cli::command().error(kind, message).exit()
-}
-
-fn log_to_stderr(verbose: bool) {
-    use tracing_subscriber::EnvFilter;
-    let default = if verbose {
-        "info,parallax_agent=debug"
-    } else {
-        "warn,parallax_agent=info"
-    };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    tracing_subscriber::fmt()
-        .with_ansi(std::io::stderr().is_terminal() && !plain)
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_target(verbose)
-        .init();
 }
 
 #[cfg(test)]

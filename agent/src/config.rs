@@ -138,6 +138,8 @@ pub struct ConfigFile {
     pub witness: Option<Wanted>,
     #[serde(rename = "witness-rate")]
     pub witness_rate: Option<u32>,
+    #[serde(rename = "pseudonym-key")]
+    pub pseudonym_key: Option<PathBuf>,
     pub user: Option<String>,
     pub identity: Option<PathBuf>,
     #[serde(rename = "tls-cert")]
@@ -185,6 +187,18 @@ pub enum ConfigError {
     },
 }
 
+/// What a configuration file names, without a look at what it says.
+///
+/// # Errors
+/// When it cannot be read, or is no TOML.
+pub fn table(path: &Path) -> Result<toml::Table, ConfigError> {
+    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    parse(path, &text)
+}
+
 impl ConfigFile {
     /// What it says of identities.
     pub fn trust(&self) -> TrustArgs {
@@ -207,15 +221,19 @@ impl ConfigFile {
     }
 
     fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
-        toml::from_str(text).map_err(|error| {
-            let at = error.span().map_or(0, |span| span.start).min(text.len());
-            ConfigError::Wrong {
-                path: path.to_owned(),
-                line: text.as_bytes()[..at].split(|octet| *octet == b'\n').count(),
-                reason: error.message().lines().collect::<Vec<_>>().join(" "),
-            }
-        })
+        parse(path, text)
     }
+}
+
+fn parse<T: serde::de::DeserializeOwned>(path: &Path, text: &str) -> Result<T, ConfigError> {
+    toml::from_str(text).map_err(|error| {
+        let at = error.span().map_or(0, |span| span.start).min(text.len());
+        ConfigError::Wrong {
+            path: path.to_owned(),
+            line: text.as_bytes()[..at].split(|octet| *octet == b'\n').count(),
+            reason: error.message().lines().collect::<Vec<_>>().join(" "),
+        }
+    })
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ use crate::noted::Batch;
 use crate::outbox::{Change, Join, Span};
 use crate::recall::{Desk, Question};
 use crate::stream::{FEED_MAX, Feed};
+use crate::veil::Veil;
 
 /// Digests that wait to be handed over at most.
 const WAITING_MAX: usize = 16 * FEED_MAX;
@@ -40,6 +41,7 @@ pub struct StreamEnded;
 /// Decodes packets, remembers flows, and hands over what is to be shipped.
 #[derive(Debug)]
 pub struct Handover {
+    veil: Option<Veil>,
     memory: Memory,
     /// Decoded, but not yet taken in.
     batch: Batch,
@@ -76,7 +78,15 @@ impl Handover {
             changes: VecDeque::new(),
             meter: Arc::default(),
             observed: 0,
+            veil: None,
         }
+    }
+
+    /// The same, which replaces addresses before anything is remembered.
+    #[must_use]
+    pub fn veiled(mut self, veil: Option<Veil>) -> Self {
+        self.veil = veil;
+        self
     }
 
     /// The same, with a memory of all segments that answers questions.
@@ -136,6 +146,9 @@ impl Handover {
         self.observed += u64::from(packet.original_len);
         match decode_into(packet, self.batch.place()) {
             Ok(()) => {
+                if let Some(veil) = &mut self.veil {
+                    veil.digest(self.batch.place());
+                }
                 if self.batch.note() {
                     self.take_in();
                 }

@@ -22,4 +22,5 @@ pub mod scrape;
 pub mod spool;
 pub mod stream;
 pub mod trust;
+pub mod veil;
 pub mod witness;

@@ -22,6 +22,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tracing::{debug, warn};
 
+use crate::commands::log;
 use crate::meter::Meter;
 
 /// Connections at once; more wait. Whoever holds them all must not use up the agent's files.
@@ -78,7 +79,7 @@ impl Scrape {
         let listener = TcpListener::bind(address).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        eprintln!("metrics at http://{address}/metrics");
+        log::say(&format!("metrics at http://{address}/metrics"));
         Ok(Self { listener, address })
     }
 

@@ -15,6 +15,7 @@ use tracing::{info, warn};
 
 use crate::confine::confine_witness;
 use crate::stream::Feed;
+use crate::veil::Veil;
 
 mod addresses;
 mod clock;
@@ -70,6 +71,16 @@ pub enum Wanted {
     Off,
 }
 
+impl std::fmt::Display for Wanted {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::Auto => "auto",
+            Self::On => "on",
+            Self::Off => "off",
+        })
+    }
+}
+
 /// What to listen for.
 #[derive(Debug, Clone)]
 pub struct WitnessOptions {
@@ -78,6 +89,8 @@ pub struct WitnessOptions {
     pub host: Vec<IpAddr>,
     /// Statements a second; what is above is counted as lost.
     pub rate: u32,
+    /// Replaces addresses in what is told.
+    pub veil: Option<Veil>,
 }
 
 /// A listening witness; it ends with this value.

@@ -29,6 +29,7 @@ fn options(rate: u32) -> WitnessOptions {
         wanted: Wanted::On,
         host: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
         rate,
+        veil: None,
     }
 }
 

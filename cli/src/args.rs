@@ -59,6 +59,7 @@ pub enum Command {
     Watch(WatchArgs),
     Top(TopArgs),
     Policy(PolicyArgs),
+    Doctor(DoctorArgs),
     /// Make the authority that agents and collector trust
     #[command(after_help = "\
 Examples:
@@ -293,6 +294,62 @@ Examples:
 pub struct VantagesArgs {
     #[command(flatten)]
     pub collector: Collector,
+    /// Text for people or JSON for programs
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: Format,
+}
+
+/// Find what is wrong on this machine, and say how to mend it
+///
+/// Looks at what the options name, and at the clock. Run it as the user that the agent or the collector runs as.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  parallax doctor --interface eth0 --collector http://192.0.2.10:7600 --state-dir /var/lib/parallax-agent
+  parallax doctor --agent-config /etc/parallax/agent.toml --interface eth0
+  parallax doctor --collector-config /etc/parallax/collector.toml --data-dir /var/lib/parallax
+  parallax doctor --database-url postgres://parallax@192.0.2.9/parallax --format json
+
+Exit status: 0 nothing is wrong (there may be warnings), 1 something is.")]
+pub struct DoctorArgs {
+    /// Interfaces that an agent is to capture on, and the right to do so
+    #[arg(short, long, value_name = "IF", value_delimiter = ',')]
+    pub interface: Vec<String>,
+    /// Collectors that must answer
+    #[arg(long, value_name = "URL", value_delimiter = ',', value_parser = ValueParser::new(CollectorUrl::parse))]
+    pub collector: Vec<CollectorUrl>,
+    /// Authorities to trust for https:// [default: the system's]
+    #[arg(long, env = "PARALLAX_CA", value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+    /// Who asks: a token of `parallax user add`
+    #[arg(
+        long = "as",
+        env = "PARALLAX_TOKEN",
+        hide_env_values = true,
+        value_name = "TOKEN"
+    )]
+    pub token: Option<String>,
+    /// A Postgres that must answer
+    #[arg(long, value_name = "URL")]
+    pub database_url: Option<String>,
+    /// An agent's directory: rights and room
+    #[arg(long, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+    /// A collector's directory: rights, room, and a database server to run in it
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// An agent's configuration file, as parallax-agent reads it
+    #[arg(long, value_name = "FILE")]
+    pub agent_config: Option<PathBuf>,
+    /// A collector's configuration file, as parallax-collector reads it
+    #[arg(long, value_name = "FILE")]
+    pub collector_config: Option<PathBuf>,
+    /// A certificate that must be readable
+    #[arg(long, value_name = "FILE")]
+    pub certificate: Option<PathBuf>,
+    /// Its key, which only its user may read
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
     /// Text for people or JSON for programs
     #[arg(long, value_enum, default_value = "text")]
     pub format: Format,

@@ -45,6 +45,9 @@ pub enum Failure {
         "`parallax top` needs a terminal for its input and output; elsewhere use `parallax watch` or `parallax resets`"
     )]
     NoTerminal,
+    /// `doctor` found so much that does not work.
+    #[error("{0} of these do not work; what is to be done stands below each")]
+    Unwell(usize),
     #[error("cannot write to standard output: {0}; look for a full disk or a closed descriptor")]
     Write(#[from] io::Error),
 }

@@ -9,6 +9,7 @@ pub mod analyze;
 pub mod args;
 pub mod client;
 mod compare;
+pub mod doctor;
 pub mod explain;
 mod export;
 pub mod failure;
@@ -71,6 +72,7 @@ fn run(cli: &Cli, output: &mut Output) -> Result<Finding, Failure> {
         Command::User { act } => admin::user(act, output),
         Command::Audit(args) => admin::audit(args, output),
         Command::Watch(args) => watch::run(args, output),
+        Command::Doctor(args) => doctor::run(args, output),
         Command::Top(args) => top::run(args, cli.color),
         Command::Completion { shell } => {
             let mut script = Vec::new();

@@ -19,6 +19,8 @@ use parallax_core::Selection;
 use parallax_identity::files;
 use parallax_identity::tls::ServerFiles;
 
+use crate::log::LogFormat;
+
 mod alerts;
 
 pub use alerts::AlertArgs;
@@ -34,6 +36,16 @@ pub use alerts::AlertArgs;
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
+    /// How standard error is written
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_name = "FORMAT",
+        env = "PARALLAX_LOG_FORMAT",
+        default_value = "text"
+    )]
+    pub log_format: LogFormat,
 }
 
 #[derive(Debug, Subcommand)]
@@ -56,6 +68,12 @@ Agents and the CLI can use either address. Logs go to standard error; PARALLAX_L
   parallax-collector migrate --database-url postgres://parallax@192.0.2.9/parallax
   parallax-collector migrate --distributed --database-url postgres://parallax@coordinator/parallax")]
     Migrate(MigrateArgs),
+    /// Remove everything of an address: segments, statements of kernels, verdicts
+    #[command(after_help = "Examples:
+  parallax-collector erase 192.0.2.7
+
+Works beside a running collector. Agents may still hold segments of it in memory or spool.")]
+    Erase(EraseArgs),
     /// Add, list or remove people who may use the HTTP API and the pages
     #[command(after_help = "Examples:
   parallax-collector user add joe --role operator
@@ -85,6 +103,12 @@ Works beside a running collector. `parallax user` does the same over HTTP.")]
 
 #[derive(Debug, Args)]
 pub struct ServeArgs {
+    /// File with these options, as TOML
+    #[arg(long, value_name = "FILE", env = "PARALLAX_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Print the settings in effect and where each comes from, and stop; exit status 2 if they are wrong
+    #[arg(long)]
+    pub check_config: bool,
     #[command(flatten)]
     pub database: DatabaseArgs,
     /// Where agents connect; port 0 takes a free one, '' leaves it out
@@ -118,6 +142,9 @@ pub struct ServeArgs {
     /// Drop segments that were captured more than so many days ago; verdicts stay. Without it everything is kept
     #[arg(long, value_name = "DAYS", env = "PARALLAX_RETENTION", value_parser = clap::value_parser!(u16).range(1..))]
     pub retention: Option<u16>,
+    /// Drop the oldest days of segments while the database is larger than this; today and yesterday stay
+    #[arg(long, value_name = "GIB", env = "PARALLAX_RETENTION_SIZE", value_parser = clap::value_parser!(u32).range(1..))]
+    pub retention_size: Option<u32>,
     #[command(flatten)]
     pub gate: GateArgs,
     #[command(flatten)]
@@ -223,6 +250,14 @@ fn header_name(text: &str) -> Result<String, String> {
         .parse()
         .map_err(|_| "expected a header's name".to_owned())?;
     Ok(name.as_str().to_owned())
+}
+
+#[derive(Debug, Args)]
+pub struct EraseArgs {
+    /// Whose: IPv4 or IPv6; with pseudonyms, the pseudonym
+    pub address: std::net::IpAddr,
+    #[command(flatten)]
+    pub database: DatabaseArgs,
 }
 
 /// What is done with people.
@@ -333,6 +368,12 @@ impl std::str::FromStr for Listen {
             .next()
             .map(|address| Self(Some(address)))
             .ok_or_else(|| "the name has no address".to_owned())
+    }
+}
+
+impl std::fmt::Display for Listen {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.map_or(Ok(()), |address| address.fmt(formatter))
     }
 }
 

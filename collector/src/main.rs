@@ -1,13 +1,12 @@
 //! `parallax-collector`: the program around the library.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
-use clap::{CommandFactory, Parser};
+use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
 
 use parallax_collector::audit::Audit;
 use parallax_collector::gate;
@@ -18,39 +17,38 @@ use parallax_core::plain::plain;
 use parallax_identity::secret;
 
 mod args;
+mod config;
+mod log;
 
-use args::{Cli, Command, DatabaseArgs, KeyArgs, MigrateArgs, ServeArgs, UserAct};
+use args::{Cli, Command, DatabaseArgs, EraseArgs, KeyArgs, MigrateArgs, ServeArgs, UserAct};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    start_log();
-    match run(cli) {
+    let matches = Cli::command().get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    log::start(cli.log_format);
+    match run(cli, &matches) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // The last words: if standard error is gone there is nobody to tell.
-            let _ = writeln!(std::io::stderr(), "parallax-collector: {error}");
+            log::give_up(&error);
             ExitCode::FAILURE
         }
     }
 }
 
-fn start_log() {
-    let filter = EnvFilter::try_from_env("PARALLAX_LOG")
-        .unwrap_or_else(|_| EnvFilter::new("warn,parallax_collector=info,parallax_identity=info"));
-    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let colours = std::io::stderr().is_terminal() && !plain;
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(colours)
-        .with_target(false)
-        .init();
-}
-
-fn run(cli: Cli) -> anyhow::Result<()> {
+fn run(cli: Cli, matches: &ArgMatches) -> anyhow::Result<()> {
     match cli.command {
-        Command::Serve(args) => in_runtime(run_server(*args)),
+        Command::Serve(mut args) => {
+            let matches = matches.subcommand_matches("serve").unwrap_or(matches);
+            let sources = config::with_file(&mut args, matches);
+            if args.check_config {
+                check_config(&args, sources);
+                return Ok(());
+            }
+            sources?;
+            in_runtime(run_server(*args))
+        }
         Command::Migrate(args) => in_runtime(migrate(args)),
+        Command::Erase(args) => in_runtime(erase(args)),
         Command::User { act } => in_runtime(user(act)),
         Command::Key(args) => key(args),
         Command::Completion { shell } => {
@@ -58,6 +56,27 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             let name = command.get_name().to_owned();
             clap_complete::generate(shell, &mut command, name, &mut std::io::stdout());
             Ok(())
+        }
+    }
+}
+
+/// Prints the settings in effect; wrong ones end the process with status 2.
+fn check_config(args: &ServeArgs, sources: Result<config::Sources<'_>, config::ConfigError>) {
+    let checked = sources.map_err(anyhow::Error::from).and_then(|sources| {
+        if args.listen().is_empty() {
+            bail!("nothing to listen on; name an address with --grpc or --http");
+        }
+        database(args.database.clone())?;
+        Ok(sources)
+    });
+    match checked {
+        Ok(sources) => {
+            let data_dir = args::default_data_dir();
+            print!("{}", config::tell(args, &sources, data_dir.as_deref()));
+        }
+        Err(error) => {
+            eprintln!("parallax-collector: {error}");
+            std::process::exit(2);
         }
     }
 }
@@ -92,12 +111,21 @@ async fn run_server(args: ServeArgs) -> anyhow::Result<()> {
         path: args.path,
         segments: args.segments,
         retention: args.retention,
+        retention_octets: args
+            .retention_size
+            .map(|gibibytes| u64::from(gibibytes) << 30),
         gate: args.gate.settings(),
         alerts: args.alerts.into(),
     };
     let (grpc, http) = (args.grpc.0, args.http.0);
     let scheme = scheme(&settings.gate);
-    let ready = move |bound: &[SocketAddr]| announce(bound, grpc, http, scheme);
+    let ready = move |bound: &[SocketAddr]| {
+        let url = |asked: Option<SocketAddr>, at: Option<&SocketAddr>| {
+            let at = asked.and(at)?;
+            Some(format!("{}://{at}", scheme(at)))
+        };
+        log::announce(url(grpc, bound.first()), url(http, bound.last()));
+    };
     serve::serve(settings, ready, shutdown).await?;
     Ok(())
 }
@@ -114,28 +142,6 @@ fn scheme(gate: &gate::Settings) -> impl Fn(&SocketAddr) -> &'static str + use<>
     }
 }
 
-/// The one line that programs wait for.
-fn announce(
-    bound: &[SocketAddr],
-    grpc: Option<SocketAddr>,
-    http: Option<SocketAddr>,
-    scheme: impl Fn(&SocketAddr) -> &'static str,
-) {
-    let (first, last) = (bound.first(), bound.last());
-    let told = |name: &str, address: Option<&SocketAddr>| {
-        address.map_or(String::new(), |address| {
-            format!(" {name} {}://{address}", scheme(address))
-        })
-    };
-    let line = format!(
-        "parallax-collector ready:{}{}\n",
-        told("grpc", first.filter(|_| grpc.is_some())),
-        told("http", last.filter(|_| http.is_some())),
-    );
-    // One write, so that the line is never torn; without standard error nobody waits for it.
-    let _ = std::io::stderr().write_all(line.as_bytes());
-}
-
 async fn migrate(args: MigrateArgs) -> anyhow::Result<()> {
     let opened = serve::open(&database(args.database)?).await?;
     let distributed = if args.distributed {
@@ -145,6 +151,23 @@ async fn migrate(args: MigrateArgs) -> anyhow::Result<()> {
     };
     opened.close().await;
     Ok(distributed?)
+}
+
+async fn erase(args: EraseArgs) -> anyhow::Result<()> {
+    let opened = serve::open_beside(&database(args.database)?).await?;
+    let erasing = async {
+        note(&opened.store, "erase an address", args.address.to_string()).await?;
+        anyhow::Ok(opened.store.erase(args.address).await?)
+    };
+    let erased = erasing.await;
+    opened.close().await;
+    let erased = erased?;
+    let text = format!(
+        "{}: {} connections, {} rows of segments, {} resets, {} statements of kernels removed\n",
+        args.address, erased.flows, erased.segments, erased.resets, erased.statements
+    );
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    Ok(())
 }
 
 async fn user(act: UserAct) -> anyhow::Result<()> {

@@ -68,6 +68,8 @@ pub struct Settings {
     pub segments: Option<Selection>,
     /// Days after which segments are dropped; `None`: never.
     pub retention: Option<u16>,
+    /// Octets of the database above which the oldest days are dropped; `None`: never.
+    pub retention_octets: Option<u64>,
     /// Who may come in.
     pub gate: gate::Settings,
     /// Whom to tell when a place begins to forge resets.
@@ -234,7 +236,7 @@ pub async fn serve(
     meters::start(streams.clone());
     tokio::spawn(keep_days(
         store.clone(),
-        settings.retention,
+        (settings.retention, settings.retention_octets),
         streams.clone(),
     ));
     let herald = tokio::spawn(herald::run(
@@ -367,7 +369,11 @@ fn assemble(
 }
 
 /// Opens days ahead and drops what is older than it is to be kept.
-async fn keep_days(store: Store, retention: Option<u16>, stop: CancellationToken) {
+async fn keep_days(
+    store: Store,
+    (retention, octets): (Option<u16>, Option<u64>),
+    stop: CancellationToken,
+) {
     let mut turns = tokio::time::interval(DAYS_EACH);
     loop {
         tokio::select! {
@@ -379,6 +385,16 @@ async fn keep_days(store: Store, retention: Option<u16>, stop: CancellationToken
         }
         if let Err(error) = store.forget_refusals().await {
             warn!("{error}");
+        }
+        if let Some(octets) = octets {
+            match store.drop_days_above(octets).await {
+                Ok(dropped) if dropped.is_empty() => {}
+                Ok(dropped) => info!(
+                    days = dropped.len(),
+                    "dropped the oldest days for want of room"
+                ),
+                Err(error) => warn!("old segments are dropped later: {error}"),
+            }
         }
         let Some(keep) = retention else { continue };
         match store.drop_days(keep).await {

@@ -164,3 +164,13 @@ fn render(shell: &Shell, page: &impl Template) -> Response {
     }
     response
 }
+
+/// Reads parameters as the pages do, and makes them a link again: for fuzzing, which must find no way to make this panic.
+pub fn read_query(
+    pairs: impl IntoIterator<Item = (String, String)>,
+    now: parallax_core::CaptureTime,
+) {
+    let asked = query::Asked::new(pairs);
+    let _ = asked.filters(now);
+    let _ = asked.link("/");
+}

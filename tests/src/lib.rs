@@ -13,6 +13,7 @@ pub mod chaos;
 pub mod demo;
 pub mod enclosure;
 pub mod firewall;
+pub mod fuzz;
 pub mod injector;
 pub mod lab;
 pub mod latency;

@@ -18,7 +18,9 @@ use parallax_tests::programs::Programs;
 use parallax_tests::recorder::Recording;
 use parallax_tests::scenario::{Act, acts};
 use parallax_tests::truth::compare;
-use parallax_tests::{bytes, demo, latency, live, loss, monitoring, recall, simulation, traffic};
+use parallax_tests::{
+    bytes, demo, fuzz, latency, live, loss, monitoring, recall, simulation, traffic,
+};
 
 /// A network of namespaces in which resets are made whose origin is known.
 #[derive(Parser)]
@@ -55,6 +57,13 @@ enum What {
         /// Only acts whose name contains this.
         #[arg(long, default_value = "")]
         only: String,
+    },
+    /// Drive every fuzz target for a time; inputs that crash are kept in its corpus.
+    Fuzz {
+        #[arg(long, default_value_t = 60)]
+        minutes: u64,
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
     },
     /// Play schedules of the simulated world; what does not hold is printed with its seed.
     Simulate {
@@ -187,6 +196,10 @@ fn carry_out(what: &What) -> Result<ExitCode> {
         }
         What::Check { from, only } => return check(from, only),
         What::Damage { from, only } => return damage(from, only),
+        What::Fuzz { minutes, seed } => {
+            fuzz::run_for(Duration::from_secs(60 * minutes), *seed)?;
+            return Ok(ExitCode::SUCCESS);
+        }
         What::Simulate { schedules, seed } => return simulate(*seed..seed + schedules),
         What::Networks {
             out,
@@ -223,7 +236,8 @@ fn carry_out(what: &What) -> Result<ExitCode> {
         | What::Check { .. }
         | What::Damage { .. }
         | What::Networks { .. }
-        | What::Simulate { .. } => {}
+        | What::Simulate { .. }
+        | What::Fuzz { .. } => {}
         What::PlayNetwork { name, out, live } => {
             let networks = run::named(name);
             let network = networks.first().context("there is no such network")?;

@@ -44,6 +44,15 @@ pub const SETTLE: Duration = Duration::from_millis(50);
 /// Packets taken from one interface before the others have their turn.
 const TURN: usize = 4096;
 
+/// The interfaces that libpcap shows to this user.
+///
+/// # Errors
+/// What libpcap says, in words.
+pub fn devices() -> Result<Vec<String>, String> {
+    let found = pcap::Device::list().map_err(|error| error.to_string())?;
+    Ok(found.into_iter().map(|device| device.name).collect())
+}
+
 /// What to capture and how.
 #[derive(Debug, Clone)]
 pub struct LiveOptions {

@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use parallax_core::{CaptureTime, Digest, Selection};
 
+use super::log;
 use crate::capture::file::{FileError, FileReader, FileSummary};
 use crate::memory::{Grace, Memory};
 use crate::noted::Batch;
@@ -58,9 +59,9 @@ pub fn run(args: &DigestArgs) -> anyhow::Result<()> {
     }
     let summary = reader.summary();
     for warning in &summary.warnings {
-        eprintln!("warning: {warning}");
+        log::caution(&warning.to_string());
     }
-    eprintln!("{}", line_of(&summary));
+    log::say(&line_of(&summary));
     Ok(())
 }
 

@@ -12,6 +12,7 @@ use parallax_core::{Digest, LossRecord, Selection};
 use parallax_proto::v1::CaptureSource;
 use tokio::sync::{mpsc, watch};
 
+use super::log;
 use crate::capture::file::{FileError, FileReader, FileSummary};
 use crate::config::{self, DEFAULT_COLLECTOR, Segments, VantageName};
 use crate::memory::{Grace, Memory};
@@ -186,7 +187,7 @@ fn progress_bar(reader: &FileReader) -> ProgressBar {
 fn report(args: &ReplayArgs, read: &Read, delivered: Progress) -> anyhow::Result<()> {
     let summary = &read.summary;
     for warning in &summary.warnings {
-        eprintln!("warning: {warning}");
+        log::caution(&warning.to_string());
     }
     let reasons: Vec<String> = summary
         .unread

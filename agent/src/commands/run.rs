@@ -7,8 +7,8 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use clap::Args;
 use clap::error::ErrorKind;
+use clap::{ArgMatches, Args};
 use parallax_core::time::SECOND;
 use parallax_core::{CaptureTime, Digest, Selection};
 use parallax_proto::v1::{CaptureSource, Hello};
@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 use tokio::sync::watch::channel as watch_channel;
 use tracing::info;
 
-use super::refuse_usage;
+use super::{log, refuse_usage};
 use crate::capture::live::{LiveCapture, LiveOptions, Promiscuous, Stop, Tunnels};
 use crate::clock;
 use crate::config::{self, ConfigError, ConfigFile, DEFAULT_COLLECTOR, Segments, VantageName};
@@ -32,8 +32,10 @@ use crate::scrape::Scrape;
 use crate::spool::{Spool, StateDir, StateError};
 use crate::stream::{Delivery, Feed, Identity, Order, Pressure, Progress};
 use crate::trust::{Trust, TrustArgs};
+use crate::veil::{Veil, VeilError};
 use crate::witness::{Wanted, Witness, WitnessOptions};
 
+mod effective;
 mod standing;
 mod steps;
 mod threads;
@@ -102,6 +104,9 @@ pub struct RunArgs {
     /// File with these options, as TOML
     #[arg(long, env = "PARALLAX_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Print the settings in effect and where each comes from, and stop; exit status 2 if they are wrong
+    #[arg(long)]
+    check_config: bool,
     /// Capture only packets that match this too, as in pcap-filter(7); of a tunnel's packet the outer
     /// header counts
     #[arg(long, env = "PARALLAX_FILTER", value_name = "EXPRESSION")]
@@ -158,6 +163,10 @@ pub struct RunArgs {
     /// Statements of the kernel kept a second; more count as lost [default: 5000]
     #[arg(long, env = "PARALLAX_WITNESS_RATE", value_name = "STATEMENTS")]
     witness_rate: Option<u32>,
+    /// Replace addresses by pseudonyms that keep prefixes, and key payload hashes, with the 32 octets in this file: the
+    /// same ones at every agent
+    #[arg(long, env = "PARALLAX_PSEUDONYM_KEY", value_name = "FILE")]
+    pseudonym_key: Option<PathBuf>,
     /// As root: the user to become once everything is open; it gets the state and identity directories
     /// [default: parallax, or nobody]
     #[arg(long, env = "PARALLAX_USER", value_name = "NAME")]
@@ -193,6 +202,7 @@ struct Settings {
     write: Option<PathBuf>,
     witness: Wanted,
     witness_rate: u32,
+    pseudonym_key: Option<PathBuf>,
     user: Option<String>,
     trust: Trust,
     metrics: Option<SocketAddr>,
@@ -264,6 +274,7 @@ impl Settings {
             write: args.write.or(file.write),
             witness: args.witness.or(file.witness).unwrap_or(Wanted::Auto),
             witness_rate: args.witness_rate.or(file.witness_rate).unwrap_or(5000),
+            pseudonym_key: args.pseudonym_key.or(file.pseudonym_key),
             user: args.user.or(file.user),
             trust,
             metrics: args.metrics.or(file.metrics),
@@ -309,8 +320,14 @@ impl Settings {
         ((mebibytes as usize) << 20) / self.threads as usize
     }
 
-    fn handover(&self, feed: mpsc::Sender<Feed>, since: CaptureTime, to: &Delivery) -> Handover {
+    fn handover(
+        &self,
+        feed: mpsc::Sender<Feed>,
+        since: CaptureTime,
+        (to, veil): (&Delivery, Option<&Veil>),
+    ) -> Handover {
         let handover = Handover::new(self.flow_memory(), feed)
+            .veiled(veil.cloned())
             .with_desk(self.desk(since))
             .with_meter(Arc::clone(&to.meter));
         if self.threads > 1 {
@@ -322,12 +339,20 @@ impl Settings {
 
     fn delivery(
         &self,
-        filter: &str,
+        (filter, veil): (&str, Option<&Veil>),
         since: CaptureTime,
         orders: SyncSender<Order>,
     ) -> Result<Delivery, StateError> {
+        let mut veil = veil.cloned();
+        let host = self.host.iter().map(|address| match &mut veil {
+            Some(veil) => veil.address(*address),
+            None => *address,
+        });
+        let host: Vec<IpAddr> = host.collect();
+        // A filter may name addresses.
+        let filter = if veil.is_some() { "" } else { filter };
         let identity = Identity {
-            vantage: config::vantage(&self.vantage, &self.host),
+            vantage: config::vantage(&self.vantage, &host),
             source: CaptureSource::Live,
             selection: self.segments.into(),
             interfaces: self.interfaces.clone(),
@@ -382,11 +407,16 @@ impl Settings {
         }
     }
 
-    fn witness(&self) -> WitnessOptions {
+    fn veil(&self) -> Result<Option<Veil>, VeilError> {
+        self.pseudonym_key.as_deref().map(Veil::read).transpose()
+    }
+
+    fn witness(&self, veil: Option<Veil>) -> WitnessOptions {
         WitnessOptions {
             wanted: self.witness,
             host: self.host.clone(),
             rate: self.witness_rate,
+            veil,
         }
     }
 
@@ -415,11 +445,33 @@ impl Settings {
     }
 }
 
+/// Whether the settings are only to be looked at.
+pub fn only_checks(args: &RunArgs) -> bool {
+    args.check_config
+}
+
+/// Prints the settings in effect; a wrong one ends the process with status 2.
+pub fn check_config(args: RunArgs, matches: &ArgMatches) {
+    let refuse = |error: &dyn std::fmt::Display| -> ! {
+        eprintln!("parallax-agent: {error}");
+        std::process::exit(2)
+    };
+    let table = match args.config.as_deref().map(config::table).transpose() {
+        Ok(table) => table.unwrap_or_default(),
+        Err(error) => refuse(&error),
+    };
+    match settings(args) {
+        Ok(settings) => print!("{}", effective::tell(&settings, matches, &table)),
+        Err(error) => refuse(&error),
+    }
+}
+
 /// Runs `parallax-agent run`: until a signal, a lost interface, or a collector that refuses.
 pub fn run(args: RunArgs) -> anyhow::Result<()> {
     let settings = settings(args)?;
     // Before the capture: what fails in a moment must not first disturb an interface.
     let scrape = settings.metrics.map(Scrape::bind).transpose()?;
+    let veil = settings.veil()?;
     let count = settings.threads as usize;
     let (lives, stop) = LiveCapture::open_several(&settings.live_options(), count)?;
     let since = clock::wall();
@@ -427,23 +479,23 @@ pub fn run(args: RunArgs) -> anyhow::Result<()> {
         .first()
         .map(|live| (links(live), live.filter().to_owned()));
     let (links, filter) = named.unwrap_or_default();
-    eprintln!(
+    log::say(&format!(
         "capturing on {links} as vantage {:?}",
         settings.vantage.as_str()
-    );
+    ));
     let (orders, given) = sync_channel(ORDERS);
-    let delivery = settings.delivery(&filter, since, orders)?;
+    let delivery = settings.delivery((&filter, veil.as_ref()), since, orders)?;
     let (feed, receiver) = mpsc::channel(CHUNKS);
     let (feeds, told) = threads::feeds(count, &feed);
     let witness = match feeds.first() {
-        Some(first) => Witness::start(&settings.witness(), first.clone())?,
+        Some(first) => Witness::start(&settings.witness(veil.clone()), first.clone())?,
         None => None,
     };
     // Everything is open; from here on there are other threads.
     confine(&settings.needs(witness.is_some()))?;
     let mut handovers: Vec<Handover> = feeds
         .into_iter()
-        .map(|feed| settings.handover(feed, since, &delivery))
+        .map(|feed| settings.handover(feed, since, (&delivery, veil.as_ref())))
         .collect();
     for loss in standing::losses(&settings, since) {
         handovers

@@ -17,6 +17,7 @@ use super::pipe::Drained;
 use super::tracefs::Instance;
 use super::{Report, WitnessOptions};
 use crate::stream::Feed;
+use crate::veil::Veil;
 
 /// How often it reports.
 const REPORT: i64 = 200 * MILLISECOND;
@@ -37,6 +38,7 @@ pub(super) struct Listening {
     kernel_oath: Oath,
     kernel: Arc<str>,
     host: Vec<IpAddr>,
+    veil: Option<Veil>,
     feed: mpsc::Sender<Feed>,
     offset: Offset,
     overrun: u64,
@@ -136,6 +138,7 @@ impl Listening {
             kernel_oath,
             kernel,
             host: options.host.clone(),
+            veil: options.veil.clone(),
             feed,
             offset,
             overrun: 0,
@@ -220,8 +223,14 @@ impl Listening {
         match self.feed.try_reserve() {
             Ok(permit) => {
                 let lost = std::mem::take(&mut self.heard.lost);
+                let mut statements = std::mem::take(&mut self.heard.statements);
+                if let Some(veil) = &mut self.veil {
+                    for statement in &mut statements {
+                        statement.tuple = veil.tuple(statement.tuple);
+                    }
+                }
                 permit.send(Feed::Witnessed(Report {
-                    statements: std::mem::take(&mut self.heard.statements),
+                    statements,
                     watch: self.span.told_up_to(now.plus(-SETTLE), lost),
                     kernel: Arc::clone(&self.kernel),
                 }));

@@ -102,6 +102,79 @@ fn scraped() {
     refused(address.strip_suffix("/metrics").unwrap());
 }
 
+/// The objects of a log in which every line is one, with what each must have.
+fn objects(log: &str) -> Vec<serde_json::Value> {
+    let object = |line: &str| {
+        let object: serde_json::Value =
+            serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        for part in ["timestamp", "level", "target"] {
+            assert!(object[part].is_string(), "{line}");
+        }
+        assert!(object["fields"]["message"].is_string(), "{line}");
+        object
+    };
+    log.lines().map(object).collect()
+}
+
+#[test]
+fn each_line_of_a_live_runs_log_is_a_json_object() {
+    in_own_network("scrape::logged");
+}
+
+#[test]
+#[ignore = "runs in a network namespace of its own"]
+fn logged() {
+    loopback_up();
+    let collector = TestCollector::new(Plan::default());
+    let running = collector.listen(None);
+    let agent = Command::new(AGENT)
+        .args([
+            "run",
+            "--vantage=lo \"x\"",
+            "--interface=lo",
+            "--witness=off",
+        ])
+        .args(["--metrics=127.0.0.1:0", "--log-format=json", "--verbose"])
+        .args(["--collector", &running.url()])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut agent = Agent(agent);
+    wait_until(|| !collector.shelf().beats.is_empty());
+    let pid = nix::unistd::Pid::from_raw(agent.0.id().cast_signed());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+    let mut log = String::new();
+    let mut stderr = agent.0.stderr.take().unwrap();
+    stderr.read_to_string(&mut log).unwrap();
+    assert_eq!(agent.0.wait().unwrap().code(), Some(0), "{log}");
+    let said = objects(&log);
+    for words in [
+        "metrics at http://",
+        "capturing on lo",
+        "connected to",
+        "captured ",
+    ] {
+        let heard = said.iter().any(|object| {
+            let message = object["fields"]["message"].as_str();
+            message.is_some_and(|message| message.starts_with(words))
+        });
+        assert!(heard, "{words}: {log}");
+    }
+    // The last words, too.
+    let output = Command::new(AGENT)
+        .args([
+            "run",
+            "--vantage=x",
+            "--interface=none",
+            "--log-format=json",
+        ])
+        .output()
+        .unwrap();
+    let said = objects(&String::from_utf8(output.stderr).unwrap());
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(said.last().unwrap()["level"], "ERROR");
+}
+
 /// An agent whose address is taken ends before it captures anything.
 fn refused(address: &str) {
     let agent = Command::new(AGENT)

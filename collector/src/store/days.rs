@@ -43,7 +43,7 @@ impl Asked {
             .collect()
     }
 
-    fn forget(&self) {
+    pub(super) fn forget(&self) {
         let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         asked.clear();
     }

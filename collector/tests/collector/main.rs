@@ -15,6 +15,7 @@ mod losses;
 mod many;
 mod openapi;
 mod packed;
+mod privacy;
 mod process;
 mod query;
 mod recall;

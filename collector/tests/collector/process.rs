@@ -177,6 +177,47 @@ fn a_private_postgres_is_stopped_with_the_collector_and_survives_its_death() {
 }
 
 #[test]
+fn each_line_of_a_log_is_a_json_object_if_that_is_wanted() {
+    let folder = folder();
+    let mut child = command(&folder.path().join("data"))
+        .env("PARALLAX_LOG_FORMAT", "json")
+        .env("PARALLAX_LOG", "debug")
+        .spawn()
+        .unwrap();
+    let pid = Pid::from_raw(child.id().cast_signed());
+    let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let mut url = None;
+    for line in lines {
+        let line = line.unwrap();
+        let object: serde_json::Value =
+            serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        for part in ["timestamp", "level", "target"] {
+            assert!(object[part].is_string(), "{line}");
+        }
+        assert!(object["fields"].is_object(), "{line}");
+        if object["fields"]["message"] == "parallax-collector ready" {
+            url = object["fields"]["http"].as_str().map(ToOwned::to_owned);
+            assert_eq!(get(&format!("{}/healthz", url.as_deref().unwrap())).0, 200);
+            kill(pid, Signal::SIGTERM).unwrap();
+        }
+    }
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert!(url.is_some(), "it was never ready");
+    let mut refused = Command::new(PROGRAM);
+    refused.args([
+        "serve",
+        "--log-format=json",
+        "--http=127.0.0.1:0",
+        "--grpc=",
+    ]);
+    refused.args(["--database-url", "mysql://x"]);
+    let (code, said, _) = fails(refused);
+    assert_eq!(code, Some(1));
+    let last: serde_json::Value = serde_json::from_str(said.trim_end()).unwrap();
+    assert_eq!(last["level"], "ERROR");
+}
+
+#[test]
 fn as_root_postgres_runs_as_somebody_else_on_a_socket_only() {
     let folder = folder();
     let data_dir = folder.path().join("data");

@@ -153,6 +153,7 @@ impl Collector {
             path: path.iter().map(ToString::to_string).collect(),
             segments: None,
             retention: None,
+            retention_octets: None,
             gate: gate::Settings::default(),
             alerts: alerts.clone(),
             signing_key: Some(keys.path().join("signing-key")),

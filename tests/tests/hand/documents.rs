@@ -172,6 +172,7 @@ impl Reader {
         let words = command.split(' ').filter(|word| *word != "…");
         let words = words.map(|word| match word {
             "ID" => self.id.clone(),
+            "plxe_…" => format!("plxe_{}_{}", "1f".repeat(24), "2e".repeat(32)),
             word => word.replace("OUR_KEY,THEIR_KEY", SOME_KEY),
         });
         words.collect::<Vec<_>>().join(" ")

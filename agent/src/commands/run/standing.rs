@@ -23,7 +23,9 @@ pub(super) fn losses(settings: &Settings, since: CaptureTime) -> Vec<LossRecord>
             .filter(|char| *char != '\0')
             .take(200)
             .collect();
-        standing(LossCause::Filter, LossOf::Packets, Some(shown))
+        // It may name addresses.
+        let shown = settings.pseudonym_key.is_none().then_some(shown);
+        standing(LossCause::Filter, LossOf::Packets, shown)
     });
     let sampling = (settings.segments != Segments(Selection::All))
         .then(|| standing(LossCause::Sampling, LossOf::Segments, None));
