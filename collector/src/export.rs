@@ -2,7 +2,7 @@
 
 use askama::Template;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use parallax_core::judge::{self, Recorded};
@@ -10,7 +10,7 @@ use parallax_core::report::Explanation;
 use serde::Deserialize;
 
 use crate::http::told::told;
-use crate::http::{Api, Refusal, refused, reset_id};
+use crate::http::{Api, Id, Refusal, refused};
 use crate::web::{Report, Shell};
 
 mod packet;
@@ -27,7 +27,7 @@ pub struct Wanted {
 pub async fn export(
     State(api): State<Api>,
     shell: Shell,
-    Path(id): Path<String>,
+    Id(id): Id,
     wanted: Result<Query<Wanted>, QueryRejection>,
 ) -> Result<Response, Refusal> {
     let bad = |error: String| Refusal::new(StatusCode::BAD_REQUEST, error);
@@ -41,7 +41,6 @@ pub async fn export(
     }
     // Read by the shell.
     drop(wanted.lang);
-    let id = reset_id(&id)?;
     let found = told(&api, id, move |evidence| {
         Some((
             judge::explain(evidence, id)?,

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{FromRequestParts, Path, Query, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, delete, get, post};
@@ -185,30 +186,32 @@ async fn losses(
     Ok(Json(losses))
 }
 
-async fn explain(
-    State(api): State<Api>,
-    Path(id): Path<String>,
-) -> Result<Json<Explanation>, Refusal> {
-    let id = reset_id(&id)?;
+async fn explain(State(api): State<Api>, Id(id): Id) -> Result<Json<Explanation>, Refusal> {
     let told = told(&api, id, move |evidence| judge::explain(evidence, id)).await;
     told.map(Json).map_err(|untold| refused(untold, id))
 }
 
-async fn connection(
-    State(api): State<Api>,
-    Path(id): Path<String>,
-) -> Result<Json<Connection>, Refusal> {
-    let id = reset_id(&id)?;
+async fn connection(State(api): State<Api>, Id(id): Id) -> Result<Json<Connection>, Refusal> {
     let told = told(&api, id, move |evidence| judge::connection(evidence, id)).await;
     told.map(Json).map_err(|untold| refused(untold, id))
 }
 
-pub(crate) fn reset_id(id: &str) -> Result<Uuid, Refusal> {
-    id.parse().map_err(|_| {
-        let id: String = id.chars().take(100).collect();
-        let error = format!("{id:?} is no id of a reset");
-        Refusal::new(StatusCode::BAD_REQUEST, error)
-    })
+/// The id of a reset in a path; what is none is refused in the API's own words.
+pub(crate) struct Id(pub Uuid);
+
+impl<S: Send + Sync> FromRequestParts<S> for Id {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        let bad = |error: String| Refusal::new(StatusCode::BAD_REQUEST, error);
+        let Path(text) = Path::<String>::from_request_parts(parts, state)
+            .await
+            .map_err(|rejection| bad(rejection.body_text()))?;
+        text.parse().map(Self).map_err(|_| {
+            let text: String = text.chars().take(100).collect();
+            bad(format!("{text:?} is no id of a reset"))
+        })
+    }
 }
 
 pub(crate) fn refused(untold: Untold, id: Uuid) -> Refusal {

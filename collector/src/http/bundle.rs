@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use axum::Json;
+use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{Path, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use parallax_bundle::body::Body;
@@ -15,7 +15,7 @@ use parallax_core::report::SCHEMA;
 use serde::{Deserialize, Serialize};
 
 use super::told::told;
-use super::{Api, Refusal, refused, reset_id};
+use super::{Api, Id, Refusal, refused};
 
 /// What a bundle is made with.
 #[derive(Debug, Deserialize)]
@@ -53,14 +53,13 @@ fn signer(api: &Api) -> Result<Arc<Signer>, Refusal> {
 /// The evidence of one reset, keyed and signed.
 pub(super) async fn bundle(
     State(api): State<Api>,
-    Path(id): Path<String>,
+    Id(id): Id,
     wanted: Result<Json<Wanted>, JsonRejection>,
 ) -> Result<Response, Refusal> {
     let bad = |error: String| Refusal::new(StatusCode::BAD_REQUEST, error);
     let Json(wanted) = wanted.map_err(|rejection| bad(rejection.body_text()))?;
     let key =
         unhex(&wanted.key).ok_or_else(|| bad("key: expected 64 hexadecimal digits".to_owned()))?;
-    let id = reset_id(&id)?;
     let signer = signer(&api)?;
     let key = Key::new(&key);
     let body = told(&api, id, move |evidence| {

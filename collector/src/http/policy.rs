@@ -11,6 +11,9 @@ use serde::Deserialize;
 use super::{Api, Refusal, admin};
 use crate::gate::Caller;
 
+/// Characters of a vantage's name, as the protocol bounds them.
+const NAME_MAX: usize = 128;
+
 /// A change.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -53,6 +56,12 @@ pub(super) async fn set(
         return Err(Refusal::new(
             StatusCode::BAD_REQUEST,
             "vantage: no vantage has a zero octet in its name",
+        ));
+    }
+    if wanted.vantage.chars().count() > NAME_MAX {
+        return Err(Refusal::new(
+            StatusCode::BAD_REQUEST,
+            format!("vantage: no vantage has a name of more than {NAME_MAX} characters"),
         ));
     }
     let told = selection.map_or_else(|| "own".to_owned(), |selection| selection.to_string());

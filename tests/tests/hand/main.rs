@@ -4,6 +4,7 @@
 //! One test, since collectors must end with it; every step is tried, and all that fails is told.
 
 mod bundles;
+mod chinese;
 mod documents;
 mod terminal;
 
@@ -108,10 +109,11 @@ fn record(lab: &Path, out: &Path, act: &str) -> Result<()> {
 fn people_at_a_terminal_and_two_companies() {
     // Kept in this order: the first restarts the collector.
     type Step = fn(&mut Stage) -> Result<()>;
-    const STEPS: [(&str, Step); 3] = [
+    const STEPS: [(&str, Step); 4] = [
         ("a live screen", terminal::live_screen),
         ("two companies' bundles", bundles::two_companies),
         ("every command of the documents", documents::every_command),
+        ("a reset in Chinese", chinese::no_english_is_left),
     ];
     let mut stage = Stage::set().unwrap_or_else(|error| panic!("the stage: {error:#}"));
     let failed: Vec<String> = STEPS
