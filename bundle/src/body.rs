@@ -298,7 +298,7 @@ impl Recorded {
             coverage: self.coverage.clone(),
             losses: self.losses.clone(),
             segments: self.segments.clone(),
-            nearby: Nearby::new(moment, Vec::new(), Vec::new(), self.other_resets.clone()),
+            nearby: Nearby::new(moment, &[], &[], &self.other_resets),
             testimony: self.testimony.clone(),
         }
     }

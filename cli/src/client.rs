@@ -1,5 +1,6 @@
 //! Questions to a collector over HTTP.
 
+use std::fmt::Write as _;
 use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -60,8 +61,9 @@ impl CollectorUrl {
     /// Refuses what this program cannot speak to.
     pub fn parse(text: &str) -> Result<Self, String> {
         let base = text.trim_end_matches('/');
-        let bare = base.strip_prefix("http://");
-        let host = bare.or_else(|| base.strip_prefix("https://"));
+        let host = base
+            .strip_prefix("http://")
+            .or_else(|| base.strip_prefix("https://"));
         let host = host.unwrap_or_default();
         let odd = |c: char| c.is_whitespace() || c.is_control() || "/?#@".contains(c);
         let uri: Option<ureq::http::Uri> = format!("{base}/").parse().ok();
@@ -158,9 +160,10 @@ impl Client {
             .http_status_as_error(false)
             .timeout_connect(Some(CONNECT_TIMEOUT))
             .user_agent(concat!("parallax/", env!("CARGO_PKG_VERSION")));
-        let builder = match base.is_tls() {
-            true => builder.tls_config(tls(to.ca.as_deref())?),
-            false => builder,
+        let builder = if base.is_tls() {
+            builder.tls_config(tls(to.ca.as_deref())?)
+        } else {
+            builder
         };
         let builder = match token {
             Some(token) => builder.middleware(Bearing(format!("Bearer {token}"))),
@@ -232,7 +235,11 @@ impl Client {
 
     /// `DELETE /v1/people/{name}`.
     pub fn remove_person(&self, name: &str) -> Result<PeopleDocument, ClientError> {
-        let name: String = name.bytes().map(|octet| format!("%{octet:02X}")).collect();
+        let name = name.bytes().fold(String::new(), |mut encoded, octet| {
+            // Writing to a string cannot fail.
+            let _ = write!(encoded, "%{octet:02X}");
+            encoded
+        });
         let answer = self
             .agent
             .delete(format!("{}/v1/people/{name}", self.url()))

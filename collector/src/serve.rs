@@ -1,5 +1,9 @@
 //! The running collector: listeners, loader, judge, and the private Postgres beneath them.
 
+mod database;
+mod doors;
+mod keeping;
+
 use std::future::Future;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -23,29 +27,25 @@ use uuid::Uuid;
 use crate::audit::Audit;
 use crate::clock;
 use crate::enrolment::EnrolmentService;
-use crate::gate::{self, Demand, Door, Gate, Identities, Peer};
+use crate::gate::{self, Door, Gate, Identities, Peer};
 use crate::herald;
 use crate::http::{self, Api};
 use crate::ingest::{Depot, IngestService, Loader, Parts, Registry};
 use crate::judging::{Judge, watchers};
-use crate::lock::{self, DataDirLock, LockError};
+use crate::lock::LockError;
 use crate::meters;
-use crate::postgres::{self, DATABASE, Durability, PostgresError, Server};
+use crate::postgres::PostgresError;
 use crate::query;
 use crate::recall::Inquirer;
 use crate::signing;
-use crate::store::{AuditOutcome, ConnectError, Entry, Store, StoreError, Target};
+use crate::store::{ConnectError, Store, StoreError, Target};
+use database::supervise;
+pub use database::{Opened, open, open_beside};
+use doors::{listen, refuse_plain, warn_of_open_doors};
+use keeping::{keep_days, keep_streams};
 
 /// How long connections may take to end when the collector stops.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
-/// How often other collectors are told that this one lives.
-const LIVES_EACH: Duration = Duration::from_secs(2);
-/// How long that may take until the database counts as away.
-const LIVES_PATIENCE: Duration = Duration::from_secs(5);
-/// How often the private Postgres is looked after.
-const SUPERVISION: Duration = Duration::from_millis(500);
-/// How often days are opened ahead, and old ones dropped.
-const DAYS_EACH: Duration = Duration::from_mins(10);
 
 /// Where the digests go.
 #[derive(Debug, Clone)]
@@ -109,104 +109,6 @@ pub enum ServeError {
     Store(#[from] StoreError),
     #[error("starting PostgreSQL ended unexpectedly: {0}")]
     Task(#[from] JoinError),
-}
-
-/// A private Postgres with the lock that guards it.
-struct Private {
-    server: Server,
-    _lock: DataDirLock,
-}
-
-/// A database that is open and migrated.
-pub struct Opened {
-    pub store: Store,
-    private: Option<Private>,
-}
-
-impl Opened {
-    /// Closes the connections, then stops a private server.
-    pub async fn close(self) {
-        if timeout(STOP_PATIENCE, self.store.close()).await.is_err() {
-            warn!("connections to the database did not end in time");
-        }
-        if let Some(private) = self.private {
-            stop(private).await;
-        }
-    }
-}
-
-async fn stop(private: Private) {
-    let stopped = tokio::task::spawn_blocking(move || {
-        let Private { server, _lock } = private;
-        server.stop();
-    });
-    if let Err(error) = stopped.await {
-        error!("stopping PostgreSQL ended unexpectedly: {error}");
-    }
-}
-
-/// Opens the database, starting a private server where one is wanted, and migrates it.
-pub async fn open(database: &Database) -> Result<Opened, ServeError> {
-    match database {
-        Database::Url(target) => Ok(Opened {
-            store: Store::open(target).await?,
-            private: None,
-        }),
-        Database::Private { data_dir } => {
-            let private = start_private(data_dir).await?;
-            match open_private(&private.server).await {
-                Ok(store) => Ok(Opened {
-                    store,
-                    private: Some(private),
-                }),
-                Err(error) => {
-                    stop(private).await;
-                    Err(error.into())
-                }
-            }
-        }
-    }
-}
-
-/// Opens the database, of a running collector too: for what is done beside it.
-pub async fn open_beside(database: &Database) -> Result<Opened, ServeError> {
-    match (open(database).await, database) {
-        (Err(ServeError::Lock(LockError::InUse { dir, .. })), Database::Private { .. }) => {
-            let store = Store::open(&Target::new(postgres::beside(&dir))).await?;
-            Ok(Opened {
-                store,
-                private: None,
-            })
-        }
-        (opened, _) => opened,
-    }
-}
-
-async fn start_private(data_dir: &Path) -> Result<Private, ServeError> {
-    let failed = |source| ServeError::DataDir {
-        dir: data_dir.to_owned(),
-        source,
-    };
-    std::fs::create_dir_all(data_dir).map_err(failed)?;
-    let data_dir = std::fs::canonicalize(data_dir).map_err(failed)?;
-    let lock = lock::take(&data_dir)?;
-    let settings = postgres::Settings {
-        installed: postgres::installed_or_downloaded(&data_dir).await?,
-        data_dir,
-        durability: Durability::Durable,
-    };
-    let server = tokio::task::spawn_blocking(move || postgres::start(&settings)).await??;
-    Ok(Private {
-        server,
-        _lock: lock,
-    })
-}
-
-async fn open_private(server: &Server) -> Result<Store, ConnectError> {
-    Target::new(server.options("postgres"))
-        .create_database(DATABASE)
-        .await?;
-    Store::open(&Target::new(server.own_database())).await
 }
 
 /// Runs a collector until `shutdown` completes. `ready` gets the addresses it listens on, in the
@@ -368,67 +270,6 @@ fn assemble(
     (router, workers)
 }
 
-/// Opens days ahead and drops what is older than it is to be kept.
-async fn keep_days(
-    store: Store,
-    (retention, octets): (Option<u16>, Option<u64>),
-    stop: CancellationToken,
-) {
-    let mut turns = tokio::time::interval(DAYS_EACH);
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            _ = turns.tick() => {}
-        }
-        if let Err(error) = store.open_days_ahead().await {
-            warn!("{error}");
-        }
-        if let Err(error) = store.forget_refusals().await {
-            warn!("{error}");
-        }
-        if let Some(octets) = octets {
-            match store.drop_days_above(octets).await {
-                Ok(dropped) if dropped.is_empty() => {}
-                Ok(dropped) => info!(
-                    days = dropped.len(),
-                    "dropped the oldest days for want of room"
-                ),
-                Err(error) => warn!("old segments are dropped later: {error}"),
-            }
-        }
-        let Some(keep) = retention else { continue };
-        match store.drop_days(keep).await {
-            Ok(dropped) if dropped.is_empty() => {}
-            Ok(dropped) => info!(
-                days = dropped.len(),
-                "dropped what is older than {keep} days"
-            ),
-            Err(error) => warn!("old segments are dropped later: {error}"),
-        }
-    }
-}
-
-/// Says every now and then that this collector lives, and whose agents it holds.
-async fn keep_streams(store: Store, registry: Registry, collector: Uuid, stop: CancellationToken) {
-    let mut turns = tokio::time::interval(LIVES_EACH);
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            _ = turns.tick() => {}
-        }
-        let names = registry.names();
-        let kept = timeout(LIVES_PATIENCE, store.keep_streams(collector, &names)).await;
-        meters::database(matches!(kept, Ok(Ok(()))));
-        match kept {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => warn!("other collectors may take this one for dead: {error}"),
-            Err(_) => {
-                warn!("the database does not answer; other collectors may take this one for dead");
-            }
-        }
-    }
-}
-
 /// The loaders store what they were given, then the judge stops; its docket is in the database.
 async fn finish(mut servers: JoinSet<()>, mut workers: Workers) {
     let ended = async { while servers.join_next().await.is_some() {} };
@@ -452,72 +293,6 @@ fn pages(bound: &[SocketAddr]) -> Option<Url> {
     format!("http://{address}").parse().ok()
 }
 
-async fn listen(addresses: &[SocketAddr]) -> Result<Vec<(TcpListener, SocketAddr)>, ServeError> {
-    let mut listeners = Vec::with_capacity(addresses.len());
-    for address in addresses {
-        let failed = |source: std::io::Error| match source.kind() {
-            std::io::ErrorKind::AddrInUse => ServeError::InUse { address: *address },
-            _ => ServeError::Listen {
-                address: *address,
-                source,
-            },
-        };
-        let listener = TcpListener::bind(*address).await.map_err(failed)?;
-        let bound = listener.local_addr().map_err(failed)?;
-        listeners.push((listener, bound));
-    }
-    Ok(listeners)
-}
-
-/// An address that other machines reach must have TLS where identity is demanded.
-fn refuse_plain(settings: &Settings, identities: &Identities) -> Result<(), ServeError> {
-    if settings.gate.demand != Demand::Identity || identities.tls.is_some() {
-        return Ok(());
-    }
-    let mut open = settings.listen.iter().filter(|address| is_open(address));
-    match open.next() {
-        Some(address) => Err(ServeError::Plain { address: *address }),
-        None => Ok(()),
-    }
-}
-
-/// Whether other machines can reach it.
-fn is_open(address: &SocketAddr) -> bool {
-    !address.ip().to_canonical().is_loopback()
-}
-
-/// Says what is not guarded, to people and in the audit.
-async fn warn_of_open_doors(
-    bound: &[SocketAddr],
-    settings: &gate::Settings,
-    identities: &Identities,
-    audit: &Audit,
-) -> Result<(), StoreError> {
-    let reason = match (settings.demand, &identities.tls) {
-        (Demand::Identity, _) | (Demand::AsSetUp, Some(_)) => return Ok(()),
-        (Demand::AsSetUp, None) => {
-            "without TLS: whoever reaches this address can write for any vantage, and read everything"
-        }
-        (Demand::Nothing, _) => "plain connections are let in, as --insecure-plaintext says",
-    };
-    for address in bound.iter().filter(|address| is_open(address)) {
-        warn!(
-            "{address} is open to other machines {reason}; `parallax pki init DIR` and `serve --pki DIR` give it TLS, \
-             --require-identity refuses to go without"
-        );
-        let entry = Entry {
-            who: "local".to_owned(),
-            from: None,
-            act: "listen".to_owned(),
-            object: address.to_string(),
-            outcome: AuditOutcome::Warned,
-            reason: reason.to_owned(),
-        };
-        audit.note(entry).await?;
-    }
-    Ok(())
-}
-
 fn start_servers(
     listeners: Vec<(TcpListener, SocketAddr)>,
     router: &Router,
@@ -538,36 +313,4 @@ fn start_servers(
         });
     }
     servers
-}
-
-/// Starts the private Postgres again when it ends by itself; gives it back when `stop` is cancelled.
-async fn supervise(mut private: Private, stop: CancellationToken) -> Private {
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return private,
-            () = tokio::time::sleep(SUPERVISION) => {}
-        }
-        let Some(status) = private.server.ended() else {
-            continue;
-        };
-        warn!(%status, log = %private.server.log().display(), "PostgreSQL ended; starting it again");
-        private = match restart(private).await {
-            Ok(private) => private,
-            Err(error) => {
-                // Only a panic within `restart` leads here; the server's lock is gone with it.
-                error!("PostgreSQL cannot be looked after any more: {error}");
-                std::process::exit(1);
-            }
-        };
-    }
-}
-
-async fn restart(mut private: Private) -> Result<Private, JoinError> {
-    tokio::task::spawn_blocking(move || {
-        if let Err(error) = private.server.restart() {
-            error!("{error}");
-        }
-        private
-    })
-    .await
 }

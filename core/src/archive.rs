@@ -269,7 +269,7 @@ impl Archive {
         let kin = self.kin.around(flow);
         let segments: Vec<Vec<Digest>> = self.kept.iter().map(|at| at.of(&kin)).collect();
         let around = evidence::surroundings(&segments, flow);
-        let near: Vec<Vec<Digest>> = self
+        let near: Vec<Vec<&Digest>> = self
             .kept
             .iter()
             .zip(&around)
@@ -288,7 +288,7 @@ impl Archive {
             .map(|((at, near), around)| {
                 let others = at.nearby.others(&around.names, around.moment, &neighbours);
                 let resets = at.nearby.resets(&around.names, around.moment);
-                crate::Nearby::new(around.moment, near, others, resets)
+                crate::Nearby::nearest(around.moment, near, others, resets)
             });
         let vantages = self.frames.iter().zip(segments).zip(nearby);
         FlowEvidence {

@@ -121,9 +121,9 @@ impl Nearby {
     /// them may be the reset in question under a name that nothing links.
     pub fn new(
         moment: CaptureTime,
-        handshakes: Vec<Digest>,
-        others: Vec<Digest>,
-        resets: Vec<Digest>,
+        handshakes: &[Digest],
+        others: &[Digest],
+        resets: &[Digest],
     ) -> Self {
         Self::nearest(
             moment,

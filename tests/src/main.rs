@@ -188,19 +188,32 @@ fn simulate(seeds: std::ops::Range<u64>) -> Result<ExitCode> {
 }
 
 fn carry_out(what: &What) -> Result<ExitCode> {
-    match what {
+    if let Some(status) = outside(what)? {
+        return Ok(status);
+    }
+    if let Half::Outer(status) = enclosure::enter()? {
+        let code = status.code().and_then(|code| u8::try_from(code).ok());
+        return Ok(ExitCode::from(code.unwrap_or(1)));
+    }
+    inside(what)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Carries out what needs no namespaces; `None`: the rest.
+fn outside(what: &What) -> Result<Option<ExitCode>> {
+    Ok(Some(match what {
         What::List => {
             list();
             list_networks();
-            return Ok(ExitCode::SUCCESS);
+            ExitCode::SUCCESS
         }
-        What::Check { from, only } => return check(from, only),
-        What::Damage { from, only } => return damage(from, only),
+        What::Check { from, only } => check(from, only)?,
+        What::Damage { from, only } => damage(from, only)?,
         What::Fuzz { minutes, seed } => {
             fuzz::run_for(Duration::from_secs(60 * minutes), *seed)?;
-            return Ok(ExitCode::SUCCESS);
+            ExitCode::SUCCESS
         }
-        What::Simulate { schedules, seed } => return simulate(*seed..seed + schedules),
+        What::Simulate { schedules, seed } => simulate(*seed..seed + schedules)?,
         What::Networks {
             out,
             only,
@@ -213,9 +226,10 @@ fn carry_out(what: &What) -> Result<ExitCode> {
                 run::play_all(&networks, out, watchers(*live))?;
             }
             if *play_only {
-                return Ok(ExitCode::SUCCESS);
+                ExitCode::SUCCESS
+            } else {
+                check_networks(&networks, out)?
             }
-            return check_networks(&networks, out);
         }
         What::Record { .. }
         | What::Live { .. }
@@ -225,12 +239,11 @@ fn carry_out(what: &What) -> Result<ExitCode> {
         | What::Monitoring { .. }
         | What::Demo
         | What::Chaos { .. }
-        | What::Latency { .. } => {}
-    }
-    if let Half::Outer(status) = enclosure::enter()? {
-        let code = status.code().and_then(|code| u8::try_from(code).ok());
-        return Ok(ExitCode::from(code.unwrap_or(1)));
-    }
+        | What::Latency { .. } => return Ok(None),
+    }))
+}
+
+fn inside(what: &What) -> Result<()> {
     match what {
         What::List
         | What::Check { .. }
@@ -268,7 +281,7 @@ fn carry_out(what: &What) -> Result<ExitCode> {
         }
         What::Latency { count } => latency::run(*count)?,
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 fn list() {

@@ -209,7 +209,8 @@ fn an_agent_writes_for_the_vantages_that_its_certificate_names_and_nobody_else_w
     let row = stage.refusal("not the vantage");
     assert_eq!((&*row.who, &*row.object), ("certificate:fw-in", "client"));
 
-    let trust = ["--tls-ca", &text(&stage.pki("ca.pem")).to_owned()];
+    let authority = stage.pki("ca.pem");
+    let trust = ["--tls-ca", text(&authority)];
     let output = stage.replay("fw-in", &trust);
     assert!(
         said(&output).contains("no certificate was shown"),

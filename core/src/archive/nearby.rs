@@ -48,7 +48,7 @@ impl Nearby {
 
     /// Handshake segments of other flows around a moment: between the addresses of one of a flow's names, or
     /// SYN+ACKs of their endpoints. More than enough of them, see [`NEARBY_MAX`].
-    pub(super) fn handshakes(&self, names: &[Flow], moment: CaptureTime) -> Vec<Digest> {
+    pub(super) fn handshakes(&self, names: &[Flow], moment: CaptureTime) -> Vec<&Digest> {
         let mut found = BTreeSet::new();
         for name in names {
             let lists = [
@@ -60,14 +60,20 @@ impl Nearby {
                 self.nearest(list, names, moment, &mut found);
             }
         }
-        found.into_iter().map(|index| self.digests[index]).collect()
+        found
+            .into_iter()
+            .map(|index| &self.digests[index])
+            .collect()
     }
 
     /// RSTs of other flows around a moment: more than enough of them, see [`RESETS_MAX`].
-    pub(super) fn resets(&self, names: &[Flow], moment: CaptureTime) -> Vec<Digest> {
+    pub(super) fn resets(&self, names: &[Flow], moment: CaptureTime) -> Vec<&Digest> {
         let mut found = BTreeSet::new();
         self.nearest(&self.resets, names, moment, &mut found);
-        found.into_iter().map(|index| self.digests[index]).collect()
+        found
+            .into_iter()
+            .map(|index| &self.digests[index])
+            .collect()
     }
 
     /// What else is there of neighbouring flows around a moment: the [`NEIGHBOURS_MAX`] nearest.
@@ -76,7 +82,7 @@ impl Nearby {
         names: &[Flow],
         moment: CaptureTime,
         of: &HashSet<Flow>,
-    ) -> Vec<Digest> {
+    ) -> Vec<&Digest> {
         let pairs: BTreeSet<Pair> = names.iter().map(|name| pair(*name)).collect();
         let neighbours = of
             .iter()
@@ -93,7 +99,7 @@ impl Nearby {
         }
         near.sort_unstable_by_key(|(_, index)| *index);
         near.into_iter()
-            .map(|(_, index)| self.digests[index])
+            .map(|(_, index)| &self.digests[index])
             .collect()
     }
 
@@ -176,7 +182,7 @@ mod tests {
         let middle = many / 2;
         let moment = CaptureTime::from_nanos(middle);
         let found = nearby.handshakes(&[own(0).tuple.flow()], moment);
-        let found = crate::Nearby::new(moment, found, Vec::new(), Vec::new());
+        let found = crate::Nearby::nearest(moment, found, Vec::new(), Vec::new());
         let found = found.handshakes();
         assert_eq!(found.len(), NEARBY_MAX);
         assert!(found.iter().all(|digest| digest.tuple.src.port == 4001));
@@ -195,7 +201,8 @@ mod tests {
         assert!(!interest.is_nearby(&answer, answer.tuple.flow()));
         interest.add_reset(flow, CaptureTime::from_nanos(0));
         assert!(interest.is_nearby(&answer, answer.tuple.flow()));
-        let found = Nearby::new(vec![answer]).handshakes(&[flow], CaptureTime::from_nanos(0));
-        assert_eq!(found, [answer]);
+        let nearby = Nearby::new(vec![answer]);
+        let found = nearby.handshakes(&[flow], CaptureTime::from_nanos(0));
+        assert_eq!(found, [&answer]);
     }
 }

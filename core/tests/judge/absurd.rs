@@ -72,9 +72,9 @@ prop_compose! {
             segments,
             nearby: Nearby::new(
                 CaptureTime::from_nanos(from),
-                nearby.clone(),
-                nearby.clone(),
-                nearby,
+                &nearby,
+                &nearby,
+                &nearby,
             ),
             testimony: Testimony::default(),
         }

@@ -109,8 +109,7 @@ fn where_packets_tell_nothing_of_a_clock_the_exchange_of_stamps_does() {
     // The server's tap saw nothing at all and its clock is far ahead.
     let at = &mut evidence.vantages[3];
     at.segments.clear();
-    at.nearby =
-        parallax_core::Nearby::new(CaptureTime::default(), Vec::new(), Vec::new(), Vec::new());
+    at.nearby = parallax_core::Nearby::new(CaptureTime::default(), &[], &[], &[]);
     for span in &mut at.coverage {
         span.from = span.from.plus(ahead);
         span.until = span.until.plus(ahead);

@@ -488,7 +488,7 @@ impl Wire {
 }
 
 fn nearby(point: &Point, now: i64) -> Nearby {
-    let (handshakes, others) = point
+    let (handshakes, others): (Vec<Digest>, Vec<Digest>) = point
         .nearby
         .iter()
         .partition(|digest| digest.flags.has(TcpFlags::SYN));
@@ -496,7 +496,7 @@ fn nearby(point: &Point, now: i64) -> Nearby {
     let around =
         flow.map(|flow| surroundings(std::slice::from_ref(&point.segments), flow)[0].moment);
     let newest = CaptureTime::from_nanos(now + point.clock);
-    Nearby::new(around.unwrap_or(newest), handshakes, others, Vec::new())
+    Nearby::new(around.unwrap_or(newest), &handshakes, &others, &[])
 }
 
 fn vantage(name: &str, client_side: bool) -> Vantage {

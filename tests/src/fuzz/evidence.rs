@@ -163,7 +163,7 @@ impl<'a> Reader<'a> {
             nearby: {
                 let moment = self.time();
                 let (one, two, three) = (self.digests(4), self.digests(4), self.digests(4));
-                Nearby::new(moment, one, two, three)
+                Nearby::new(moment, &one, &two, &three)
             },
             testimony: Testimony::default(),
         }

@@ -93,7 +93,7 @@ pub fn segments(tables: &Tables, flow: Flow) -> Option<FlowEvidence> {
             coverage: Vec::new(),
             losses: Vec::new(),
             segments,
-            nearby: Nearby::new(moment, Vec::new(), Vec::new(), Vec::new()),
+            nearby: Nearby::new(moment, &[], &[], &[]),
             testimony: Testimony::default(),
         }
     };

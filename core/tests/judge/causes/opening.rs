@@ -99,7 +99,7 @@ fn of_two_parallel_syns_the_refused_one_names_the_other() {
         };
         let shaken = vantage.segments.iter().filter(|digest| !digest.is_rst());
         let moment = vantage.segments[0].time;
-        vantage.nearby = Nearby::new(moment, shaken.map(other).collect(), Vec::new(), Vec::new());
+        vantage.nearby = Nearby::new(moment, &shaken.map(other).collect::<Vec<_>>(), &[], &[]);
     }
     let report = judge::judge_flow(&evidence).remove(0).report;
     assert_eq!(report.cause, Cause::SynAckRefused);
