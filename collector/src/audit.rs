@@ -17,8 +17,6 @@ const WRITTEN_EACH: Duration = Duration::from_millis(250);
 const WINDOW: Duration = Duration::from_mins(1);
 /// Different refusals of a window; more are counted together.
 const ROWS_MAX: usize = 100;
-/// The longest text of a row, in characters.
-const TEXT_MAX: usize = 200;
 
 /// Writes to the audit; clones share what is counted.
 #[derive(Debug, Clone)]
@@ -51,7 +49,10 @@ impl Audit {
 
     /// Something was done, or let pass: it is written when this returns.
     pub async fn note(&self, entry: Entry) -> Result<(), StoreError> {
-        self.store.write_audit(&cut(entry), 1).await.map(|_| ())
+        self.store
+            .write_audit(&entry.bounded(), 1)
+            .await
+            .map(|_| ())
     }
 
     /// Somebody was refused something.
@@ -62,14 +63,15 @@ impl Audit {
         object: &str,
         reason: &str,
     ) {
-        let entry = cut(Entry {
+        let entry = Entry {
             who: who.to_owned(),
             from,
             act: act.to_owned(),
             object: object.to_owned(),
             outcome: AuditOutcome::Refused,
             reason: reason.to_owned(),
-        });
+        };
+        let entry = entry.bounded();
         let mut window = self.lock();
         let full = window.rows.len() >= ROWS_MAX && !window.rows.contains_key(&entry);
         let entry = if full { others() } else { entry };
@@ -151,20 +153,5 @@ fn others() -> Entry {
         object: String::new(),
         outcome: AuditOutcome::Refused,
         reason: "more different refusals than a minute has rows for; an attack, or a mistake that many make".to_owned(),
-    }
-}
-
-/// Texts come from strangers.
-fn cut(entry: Entry) -> Entry {
-    let cut = |text: String| {
-        let plain = parallax_core::plain::plain(&text);
-        plain.chars().take(TEXT_MAX).collect()
-    };
-    Entry {
-        who: cut(entry.who),
-        act: cut(entry.act),
-        object: cut(entry.object),
-        reason: cut(entry.reason),
-        ..entry
     }
 }

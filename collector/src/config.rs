@@ -1,29 +1,25 @@
 //! Settings of `serve`: command line over environment over file over default, and what is in effect.
+//!
+//! What the file says is put behind the command line as options, where nobody said otherwise: it may say whatever the
+//! command line may, and is judged by the same parsers.
 
+use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use clap::ArgMatches;
+use clap::error::ErrorKind;
 use clap::parser::ValueSource;
-use serde::Deserialize;
+use clap::{Arg, ArgAction, ArgMatches, Command};
 use thiserror::Error;
 use toml::{Table, Value};
 
-use crate::args::{Listen, ServeArgs};
-
-/// What a configuration file may say; the names are those of the flags.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct ConfigFile {
-    database_url: Option<String>,
-    data_dir: Option<PathBuf>,
-    grpc: Option<String>,
-    http: Option<String>,
-    path: Option<Vec<String>>,
-    segments: Option<String>,
-    retention: Option<u16>,
-    signing_key: Option<PathBuf>,
-}
+/// The command whose options a file may name.
+const SERVE: &str = "serve";
+/// Options of it that set nothing.
+const NOT_SETTINGS: [&str; 4] = ["config", "check-config", "help", "version"];
+/// One of the two says where the database is, wherever it is said.
+const DATABASE: [&str; 2] = ["database-url", "data-dir"];
 
 /// Why a configuration is of no use.
 #[derive(Debug, Error)]
@@ -39,181 +35,251 @@ pub enum ConfigError {
         line: usize,
         reason: String,
     },
-    #[error("configuration file {}: {name} = {value:?}: {reason}; correct it there", path.display())]
+    #[error("configuration file {}: {name} = {value}: {reason}; correct it there", path.display())]
     Value {
         path: PathBuf,
-        name: &'static str,
-        value: String,
+        name: String,
+        value: Value,
         reason: String,
     },
+    /// Each option is right, but not with the others.
+    #[error("with the configuration file {}: {reason}", path.display())]
+    Together { path: PathBuf, reason: String },
 }
 
-/// Where a setting comes from, by the command line's word for it.
-#[derive(Debug)]
-pub struct Sources<'a> {
-    matches: &'a ArgMatches,
-    file: Table,
+/// A command line with what its file says.
+pub struct Configured {
+    /// Of the whole command.
+    pub matches: ArgMatches,
+    /// Names of options that the file set.
+    from_file: BTreeSet<String>,
 }
 
-impl Sources<'_> {
-    fn of(&self, name: &str) -> &'static str {
-        match self.matches.value_source(&name.replace('-', "_")) {
+impl Configured {
+    fn serve(&self) -> &ArgMatches {
+        self.matches
+            .subcommand_matches(SERVE)
+            .unwrap_or(&self.matches)
+    }
+
+    fn source(&self, option: &Arg, name: &str) -> &'static str {
+        if self.from_file.contains(name) {
+            return "file";
+        }
+        match self.serve().value_source(option.get_id().as_str()) {
             Some(ValueSource::CommandLine) => "command line",
             Some(ValueSource::EnvVariable) => "environment",
-            _ if self.file.contains_key(name) => "file",
             _ => "default",
         }
     }
-
-    /// Whether the file's word counts.
-    fn leaves(&self, name: &str) -> bool {
-        matches!(self.of(name), "file" | "default")
-    }
 }
 
-/// Fills in what the file says and nobody said otherwise.
+/// The options of `serve` that are settings, by name.
+fn settings(command: &Command) -> impl Iterator<Item = (&str, &Arg)> {
+    let serve = command.find_subcommand(SERVE).into_iter();
+    let options = serve.flat_map(Command::get_arguments);
+    options
+        .filter_map(|option| Some((option.get_long()?, option)))
+        .filter(|(name, _)| !NOT_SETTINGS.contains(name))
+}
+
+/// Takes a command line, its first element the program, together with the file that it names. `command` is built.
 ///
 /// # Errors
 /// A file that cannot be read, or says what makes no sense.
-pub fn with_file<'a>(
-    args: &mut ServeArgs,
-    matches: &'a ArgMatches,
-) -> Result<Sources<'a>, ConfigError> {
-    let Some(path) = args.config.clone() else {
-        let file = Table::new();
-        return Ok(Sources { matches, file });
+pub fn with_file(
+    command: &Command,
+    mut line: Vec<OsString>,
+    matches: ArgMatches,
+) -> Result<Configured, ConfigError> {
+    let serve = matches.subcommand_matches(SERVE);
+    let path = serve.and_then(|serve| serve.get_one::<PathBuf>("config"));
+    let Some((serve, path)) = serve.zip(path.cloned()) else {
+        return Ok(Configured {
+            matches,
+            from_file: BTreeSet::new(),
+        });
     };
     let text = std::fs::read_to_string(&path).map_err(|source| ConfigError::Read {
         path: path.clone(),
         source,
     })?;
-    let sources = Sources {
-        matches,
-        file: parse(&path, &text)?,
+    let file: Table = parse(&path, &text)?;
+    let said = |option: &Arg| {
+        let source = serve.value_source(option.get_id().as_str());
+        matches!(
+            source,
+            Some(ValueSource::CommandLine | ValueSource::EnvVariable)
+        )
     };
-    let file: ConfigFile = parse(&path, &text)?;
-    let listen = |name: &'static str, value: String| -> Result<Listen, ConfigError> {
-        value.parse().map_err(|reason| ConfigError::Value {
-            path: path.clone(),
-            name,
-            value,
-            reason,
-        })
-    };
-    // One of the two places says where the database is, wherever it is said.
-    let database = ["database-url", "data-dir"];
-    if database.iter().all(|name| sources.leaves(name)) {
-        args.database.database_url = file.database_url;
-        args.database.data_dir = file.data_dir;
-    }
-    if args.database.database_url.is_some() && args.database.data_dir.is_some() {
-        return Err(ConfigError::Value {
-            path: path.clone(),
-            name: "data-dir",
-            value: "with database-url".to_owned(),
-            reason: "a database of yours needs no data directory here".to_owned(),
-        });
-    }
-    if let Some(value) = file.grpc.filter(|_| sources.leaves("grpc")) {
-        args.grpc = listen("grpc", value)?;
-    }
-    if let Some(value) = file.http.filter(|_| sources.leaves("http")) {
-        args.http = listen("http", value)?;
-    }
-    if let Some(names) = file.path.filter(|_| sources.leaves("path")) {
-        args.path = names;
-    }
-    if let Some(value) = file.segments.filter(|_| sources.leaves("segments")) {
-        let selection = value.parse();
-        args.segments = Some(selection.map_err(
-            |error: parallax_core::sampling::SelectionError| ConfigError::Value {
-                path: path.clone(),
-                name: "segments",
-                value,
-                reason: error.to_string(),
-            },
-        )?);
-    }
-    if let Some(days) = file.retention.filter(|_| sources.leaves("retention")) {
-        if days == 0 {
-            return Err(ConfigError::Value {
-                path: path.clone(),
-                name: "retention",
-                value: "0".to_owned(),
-                reason: "what is kept for no day is not kept; leave it out to keep everything"
-                    .to_owned(),
+    let database_said =
+        settings(command).any(|(name, option)| DATABASE.contains(&name) && said(option));
+    let mut from_file = BTreeSet::new();
+    for (name, value) in file {
+        let Some((_, option)) = settings(command).find(|(known, _)| *known == name) else {
+            return Err(ConfigError::Wrong {
+                line: line_of(&text, &name),
+                path,
+                reason: format!("unknown field `{name}`; `serve --help` tells the options"),
             });
+        };
+        let refuse = |reason: String| ConfigError::Value {
+            path: path.clone(),
+            name: name.clone(),
+            value: value.clone(),
+            reason,
+        };
+        let words = words(option, &name, &value).map_err(refuse)?;
+        judge(command, &words).map_err(refuse)?;
+        if said(option) || database_said && DATABASE.contains(&name.as_str()) {
+            continue;
         }
-        args.retention = Some(days);
+        line.extend(words);
+        from_file.insert(name);
     }
-    if sources.leaves("signing-key") {
-        args.signing.signing_key = args.signing.signing_key.take().or(file.signing_key);
-    }
-    Ok(sources)
+    let matches = command
+        .clone()
+        .try_get_matches_from(line)
+        .map_err(|error| ConfigError::Together {
+            path,
+            reason: reason(&error),
+        })?;
+    Ok(Configured { matches, from_file })
 }
 
-/// The settings in effect, each with its source, as a configuration file that says the same. A password is not told.
-pub fn tell(args: &ServeArgs, sources: &Sources<'_>, data_dir: Option<&Path>) -> String {
-    let listen = |listen: Listen| Some(Value::from(listen.to_string()));
-    let path = |path: &Path| Value::from(path.display().to_string());
-    let lines = [
-        (
-            "database-url",
-            args.database
-                .database_url
-                .as_deref()
-                .map(|url| Value::from(without_password(url))),
-        ),
-        (
-            "data-dir",
-            match &args.database.database_url {
-                Some(_) => None,
-                None => args.database.data_dir.as_deref().or(data_dir).map(path),
-            },
-        ),
-        ("grpc", listen(args.grpc)),
-        ("http", listen(args.http)),
-        ("path", Some(Value::from(args.path.clone()))),
-        (
-            "segments",
-            args.segments
-                .map(|segments| Value::from(segments.to_string())),
-        ),
-        (
-            "retention",
-            args.retention.map(|days| Value::from(i64::from(days))),
-        ),
-        ("signing-key", args.signing.signing_key.as_deref().map(path)),
-    ];
+/// A value of the file as options.
+fn words(option: &Arg, name: &str, value: &Value) -> Result<Vec<OsString>, String> {
+    let one = |value: &Value| match value {
+        Value::String(text) => Ok(text.clone()),
+        Value::Integer(number) => Ok(number.to_string()),
+        Value::Boolean(yes) => Ok(yes.to_string()),
+        _ => Err("expected a text or a number".to_owned()),
+    };
+    let word = |text: String| OsString::from(format!("--{name}={text}"));
+    match (option.get_action(), value) {
+        (ArgAction::SetTrue, Value::Boolean(true)) => Ok(vec![format!("--{name}").into()]),
+        (ArgAction::SetTrue, Value::Boolean(false)) => Ok(Vec::new()),
+        (ArgAction::SetTrue, _) => Err("expected true or false".to_owned()),
+        (ArgAction::Append, Value::Array(values)) => {
+            values.iter().map(|value| one(value).map(word)).collect()
+        }
+        _ => Ok(vec![word(one(value)?)]),
+    }
+}
+
+/// Whether an option's parser takes its value; what it needs beside it is seen when all are there.
+fn judge(command: &Command, words: &[OsString]) -> Result<(), String> {
+    let line = ["", SERVE].map(OsString::from).into_iter();
+    let line = line.chain(words.iter().cloned());
+    match command.clone().try_get_matches_from(line) {
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::InvalidValue | ErrorKind::ValueValidation
+            ) =>
+        {
+            Err(reason(&error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What the parser says, without its advice on the command line.
+fn reason(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let first = text.split("\n\n").next().unwrap_or_default();
+    first
+        .trim_start_matches("error: ")
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// The settings in effect, each with its source, as a configuration file that says the same. What may be a secret is not
+/// told.
+pub fn tell(command: &Command, configured: &Configured, data_dir: Option<&Path>) -> String {
     let mut text = String::new();
-    for (name, value) in lines {
+    let has_server = configured
+        .serve()
+        .get_one::<String>("database_url")
+        .is_some();
+    for (name, option) in settings(command) {
+        let unset = || {
+            let private = name == "data-dir" && !has_server;
+            let dir = data_dir.filter(|_| private)?;
+            Some(Value::from(dir.display().to_string()))
+        };
         // Writing to a string does not fail.
-        let _ = match value {
-            Some(value) => writeln!(text, "{name} = {value}  # {}", sources.of(name)),
+        let _ = match value(option, configured.serve()).or_else(unset) {
+            Some(value) => writeln!(
+                text,
+                "{name} = {value}  # {}",
+                configured.source(option, name)
+            ),
             None => writeln!(text, "# {name} is not set"),
         };
     }
     text
 }
 
-/// `postgres://USER:…@HOST` with dots for the password.
-fn without_password(url: &str) -> String {
+fn value(option: &Arg, serve: &ArgMatches) -> Option<Value> {
+    let id = option.get_id().as_str();
+    if matches!(option.get_action(), ArgAction::SetTrue) {
+        return Some(Value::Boolean(serve.get_flag(id)));
+    }
+    let raw = serve.get_raw(id).into_iter().flatten();
+    let texts = raw.map(|text| {
+        let text = text.to_string_lossy();
+        if option.is_hide_env_values_set() {
+            without_secrets(&text)
+        } else {
+            text.into_owned()
+        }
+    });
+    let mut texts: Vec<String> = texts.collect();
+    if matches!(option.get_action(), ArgAction::Append) {
+        return Some(Value::from(texts));
+    }
+    let text = texts.pop()?;
+    Some(
+        text.parse::<i64>()
+            .map_or_else(|_| Value::from(text), Value::from),
+    )
+}
+
+/// An address with dots for its password, and for what follows the host of a web page: a webhook's path is its secret.
+fn without_secrets(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else {
         return url.to_owned();
     };
     let (authority, end) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-    match authority.rsplit_once('@') {
+    let authority = match authority.rsplit_once('@') {
         Some((user, host)) => {
             let user = user
                 .split_once(':')
                 .map_or_else(|| user.to_owned(), |(name, _)| format!("{name}:…"));
-            format!("{scheme}://{user}@{host}{end}")
+            format!("{user}@{host}")
         }
-        None => url.to_owned(),
-    }
+        None => authority.to_owned(),
+    };
+    let end = match end {
+        "" | "/" => end,
+        _ if scheme.starts_with("http") => "/…",
+        _ => end,
+    };
+    format!("{scheme}://{authority}{end}")
 }
 
-fn parse<T: serde::de::DeserializeOwned>(path: &Path, text: &str) -> Result<T, ConfigError> {
+/// Where a file names an option, from 1.
+fn line_of(text: &str, name: &str) -> usize {
+    let names = |line: &str| {
+        let line = line.trim_start().trim_start_matches(['"', '\'', '[']);
+        line.starts_with(name)
+    };
+    text.lines().position(names).map_or(0, |line| line + 1)
+}
+
+fn parse(path: &Path, text: &str) -> Result<Table, ConfigError> {
     toml::from_str(text).map_err(|error| {
         let at = error.span().map_or(0, |span| span.start).min(text.len());
         ConfigError::Wrong {
@@ -226,19 +292,22 @@ fn parse<T: serde::de::DeserializeOwned>(path: &Path, text: &str) -> Result<T, C
 
 #[cfg(test)]
 mod tests {
-    use clap::{Args as _, Command, FromArgMatches as _};
+    use clap::CommandFactory as _;
 
     use super::*;
+    use crate::args::Cli;
 
     const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/collector.toml");
 
     /// What is told of a command line.
-    fn told(line: &[&str]) -> Result<String, ConfigError> {
-        let command = ServeArgs::augment_args(Command::new("serve"));
-        let matches = command.get_matches_from([&["serve"], line].concat());
-        let mut args = ServeArgs::from_arg_matches(&matches).unwrap();
-        let sources = with_file(&mut args, &matches)?;
-        Ok(tell(&args, &sources, Some(Path::new("/data"))))
+    fn told(options: &[&str]) -> Result<String, ConfigError> {
+        let mut command = Cli::command();
+        command.build();
+        let line = [&["parallax-collector", "serve"], options].concat();
+        let line: Vec<OsString> = line.into_iter().map(OsString::from).collect();
+        let matches = command.clone().get_matches_from(&line);
+        let configured = with_file(&command, line, matches)?;
+        Ok(tell(&command, &configured, Some(Path::new("/data"))))
     }
 
     fn file(text: &str) -> tempfile::NamedTempFile {
@@ -249,7 +318,10 @@ mod tests {
 
     #[test]
     fn the_command_line_goes_before_the_file_and_the_file_before_the_default() {
-        let file = file("http = '127.0.0.1:80'\ngrpc = ''\npath = ['a', 'b']\nretention = 9\n");
+        let file = file(
+            "http = '127.0.0.1:80'\ngrpc = ''\npath = ['a', 'b']\nretention = 9\n\
+             require-identity = true\ntrusted-proxy = ['192.0.2.8/32']\nlog-format = 'json'\n",
+        );
         let path = file.path().to_str().unwrap();
         let text = told(&["--config", path, "--http", "127.0.0.1:81"]).unwrap();
         for line in [
@@ -259,6 +331,9 @@ mod tests {
             "retention = 9  # file",
             "data-dir = \"/data\"  # default",
             "# segments is not set",
+            "require-identity = true  # file",
+            "trusted-proxy = [\"192.0.2.8/32\"]  # file",
+            "log-format = \"json\"  # file",
         ] {
             assert!(text.lines().any(|told| told == line), "{line}: {text}");
         }
@@ -272,6 +347,9 @@ mod tests {
             ("segments = 'most'", "segments = \"most\""),
             ("retention = 0", "retention"),
             ("database-url = 'a'\ndata-dir = 'b'", "data-dir"),
+            ("require-identity = 1", "require-identity = 1"),
+            ("webhook = [['a']]", "webhook"),
+            ("tls-cert = 'a.pem'", "--tls-key"),
         ] {
             let file = file(text);
             let error = told(&["--config", file.path().to_str().unwrap()]).unwrap_err();
@@ -301,14 +379,35 @@ mod tests {
     }
 
     #[test]
-    fn a_password_is_not_told() {
-        assert_eq!(
-            without_password("postgres://parallax:secret@192.0.2.9/parallax"),
-            "postgres://parallax:…@192.0.2.9/parallax"
+    fn passwords_and_the_paths_of_webhooks_are_not_told() {
+        for (url, told) in [
+            (
+                "postgres://parallax:secret@192.0.2.9/parallax",
+                "postgres://parallax:…@192.0.2.9/parallax",
+            ),
+            ("postgres:///parallax", "postgres:///parallax"),
+            ("https://192.0.2.9/hooks/secret", "https://192.0.2.9/…"),
+            ("http://192.0.2.9:9093/", "http://192.0.2.9:9093/"),
+        ] {
+            assert_eq!(without_secrets(url), told);
+        }
+        let text = told(&["--webhook", "https://192.0.2.9/hooks/secret"]).unwrap();
+        assert!(
+            text.contains("webhook = [\"https://192.0.2.9/…\"]  # command line"),
+            "{text}"
         );
-        assert_eq!(
-            without_password("postgres:///parallax"),
-            "postgres:///parallax"
-        );
+    }
+
+    #[test]
+    fn the_database_is_said_in_one_place() {
+        let file = file("database-url = 'postgres://192.0.2.9/parallax'\n");
+        let path = file.path().to_str().unwrap();
+        let text = told(&["--config", path, "--data-dir", "/elsewhere"]).unwrap();
+        for line in [
+            "# database-url is not set",
+            "data-dir = \"/elsewhere\"  # command line",
+        ] {
+            assert!(text.lines().any(|told| told == line), "{line}: {text}");
+        }
     }
 }

@@ -1,18 +1,19 @@
 //! `parallax-collector`: the program around the library.
 
+use std::ffi::OsString;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
-use clap::{ArgMatches, CommandFactory, FromArgMatches};
+use clap::{CommandFactory, FromArgMatches};
 use tokio::signal::unix::{SignalKind, signal};
 
 use parallax_collector::audit::Audit;
 use parallax_collector::gate;
 use parallax_collector::serve::{self, Database, Settings};
 use parallax_collector::signing;
-use parallax_collector::store::{AuditOutcome, Entry, Role, Store, Target};
+use parallax_collector::store::{Entry, Role, Store, Target};
 use parallax_core::plain::plain;
 use parallax_identity::secret;
 
@@ -23,10 +24,17 @@ mod log;
 use args::{Cli, Command, DatabaseArgs, EraseArgs, KeyArgs, MigrateArgs, ServeArgs, UserAct};
 
 fn main() -> ExitCode {
-    let matches = Cli::command().get_matches();
-    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let mut command = Cli::command();
+    command.build();
+    let line: Vec<OsString> = std::env::args_os().collect();
+    let matches = command.clone().get_matches_from(&line);
+    let configured = config::with_file(&command, line, matches).unwrap_or_else(|error| {
+        eprintln!("parallax-collector: {error}");
+        std::process::exit(2)
+    });
+    let cli = Cli::from_arg_matches(&configured.matches).unwrap_or_else(|error| error.exit());
     log::start(cli.log_format);
-    match run(cli, &matches) {
+    match run(cli, &command, &configured) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             log::give_up(&error);
@@ -35,18 +43,18 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(cli: Cli, matches: &ArgMatches) -> anyhow::Result<()> {
+fn run(cli: Cli, command: &clap::Command, configured: &config::Configured) -> anyhow::Result<()> {
     match cli.command {
-        Command::Serve(mut args) => {
-            let matches = matches.subcommand_matches("serve").unwrap_or(matches);
-            let sources = config::with_file(&mut args, matches);
-            if args.check_config {
-                check_config(&args, sources);
-                return Ok(());
+        Command::Serve(args) if args.check_config => {
+            if let Err(error) = check(&args) {
+                eprintln!("parallax-collector: {error}");
+                std::process::exit(2);
             }
-            sources?;
-            in_runtime(run_server(*args))
+            let data_dir = args::default_data_dir();
+            print!("{}", config::tell(command, configured, data_dir.as_deref()));
+            Ok(())
         }
+        Command::Serve(args) => in_runtime(run_server(*args)),
         Command::Migrate(args) => in_runtime(migrate(args)),
         Command::Erase(args) => in_runtime(erase(args)),
         Command::User { act } => in_runtime(user(act)),
@@ -60,25 +68,12 @@ fn run(cli: Cli, matches: &ArgMatches) -> anyhow::Result<()> {
     }
 }
 
-/// Prints the settings in effect; wrong ones end the process with status 2.
-fn check_config(args: &ServeArgs, sources: Result<config::Sources<'_>, config::ConfigError>) {
-    let checked = sources.map_err(anyhow::Error::from).and_then(|sources| {
-        if args.listen().is_empty() {
-            bail!("nothing to listen on; name an address with --grpc or --http");
-        }
-        database(args.database.clone())?;
-        Ok(sources)
-    });
-    match checked {
-        Ok(sources) => {
-            let data_dir = args::default_data_dir();
-            print!("{}", config::tell(args, &sources, data_dir.as_deref()));
-        }
-        Err(error) => {
-            eprintln!("parallax-collector: {error}");
-            std::process::exit(2);
-        }
+/// What no option's parser sees.
+fn check(args: &ServeArgs) -> anyhow::Result<()> {
+    if args.listen().is_empty() {
+        bail!("nothing to listen on; name an address with --grpc or --http");
     }
+    database(args.database.clone()).map(drop)
 }
 
 fn key(args: KeyArgs) -> anyhow::Result<()> {
@@ -156,7 +151,9 @@ async fn migrate(args: MigrateArgs) -> anyhow::Result<()> {
 async fn erase(args: EraseArgs) -> anyhow::Result<()> {
     let opened = serve::open_beside(&database(args.database)?).await?;
     let erasing = async {
-        note(&opened.store, "erase an address", args.address.to_string()).await?;
+        // Before: it is done in many parts, and what is gone must not be gone unnoticed.
+        let act = local("erase an address", args.address.to_string());
+        Audit::new(opened.store.clone()).note(act).await?;
         anyhow::Ok(opened.store.erase(args.address).await?)
     };
     let erased = erasing.await;
@@ -194,9 +191,9 @@ async fn with_user(store: &Store, act: UserAct) -> anyhow::Result<String> {
             }
             let token = secret::for_person()?;
             let object = format!("{name} as {}", role.word());
-            note(store, "add a person", object).await?;
+            let act = local("add a person", object);
             store
-                .set_person(&name, role, &secret::hash(token.as_bytes()))
+                .set_person(&name, role, &secret::hash(token.as_bytes()), &act)
                 .await?;
             Ok(format!("{token}\n"))
         }
@@ -207,8 +204,8 @@ async fn with_user(store: &Store, act: UserAct) -> anyhow::Result<String> {
             Ok(people.map(line).collect())
         }
         UserAct::Remove { name, .. } => {
-            note(store, "remove a person", name.clone()).await?;
-            if !store.remove_person(&name).await? {
+            let act = local("remove a person", name.clone());
+            if !store.remove_person(&name, &act).await? {
                 bail!("nobody is called {name:?}; `parallax-collector user list` lists people");
             }
             Ok(String::new())
@@ -216,22 +213,13 @@ async fn with_user(store: &Store, act: UserAct) -> anyhow::Result<String> {
     }
 }
 
-/// An act at the command line, in the audit.
-async fn note(store: &Store, act: &str, object: String) -> anyhow::Result<()> {
+/// An act at the command line, for the audit.
+fn local(act: &str, object: String) -> Entry {
     let by = nix::unistd::User::from_uid(nix::unistd::Uid::current())
         .ok()
         .flatten()
         .map_or_else(|| nix::unistd::Uid::current().to_string(), |user| user.name);
-    let entry = Entry {
-        who: format!("local:{by}"),
-        from: None,
-        act: act.to_owned(),
-        object,
-        outcome: AuditOutcome::Done,
-        reason: String::new(),
-    };
-    Audit::new(store.clone()).note(entry).await?;
-    Ok(())
+    Entry::done(format!("local:{by}"), None, act, object)
 }
 
 fn database(args: DatabaseArgs) -> anyhow::Result<Database> {

@@ -126,7 +126,7 @@ pub async fn serve(
     let opened = open(&settings.database).await?;
     let Opened { store, private } = opened;
     if let Some(segments) = settings.segments {
-        store.set_policy("", Some(segments)).await?;
+        store.set_policy("", Some(segments), None).await?;
     }
     // Before the first digests; where it fails they are stored as other days' until the next turn.
     if let Err(error) = store.open_days_ahead().await {

@@ -16,7 +16,7 @@ use serde::Deserialize;
 
 use super::{Api, Refusal};
 use crate::gate::Caller;
-use crate::store::{AuditOutcome, Entry, Role};
+use crate::store::{Entry, Role};
 
 /// The longest name of a vantage or a person, in characters.
 const NAME_MAX: usize = 128;
@@ -52,22 +52,9 @@ fn check_name(what: &str, name: &str) -> Result<(), Refusal> {
     )))
 }
 
-/// An act, written before it is answered.
-pub(super) async fn note(
-    api: &Api,
-    caller: &Caller,
-    act: &str,
-    object: &str,
-) -> Result<(), Refusal> {
-    let entry = Entry {
-        who: caller.who.clone(),
-        from: Some(caller.from),
-        act: act.to_owned(),
-        object: object.to_owned(),
-        outcome: AuditOutcome::Done,
-        reason: String::new(),
-    };
-    Ok(api.audit.note(entry).await?)
+/// What somebody does, for the audit.
+pub(super) fn act(caller: &Caller, act: &str, object: String) -> Entry {
+    Entry::done(caller.who.clone(), Some(caller.from), act, object)
 }
 
 /// A token to be made.
@@ -102,10 +89,10 @@ pub(super) async fn make_token(
         return Err(bad(format!("good_for: 1 to {GOOD_FOR_MAX} seconds")));
     }
     let token = Token::new(signing.authority.fingerprint()).map_err(|error| no_secret(&error))?;
-    note(&api, &caller, "make a token", &wanted.vantages.join(", ")).await?;
+    let act = act(&caller, "make a token", wanted.vantages.join(", "));
     let good_for = Duration::from_secs(wanted.good_for);
     api.store
-        .add_token(&token.hash(), &wanted.vantages, &caller.who, good_for)
+        .add_token(&token.hash(), &wanted.vantages, good_for, &act)
         .await?;
     Ok(Json(Secret {
         schema: SCHEMA,
@@ -147,9 +134,11 @@ pub(super) async fn add_person(
         .map_err(|error| bad(format!("role: {error}")))?;
     let token = secret::for_person().map_err(|error| no_secret(&error))?;
     let object = format!("{} as {}", wanted.name, role.word());
-    note(&api, &caller, "add a person", &object).await?;
+    let act = act(&caller, "add a person", object);
     let hash = secret::hash(token.as_bytes());
-    api.store.set_person(&wanted.name, role, &hash).await?;
+    api.store
+        .set_person(&wanted.name, role, &hash, &act)
+        .await?;
     Ok(Json(Secret {
         schema: SCHEMA,
         secret: token,
@@ -163,8 +152,8 @@ pub(super) async fn remove_person(
 ) -> Result<Json<PeopleDocument>, Refusal> {
     // Postgres's text holds no zero octet.
     check_name("name", &name)?;
-    note(&api, &caller, "remove a person", &name).await?;
-    if !api.store.remove_person(&name).await? {
+    let act = act(&caller, "remove a person", name.clone());
+    if !api.store.remove_person(&name, &act).await? {
         return Err(Refusal::new(
             StatusCode::NOT_FOUND,
             "nobody has that name; GET /v1/people lists them",

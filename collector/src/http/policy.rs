@@ -69,7 +69,9 @@ pub(super) async fn set(
         "" => told,
         vantage => format!("{told} for {vantage}"),
     };
-    admin::note(&api, &caller, "set the policy", &object).await?;
-    api.store.set_policy(&wanted.vantage, selection).await?;
+    let act = admin::act(&caller, "set the policy", object);
+    api.store
+        .set_policy(&wanted.vantage, selection, Some(&act))
+        .await?;
     show(State(api)).await
 }

@@ -4,6 +4,8 @@ use std::net::IpAddr;
 
 use super::{Store, StoreError};
 
+/// The longest text of a row, in characters.
+const TEXT_MAX: usize = 200;
 /// Refusals that are kept; the oldest go first.
 const REFUSALS_MAX: i64 = 100_000;
 
@@ -17,6 +19,37 @@ pub struct Entry {
     pub object: String,
     pub outcome: Outcome,
     pub reason: String,
+}
+
+impl Entry {
+    /// Something that was done.
+    pub fn done(who: String, from: Option<IpAddr>, act: &str, object: String) -> Self {
+        let entry = Self {
+            who,
+            from,
+            act: act.to_owned(),
+            object,
+            outcome: Outcome::Done,
+            reason: String::new(),
+        };
+        entry.bounded()
+    }
+
+    /// Texts come from strangers.
+    #[must_use]
+    pub fn bounded(self) -> Self {
+        let cut = |text: String| {
+            let plain = parallax_core::plain::plain(&text);
+            plain.chars().take(TEXT_MAX).collect()
+        };
+        Self {
+            who: cut(self.who),
+            act: cut(self.act),
+            object: cut(self.object),
+            reason: cut(self.reason),
+            ..self
+        }
+    }
 }
 
 /// How it went.
@@ -53,24 +86,33 @@ pub type AuditRow = (
     i64,
 );
 
+/// Writes a row; in the transaction of an act both stand, or neither.
+pub(super) async fn write(
+    to: impl sqlx::PgExecutor<'_>,
+    entry: &Entry,
+    count: u64,
+) -> Result<i64, StoreError> {
+    let (id,) = sqlx::query_as(
+        "INSERT INTO audit (who, from_address, act, object, outcome, reason, count) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id",
+    )
+    .bind(&entry.who)
+    .bind(entry.from)
+    .bind(&entry.act)
+    .bind(&entry.object)
+    .bind(entry.outcome.word())
+    .bind(&entry.reason)
+    .bind(count as i64)
+    .fetch_one(to)
+    .await
+    .map_err(StoreError::database("write the audit"))?;
+    Ok(id)
+}
+
 impl Store {
     /// Writes a row; returns its id.
     pub async fn write_audit(&self, entry: &Entry, count: u64) -> Result<i64, StoreError> {
-        let (id,) = sqlx::query_as(
-            "INSERT INTO audit (who, from_address, act, object, outcome, reason, count) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id",
-        )
-        .bind(&entry.who)
-        .bind(entry.from)
-        .bind(&entry.act)
-        .bind(&entry.object)
-        .bind(entry.outcome.word())
-        .bind(&entry.reason)
-        .bind(count as i64)
-        .fetch_one(&self.pool)
-        .await
-        .map_err(StoreError::database("write the audit"))?;
-        Ok(id)
+        write(&self.pool, entry, count).await
     }
 
     /// The same thing happened again, so many times in all.

@@ -1,8 +1,9 @@
-//! People with their roles, and tokens for enrolment.
+//! People with their roles, and tokens for enrolment. What changes them is in the audit, or did not happen.
 
 use std::str::FromStr;
 use std::time::Duration;
 
+use super::audit::{self, Entry};
 use super::rows::RowName;
 use super::{Store, StoreError};
 
@@ -93,7 +94,10 @@ impl Store {
         name: &str,
         role: Role,
         hash: &[u8; 32],
+        act: &Entry,
     ) -> Result<(), StoreError> {
+        let failed = || StoreError::database("add a person");
+        let mut tx = self.pool.begin().await.map_err(failed())?;
         sqlx::query(
             "INSERT INTO person (name, role, token_hash) VALUES ($1, $2, $3) \
              ON CONFLICT (name) DO UPDATE SET role = excluded.role, token_hash = excluded.token_hash",
@@ -101,20 +105,28 @@ impl Store {
         .bind(name)
         .bind(role.word())
         .bind(&hash[..])
-        .execute(&self.pool)
+        .execute(&mut *tx)
         .await
-        .map_err(StoreError::database("add a person"))?;
-        Ok(())
+        .map_err(failed())?;
+        audit::write(&mut *tx, act, 1).await?;
+        tx.commit().await.map_err(failed())
     }
 
     /// Whether there was such a person.
-    pub async fn remove_person(&self, name: &str) -> Result<bool, StoreError> {
+    pub async fn remove_person(&self, name: &str, act: &Entry) -> Result<bool, StoreError> {
+        let failed = || StoreError::database("remove a person");
+        let mut tx = self.pool.begin().await.map_err(failed())?;
         let removed = sqlx::query("DELETE FROM person WHERE name = $1")
             .bind(name)
-            .execute(&self.pool)
+            .execute(&mut *tx)
             .await
-            .map_err(StoreError::database("remove a person"))?;
-        Ok(removed.rows_affected() > 0)
+            .map_err(failed())?;
+        if removed.rows_affected() == 0 {
+            return Ok(false);
+        }
+        audit::write(&mut *tx, act, 1).await?;
+        tx.commit().await.map_err(failed())?;
+        Ok(true)
     }
 
     /// Keeps a token for enrolment.
@@ -122,21 +134,24 @@ impl Store {
         &self,
         hash: &[u8; 32],
         vantages: &[String],
-        made_by: &str,
         good_for: Duration,
+        act: &Entry,
     ) -> Result<(), StoreError> {
+        let failed = || StoreError::database("keep a token");
+        let mut tx = self.pool.begin().await.map_err(failed())?;
         sqlx::query(
             "INSERT INTO enrolment_token (hash, vantages, made_by, expires_at) \
              VALUES ($1, $2, $3, now() + make_interval(secs => $4))",
         )
         .bind(&hash[..])
         .bind(vantages)
-        .bind(made_by)
+        .bind(&act.who)
         .bind(good_for.as_secs_f64())
-        .execute(&self.pool)
+        .execute(&mut *tx)
         .await
-        .map_err(StoreError::database("keep a token"))?;
-        Ok(())
+        .map_err(failed())?;
+        audit::write(&mut *tx, act, 1).await?;
+        tx.commit().await.map_err(failed())
     }
 
     /// Uses a token: the vantages it is for. Of two that use it at once one does.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use parallax_core::Selection;
 
+use super::audit::{self, Entry};
 use super::rows::RowName;
 use super::runs::{selection_columns, selection_of};
 use super::{Store, StoreError};
@@ -47,11 +48,12 @@ impl Store {
     }
 
     /// Sets what a vantage (empty: every other) is told to ship, or (`None`) leaves it to the agent; tells all
-    /// collectors.
+    /// collectors. `act` goes into the audit with it.
     pub async fn set_policy(
         &self,
         vantage: &str,
         selection: Option<Selection>,
+        act: Option<&Entry>,
     ) -> Result<(), StoreError> {
         let failed = || StoreError::database("set the policy");
         let mut tx = self.pool.begin().await.map_err(failed())?;
@@ -81,6 +83,9 @@ impl Store {
             .execute(&mut *tx)
             .await
             .map_err(failed())?;
+        if let Some(act) = act {
+            audit::write(&mut *tx, act, 1).await?;
+        }
         tx.commit().await.map_err(failed())
     }
 }

@@ -15,6 +15,7 @@ mod losses;
 mod many;
 mod openapi;
 mod packed;
+mod people;
 mod privacy;
 mod process;
 mod query;

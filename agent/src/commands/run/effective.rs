@@ -66,6 +66,20 @@ fn lines(settings: &Settings) -> Vec<Line> {
         ("write", path(&settings.write)),
         ("witness", Some(Value::from(settings.witness.to_string()))),
         ("witness-rate", number(settings.witness_rate)),
+        ("pseudonym-key", path(&settings.pseudonym_key)),
+        ("user", settings.user.clone().map(Value::from)),
+        ("identity", path(&settings.said.identity)),
+        ("tls-cert", path(&settings.said.tls_cert)),
+        ("tls-key", path(&settings.said.tls_key)),
+        ("tls-ca", path(&settings.said.tls_ca)),
+        (
+            "require-identity",
+            settings.said.require_identity.map(Value::from),
+        ),
+        (
+            "insecure-plaintext",
+            settings.said.insecure_plaintext.map(Value::from),
+        ),
         (
             "metrics",
             settings
@@ -111,6 +125,20 @@ mod tests {
         }
         let (again, _) = told(&["run"], &text);
         assert_eq!(again, settings);
+    }
+
+    #[test]
+    fn every_option_is_told() {
+        let (_, text) = told(&LINE, "");
+        let command = RunArgs::augment_args(Command::new("run"));
+        let names = command.get_arguments().filter_map(clap::Arg::get_long);
+        let settings = names.filter(|name| !["config", "check-config"].contains(name));
+        for name in settings {
+            let tells = |line: &str| {
+                line.starts_with(&format!("{name} = ")) || line == format!("# {name} is not set")
+            };
+            assert!(text.lines().any(tells), "{name}: {text}");
+        }
     }
 
     #[test]
