@@ -1,6 +1,6 @@
 //! Segments of other flows, found by address pair and by endpoint.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, BinaryHeap};
 
 use hashbrown::{HashMap, HashSet};
 
@@ -16,8 +16,8 @@ pub(super) struct Nearby {
     digests: Vec<Digest>,
     /// SYNs and SYN+ACKs.
     by_pair: HashMap<Pair, Vec<usize>>,
-    /// All other segments, by flow.
-    others: HashMap<Flow, Vec<usize>>,
+    /// All other segments, by flow, with their times: what is far away is not looked at.
+    others: HashMap<Flow, Vec<(CaptureTime, usize)>>,
     /// SYN+ACKs by their sender.
     by_endpoint: HashMap<Endpoint, Vec<usize>>,
     resets: Vec<usize>,
@@ -35,7 +35,8 @@ impl Nearby {
             if digest.is_syn() || digest.is_syn_ack() {
                 all.by_pair.entry(pair(flow)).or_default().push(index);
             } else {
-                all.others.entry(flow).or_default().push(index);
+                let of_flow = all.others.entry(flow).or_default();
+                of_flow.push((digest.time, index));
             }
             if digest.is_syn_ack() {
                 let from = all.by_endpoint.entry(digest.tuple.src).or_default();
@@ -87,31 +88,18 @@ impl Nearby {
         let neighbours = of
             .iter()
             .filter(|flow| pairs.contains(&pair(**flow)) && !names.contains(flow));
-        // Only what is near is copied: a crowd of neighbours has far more.
-        let mut near: Vec<(i64, usize)> = neighbours
-            .filter_map(|flow| self.others.get(flow))
-            .flat_map(|all| self.within(all, moment))
-            .map(|index| (self.distance(*index, moment), *index))
-            .collect();
-        if near.len() > NEIGHBOURS_MAX {
-            near.select_nth_unstable(NEIGHBOURS_MAX);
-            near.truncate(NEIGHBOURS_MAX);
+        let mut near = Nearest::default();
+        for all in neighbours.filter_map(|flow| self.others.get(flow)) {
+            let middle = all.partition_point(|(time, _)| *time <= moment);
+            let (before, after) = all.split_at(middle);
+            let mut take = |(time, index): &(CaptureTime, usize)| {
+                near.takes(time.since(moment).saturating_abs(), *index)
+            };
+            let _ = before.iter().rev().all(&mut take);
+            let _ = after.iter().all(&mut take);
         }
-        near.sort_unstable_by_key(|(_, index)| *index);
-        near.into_iter()
-            .map(|(_, index)| &self.digests[index])
-            .collect()
-    }
-
-    fn within<'a>(&self, all: &'a [usize], moment: CaptureTime) -> &'a [usize] {
-        let time = |index: &usize| self.digests[*index].time;
-        let from = all.partition_point(|index| time(index) < moment.plus(-NEIGHBOURS_WITHIN));
-        let until = all.partition_point(|index| time(index) <= moment.plus(NEIGHBOURS_WITHIN));
-        &all[from..until]
-    }
-
-    fn distance(&self, index: usize, moment: CaptureTime) -> i64 {
-        self.digests[index].time.since(moment).saturating_abs()
+        let kept = near.indices().into_iter();
+        kept.map(|index| &self.digests[index]).collect()
     }
 
     /// Adds the segments of `list` nearest to `time`, going outwards from it.
@@ -140,6 +128,37 @@ impl Nearby {
                 .filter(other)
                 .take(NEARBY_MAX.max(RESETS_MAX)),
         );
+    }
+}
+
+/// The [`NEIGHBOURS_MAX`] nearest of what it is shown, none farther than [`NEIGHBOURS_WITHIN`].
+#[derive(Default)]
+struct Nearest(BinaryHeap<(i64, usize)>);
+
+impl Nearest {
+    /// Shows it one; `false`: none that is farther away would be kept.
+    fn takes(&mut self, distance: i64, index: usize) -> bool {
+        if distance > NEIGHBOURS_WITHIN {
+            return false;
+        }
+        if self.0.len() < NEIGHBOURS_MAX {
+            self.0.push((distance, index));
+            return true;
+        }
+        let Some(mut farthest) = self.0.peek_mut() else {
+            return false;
+        };
+        if (distance, index) < *farthest {
+            *farthest = (distance, index);
+        }
+        distance <= farthest.0
+    }
+
+    /// Those that were kept, in their order.
+    fn indices(self) -> Vec<usize> {
+        let mut indices: Vec<usize> = self.0.into_iter().map(|(_, index)| index).collect();
+        indices.sort_unstable();
+        indices
     }
 }
 
@@ -204,5 +223,30 @@ mod tests {
         let nearby = Nearby::new(vec![answer]);
         let found = nearby.handshakes(&[flow], CaptureTime::from_nanos(0));
         assert_eq!(found, [&answer]);
+    }
+
+    proptest::proptest! {
+        /// As all of them sorted would say.
+        #[test]
+        fn the_nearest_segments_of_neighbours_are_found(
+            times in proptest::collection::vec((0..NEIGHBOURS_WITHIN * 3, 0..4_u16), 0..900),
+            moment in 0..NEIGHBOURS_WITHIN * 3,
+        ) {
+            let segments = times.iter().map(|(nanos, port)| segment(*nanos / 1000 * 1000, 4000 + port, TcpFlags::ACK));
+            let nearby = Nearby::new(segments.collect());
+            let own = segment(0, 4000, TcpFlags::RST).tuple.flow();
+            let of: HashSet<Flow> = (0..4).map(|port| segment(0, 4000 + port, TcpFlags::ACK).tuple.flow()).collect();
+            let moment = CaptureTime::from_nanos(moment);
+            let mut expected: Vec<(i64, usize)> = nearby.digests.iter().enumerate()
+                .filter(|(_, digest)| digest.tuple.flow() != own)
+                .map(|(index, digest)| (digest.time.since(moment).abs(), index))
+                .filter(|(distance, _)| *distance <= NEIGHBOURS_WITHIN)
+                .collect();
+            expected.sort_unstable();
+            expected.truncate(NEIGHBOURS_MAX);
+            expected.sort_unstable_by_key(|(_, index)| *index);
+            let expected: Vec<&Digest> = expected.into_iter().map(|(_, index)| &nearby.digests[index]).collect();
+            proptest::prop_assert_eq!(nearby.others(&[own], moment, &of), expected);
+        }
     }
 }
