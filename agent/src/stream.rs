@@ -459,7 +459,7 @@ impl Courier {
                     }
                     Ok(permit) => {
                         if let Some(message) = self.next_message() {
-                            permit.send(message);
+                            permit.send(wire::packed(&mut connection.packer, message));
                         }
                     }
                     Err(_) => return self.hear_out(connection.incoming).await,

@@ -137,7 +137,7 @@ async fn connections_that_break_lose_nothing_and_repeat_only_what_was_not_commit
     let collector = TestCollector::new(Plan {
         commit_each: 2,
         break_first: 4,
-        refuse: None,
+        ..Plan::default()
     });
     let running = collector.listen(None);
     let sending = start(&running.url(), LIVE, 1 << 18);
@@ -181,6 +181,25 @@ async fn connections_that_break_lose_nothing_and_repeat_only_what_was_not_commit
     assert_eq!(covered[0].0, 0);
     assert!(covered.windows(2).all(|pair| pair[0].1 + 1 == pair[1].0));
     assert_eq!(covered.last().unwrap().1, 199);
+}
+
+#[tokio::test]
+async fn batches_come_packed_where_the_collector_takes_them_so() {
+    for old in [false, true] {
+        let collector = TestCollector::new(Plan {
+            commit_each: 1,
+            old,
+            ..Plan::default()
+        });
+        let running = collector.listen(None);
+        let sending = start(&running.url(), LIVE, 1 << 18);
+        sending.digests(acks(0..1000)).await;
+        let progress = sending.end().await.unwrap();
+        assert_eq!(progress.committed, 1000);
+        let shelf = collector.shelf();
+        assert_eq!(seqs(&shelf.stored), (0..1000).collect::<Vec<u32>>());
+        assert_eq!(shelf.sessions[0].packed > 0, !old);
+    }
 }
 
 #[tokio::test]
@@ -248,7 +267,7 @@ async fn a_replay_waits_for_room_and_loses_nothing() {
     let collector = TestCollector::new(Plan {
         commit_each: 1,
         break_first: 3,
-        refuse: None,
+        ..Plan::default()
     });
     let running = collector.listen(None);
     let block = Pressure::Block {

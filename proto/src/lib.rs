@@ -2,6 +2,7 @@
 //! where digests become columns and columns become digests again; [`testimony`] does it for what kernels say.
 
 pub mod batch;
+pub mod packed;
 pub mod testimony;
 
 /// The encoded `FileDescriptorSet` of all files, for reflection.

@@ -13,9 +13,9 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use parallax_core::decode::{LinkType, RawPacket, decode};
 use parallax_core::{CaptureTime, judge};
-use parallax_proto::batch;
 use parallax_proto::testimony::Told;
 use parallax_proto::v1::{AgentMessage, CollectorMessage, agent_message};
+use parallax_proto::{batch, packed};
 use prost::Message as _;
 
 pub mod evidence;
@@ -131,6 +131,11 @@ pub fn read_message(octets: &[u8]) {
                     .map(|(_, digest)| digest)
                     .collect();
                 assert_eq!(again, digests, "told and read again it is another");
+            }
+        }
+        agent_message::Message::Packed(octets) => {
+            if let Ok(message) = packed::unpack(&octets, 1 << 20) {
+                read_message(&message.encode_to_vec());
             }
         }
         agent_message::Message::Testimony(told) => {

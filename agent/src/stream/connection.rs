@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use parallax_proto::packed::Packer;
 use parallax_proto::v1::ingest_client::IngestClient;
 use parallax_proto::v1::{AgentMessage, CollectorMessage, Hello, agent_message, collector_message};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
-use tonic::codec::CompressionEncoding;
 use tonic::transport::{Endpoint, Uri};
 
 use super::failure::{Broken, Parties, StreamError, innermost};
@@ -26,6 +26,8 @@ const IN_FLIGHT: usize = 4;
 /// An open stream.
 pub(super) struct Connection {
     pub outgoing: mpsc::Sender<AgentMessage>,
+    /// Where the collector takes packed messages.
+    pub packer: Option<Packer>,
     pub incoming: Streaming<CollectorMessage>,
     /// The number from which on the collector wants digests.
     pub committed: u64,
@@ -95,9 +97,7 @@ async fn greet(
         .channel(uri, patience, (outside, meter))
         .await
         .map_err(|error| Broken::Lost(innermost(&error)))?;
-    let mut client = IngestClient::new(channel)
-        .send_compressed(CompressionEncoding::Zstd)
-        .accept_compressed(CompressionEncoding::Zstd);
+    let mut client = IngestClient::new(channel);
     let (outgoing, queue) = mpsc::channel(IN_FLIGHT);
     let hello = AgentMessage {
         message: Some(agent_message::Message::Hello(hello)),
@@ -117,6 +117,12 @@ async fn greet(
         Some(collector_message::Message::Welcome(welcome)) => Ok(Connection {
             outgoing,
             incoming,
+            packer: welcome
+                .accepts_packed
+                .then(Packer::new)
+                .transpose()
+                .ok()
+                .flatten(),
             committed: welcome.committed,
             collector_version: welcome.collector_version,
         }),

@@ -1,6 +1,7 @@
 //! What the outbox gives, as messages.
 
 use parallax_proto::batch;
+use parallax_proto::packed::Packer;
 use parallax_proto::testimony::Told;
 use parallax_proto::v1::{AgentMessage, Beat, Goodbye, Skip, UnreadCount, agent_message::Message};
 
@@ -31,6 +32,14 @@ pub(super) fn metered(mut message: AgentMessage, meter: &Meter) -> AgentMessage 
         beat.observed_octets = meter.observed();
     }
     message
+}
+
+/// The message as it travels to a collector, which takes packed ones where there is a packer.
+pub(super) fn packed(packer: &mut Option<Packer>, message: AgentMessage) -> AgentMessage {
+    match packer {
+        Some(packer) => packer.pack(message),
+        None => message,
+    }
 }
 
 pub(super) fn testimony(told: &Told) -> AgentMessage {

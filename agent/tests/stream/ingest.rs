@@ -5,12 +5,12 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use parallax_core::Digest;
-use parallax_proto::batch;
 use parallax_proto::v1::ingest_server::{Ingest, IngestServer};
 use parallax_proto::v1::{
     AgentMessage, Beat, CollectorMessage, Committed, TestimonyStored, Welcome, agent_message,
     collector_message,
 };
+use parallax_proto::{batch, packed};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
@@ -27,6 +27,8 @@ pub struct Session {
     pub welcomed: u64,
     /// First number and length of each batch.
     pub batches: Vec<(u64, usize)>,
+    /// Messages that came packed.
+    pub packed: usize,
     pub said_goodbye: bool,
 }
 
@@ -52,6 +54,8 @@ pub struct Plan {
     /// The first so many connections break after their third batch.
     pub break_first: usize,
     pub refuse: Option<Status>,
+    /// It is of a version that knows no packed messages.
+    pub old: bool,
 }
 
 #[derive(Clone)]
@@ -166,7 +170,7 @@ enum Next {
 impl Conversation {
     async fn hold(mut self, mut incoming: Streaming<AgentMessage>) {
         while let Ok(Some(message)) = incoming.message().await {
-            let Some(message) = message.message else {
+            let Some(message) = self.unpacked(message) else {
                 continue;
             };
             match self.take(message).await {
@@ -176,6 +180,14 @@ impl Conversation {
         }
     }
 
+    fn unpacked(&self, message: AgentMessage) -> Option<agent_message::Message> {
+        let Some(agent_message::Message::Packed(octets)) = message.message else {
+            return message.message;
+        };
+        self.shelf.lock().unwrap().sessions[self.index].packed += 1;
+        packed::unpack(&octets, 32 << 20).unwrap().message
+    }
+
     async fn take(&mut self, message: agent_message::Message) -> Next {
         match message {
             agent_message::Message::Hello(hello) => {
@@ -183,6 +195,7 @@ impl Conversation {
                 self.answer(collector_message::Message::Welcome(Welcome {
                     committed: welcomed,
                     collector_version: "test".to_owned(),
+                    accepts_packed: !self.plan.old,
                 }))
                 .await;
             }
@@ -210,6 +223,7 @@ impl Conversation {
                 self.answer(collector_message::Message::TestimonyStored(stored))
                     .await;
             }
+            agent_message::Message::Packed(_) => panic!("packed twice"),
             agent_message::Message::Goodbye(_) => {
                 self.shelf.lock().unwrap().sessions[self.index].said_goodbye = true;
                 self.commit().await;

@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parallax_core::{Digest, LossRecord, Selection};
-use parallax_proto::batch;
 use parallax_proto::v1::agent_message::Message as Said;
 use parallax_proto::v1::collector_message::Message as Answer;
 use parallax_proto::v1::{
     AgentMessage, Beat as BeatMessage, ClockAnswer, CollectorMessage, Committed, DigestBatch,
     Hello, Loss, RecallAnswer, SelectionChange, Skip, Welcome,
 };
+use parallax_proto::{batch, packed};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout, timeout_at};
 use tonic::{Status, Streaming};
@@ -22,7 +22,7 @@ use super::aside::{self, AsideError};
 use super::inquiry::{Inquiry, Memory};
 use super::loader::{Item, Progress};
 use super::registry::Claim;
-use super::{Shared, beat, hello, loss, testimony};
+use super::{MESSAGE_MAX, Shared, beat, hello, loss, testimony};
 use crate::clock;
 use crate::gate::Caller;
 use crate::store::{
@@ -96,6 +96,7 @@ pub(super) async fn converse(
     let welcome = Answer::Welcome(Welcome {
         committed: registered.committed,
         collector_version: env!("CARGO_PKG_VERSION").to_owned(),
+        accepts_packed: true,
     });
     let outcome = match send(answers, welcome).await {
         Err(Gone) => Ok(End::Gone),
@@ -209,6 +210,12 @@ fn memory(run: &NewRun) -> Memory {
     }
 }
 
+fn unpacked(octets: &[u8]) -> Result<Option<Said>, Status> {
+    let message = packed::unpack(octets, MESSAGE_MAX)
+        .map_err(|error| Status::invalid_argument(error.to_string()))?;
+    Ok(message.message)
+}
+
 fn nonsense(error: &AsideError) -> Status {
     Status::invalid_argument(error.to_string())
 }
@@ -278,7 +285,11 @@ impl Conversation<'_> {
             let Some(said) = said else {
                 return Ok(End::Gone);
             };
-            match said.message {
+            let said = match said.message {
+                Some(Said::Packed(octets)) => unpacked(&octets)?,
+                said => said,
+            };
+            match said {
                 Some(Said::Batch(batch)) => self.take_batch(batch).await?,
                 Some(Said::Beat(beat)) => self.take_beat(beat).await?,
                 Some(Said::Loss(loss)) => self.take_loss(loss).await?,
@@ -298,7 +309,7 @@ impl Conversation<'_> {
                 Some(Said::Hello(_)) => {
                     return Err(Status::invalid_argument("a second Hello on one stream"));
                 }
-                None => {
+                Some(Said::Packed(_)) | None => {
                     return Err(Status::invalid_argument(
                         "a message of a kind that this collector does not know; use agents of its version",
                     ));

@@ -1,7 +1,10 @@
 //! The protocol, spoken to a running collector.
 
 use parallax_collector::store::Store;
+use parallax_core::Digest;
 use parallax_proto::batch;
+use parallax_proto::packed::Packer;
+use parallax_proto::v1::AgentMessage;
 use parallax_proto::v1::agent_message::Message as Said;
 use tonic::Code;
 
@@ -99,6 +102,37 @@ async fn a_gap_nonsense_and_a_wrong_order_are_refused_by_name() {
             .err()
             .unwrap();
         assert_eq!(refused.code(), Code::InvalidArgument);
+    }
+    collector.stop().await;
+}
+
+#[tokio::test]
+async fn packed_messages_are_taken_and_what_only_looks_so_is_refused() {
+    let collector = Collector::start(database().await).await;
+    let (mut agent, _) = Agent::connect(&collector, hello("packed", 1))
+        .await
+        .unwrap();
+    let digests: Vec<Digest> = (0..60).flat_map(|port| refused(40000 + port, 0)).collect();
+    let batch = AgentMessage {
+        message: Some(Said::Batch(batch::encode(0, &digests))),
+    };
+    let Some(packed) = Packer::new().unwrap().pack(batch).message else {
+        panic!("no message");
+    };
+    assert!(matches!(packed, Said::Packed(_)));
+    agent.say(packed).await;
+    agent.committed(digests.len() as u64).await;
+    // Too large: a frame that states 1 TiB (RFC 8878, 3.1.1), and one that is none.
+    let huge = [0x28, 0xb5, 0x2f, 0xfd, 0xe0, 0, 0, 0, 0, 0, 1, 0, 0];
+    for (run, octets, why) in [(2, huge.to_vec(), "more than"), (3, vec![1; 40], "no zstd")] {
+        let vantage = format!("packed {run}");
+        let (agent, _) = Agent::connect(&collector, hello(&vantage, run))
+            .await
+            .unwrap();
+        agent.say(Said::Packed(octets)).await;
+        let status = agent.refusal().await;
+        assert_eq!(status.code(), Code::InvalidArgument);
+        assert!(status.message().contains(why), "{}", status.message());
     }
     collector.stop().await;
 }

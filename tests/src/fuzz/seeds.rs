@@ -4,6 +4,7 @@ use etherparse::PacketBuilder;
 use parallax_core::decode::{LinkType, RawPacket, decode};
 use parallax_core::{CaptureTime, Digest};
 use parallax_proto::batch;
+use parallax_proto::packed::Packer;
 use parallax_proto::v1::{
     AgentMessage, Beat, Hello, Loss, RecallAnswer, Skip, agent_message::Message,
 };
@@ -159,7 +160,9 @@ pub fn messages() -> Vec<Vec<u8>> {
     let whole = said.map(|message| AgentMessage {
         message: Some(message),
     });
-    whole.iter().map(AgentMessage::encode_to_vec).collect()
+    let packed = Packer::new().map(|mut packer| packer.pack(whole[0].clone()));
+    let all = whole.iter().chain(&packed);
+    all.map(AgentMessage::encode_to_vec).collect()
 }
 
 /// Octets that evidence is made of.
