@@ -16,8 +16,10 @@ const SCHEDULE: [Duration; 4] = [
     LAST,
 ];
 const LAST: Duration = Duration::from_secs(3);
-/// The least time between two judgements of one flow.
+/// The least time between the first two judgements of one flow; it doubles with each further one, so that evidence that
+/// trickles in calls for few.
 const PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_millis(800);
 /// After the database failed.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -36,6 +38,8 @@ struct Entry {
     urgency: Urgency,
     evidence_at: Instant,
     judged_at: Option<Instant>,
+    /// How often it was judged.
+    judged: u32,
     step: usize,
     due: Instant,
     /// It is being judged.
@@ -43,6 +47,13 @@ struct Entry {
 }
 
 impl Entry {
+    /// How long it is left alone after it was judged.
+    fn pause(&self) -> Duration {
+        let doubled = 1_u32.checked_shl(self.judged.saturating_sub(1));
+        let pause = doubled.and_then(|times| PAUSE.checked_mul(times));
+        pause.map_or(LONGEST_PAUSE, |pause| pause.min(LONGEST_PAUSE))
+    }
+
     /// A judgement with the evidence as of a moment is the last that the latest evidence calls for: all that was to be
     /// waited for has come, though the flow itself had to wait for its turn.
     fn is_last(&self, gathered: Instant) -> bool {
@@ -84,16 +95,18 @@ impl Docket {
             return;
         }
         let judged_at = known.and_then(|entry| entry.judged_at);
+        let pause = known.map_or(PAUSE, |entry| entry.pause());
         let entry = Entry {
             urgency,
             evidence_at: now,
             judged_at,
+            judged: known.map_or(0, |entry| entry.judged),
             step: match urgency {
                 Urgency::Fresh => 0,
                 // Nothing more is expected: one judgement settles it.
                 Urgency::Late => SCHEDULE.len() - 1,
             },
-            due: judged_at.map_or(now, |judged| now.max(judged + PAUSE)),
+            due: judged_at.map_or(now, |judged| now.max(judged + pause)),
             taken: known.is_some_and(|entry| entry.taken),
         };
         self.put(flow, entry);
@@ -149,9 +162,10 @@ impl Docket {
         };
         entry.taken = false;
         entry.judged_at = Some(gathered);
+        entry.judged = entry.judged.saturating_add(1);
         if entry.evidence_at > gathered {
             // Evidence came in between; its schedule counts.
-            entry.due = entry.due.max(gathered + PAUSE);
+            entry.due = entry.due.max(gathered + entry.pause());
             self.put(flow, entry);
             return;
         }
@@ -262,6 +276,22 @@ mod tests {
         assert_eq!(flows(&mut docket, start + PAUSE), [7]);
         docket.judged(7, start + PAUSE);
         assert_eq!(docket.next(), Some(later + Duration::from_millis(250)));
+    }
+
+    #[test]
+    fn evidence_that_trickles_in_calls_for_few_judgements() {
+        let start = Instant::now();
+        let mut docket = Docket::default();
+        let mut ages = Vec::new();
+        for millis in (0..4000).step_by(10) {
+            let now = start + Duration::from_millis(millis);
+            docket.enter(7, Urgency::Fresh, now);
+            for flow in flows(&mut docket, now) {
+                ages.push(millis);
+                docket.judged(flow, now);
+            }
+        }
+        assert_eq!(ages, [0, 100, 300, 700, 1500, 2300, 3100, 3900]);
     }
 
     #[test]

@@ -129,7 +129,12 @@ pub(super) async fn load(
                 .into_iter()
                 .map(move |server| (server, moment))
         });
-        (stretches(between, i64::MAX), stretches(accepted, i64::MAX))
+        let known = only_clients(named().map(|(post, name, _)| (post, name)));
+        let accepted = stretches(accepted, i64::MAX).into_iter();
+        let accepted: Vec<_> = accepted
+            .map(|stretch| (stretch, known.get(&stretch.key).copied().flatten()))
+            .collect();
+        (stretches(between, i64::MAX), accepted)
     };
     let moments = posts.iter().zip(&surroundings);
     let moments = moments.map(|(post, around)| (post.vantage_id, around.moment.nanos()));
@@ -144,6 +149,24 @@ pub(super) async fn load(
     let wanted = neighbours(posts, &around, selection);
     around.others = questions::neighbours(tx, &wanted, days, reach).await?;
     Ok(around)
+}
+
+/// The one host with which each server's connections are asked for, where it is one: what that one began is among what is
+/// between the two, and near enough in it to be near among all.
+fn only_clients<'a>(
+    named: impl Iterator<Item = (&'a Post, Flow)>,
+) -> HashMap<Server, Option<IpAddr>> {
+    let mut known = HashMap::new();
+    for (post, name) in named {
+        let [low, high] = servers(post, name);
+        for (server, client) in [(low, name.high().addr), (high, name.low().addr)] {
+            known
+                .entry(server)
+                .and_modify(|one: &mut Option<IpAddr>| *one = one.filter(|one| *one == client))
+                .or_insert(Some(client));
+        }
+    }
+    known
 }
 
 async fn between_hosts(
@@ -178,20 +201,21 @@ async fn between_hosts(
 
 async fn accepted_by(
     tx: &mut PgConnection,
-    wanted: &[Stretch<Server>],
+    wanted: &[(Stretch<Server>, Option<IpAddr>)],
     days: Span,
     reach: Reach,
 ) -> Result<Shelf<Server>, StoreError> {
     let mut rows: Vec<DigestRow> = Vec::new();
-    for part in reach.parts(wanted, |stretch| stretch.key.0) {
+    for part in reach.parts(wanted, |(stretch, _)| stretch.key.0) {
         let asked = column(&part, |index| wanted[*index]);
         let mut found: Vec<DigestRow> = sqlx::query_as(ACCEPTS.text(reach))
-            .bind(column(&asked, |stretch| stretch.key.0))
-            .bind(column(&asked, |stretch| stretch.key.1.addr))
-            .bind(column(&asked, |stretch| i32::from(stretch.key.1.port)))
-            .bind(column(&asked, |stretch| stretch.after))
-            .bind(column(&asked, |stretch| stretch.until))
-            .bind(column(&asked, |stretch| stretch.from == End::Late))
+            .bind(column(&asked, |(stretch, _)| stretch.key.0))
+            .bind(column(&asked, |(stretch, _)| stretch.key.1.addr))
+            .bind(column(&asked, |(stretch, _)| i32::from(stretch.key.1.port)))
+            .bind(column(&asked, |(stretch, _)| stretch.after))
+            .bind(column(&asked, |(stretch, _)| stretch.until))
+            .bind(column(&asked, |(stretch, _)| stretch.from == End::Late))
+            .bind(column(&asked, |(_, without)| *without))
             .bind(HANDSHAKES_LOADED as i64)
             .bind(days.first)
             .bind(days.last)
@@ -203,7 +227,8 @@ async fn accepted_by(
         }
         rows.append(&mut found);
     }
-    Ok(Shelf::new(wanted, &rows))
+    let stretches: Vec<Stretch<Server>> = wanted.iter().map(|(stretch, _)| *stretch).collect();
+    Ok(Shelf::new(&stretches, &rows))
 }
 
 async fn resets(
