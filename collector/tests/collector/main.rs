@@ -23,5 +23,6 @@ mod recall;
 mod server;
 mod shards;
 mod testimony;
+mod traces;
 mod verdicts;
 mod web;
