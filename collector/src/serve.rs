@@ -294,7 +294,16 @@ async fn finish(mut servers: JoinSet<()>, mut workers: Workers) {
 /// Where people look, unless they are told otherwise: the last address, which is that of `--http`.
 fn pages(bound: &[SocketAddr], gate: &gate::Settings) -> Option<Url> {
     let address = bound.last()?;
-    format!("{}://{address}", gate.scheme(address)).parse().ok()
+    let scheme = gate.scheme(address);
+    let mut url: Url = format!("{scheme}://{address}").parse().ok()?;
+    // Nobody is at 0.0.0.0: this machine's own name is a better guess.
+    if address.ip().is_unspecified()
+        && let Ok(name) = std::fs::read_to_string("/proc/sys/kernel/hostname")
+    {
+        // A name that no address can have leaves the address.
+        let _ = url.set_host(Some(name.trim()));
+    }
+    Some(url)
 }
 
 fn start_servers(

@@ -8,6 +8,7 @@ mod export;
 mod fleet;
 mod flow_control;
 mod herald;
+mod herald_tls;
 mod hostile;
 mod ingest;
 mod load;
