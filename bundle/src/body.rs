@@ -59,7 +59,7 @@ pub struct Body {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Connection {
-    pub flow: Flow,
+    pub ends: [Endpoint; 2],
     /// About when its reset was.
     pub at: CaptureTime,
 }
@@ -154,7 +154,7 @@ impl Body {
         body.vantages = recorded(evidence, &names, (None, at), key);
         body.vantages.truncate(VANTAGES_MAX);
         body.connection = Some(Connection {
-            flow: key.flow(evidence.flow),
+            ends: [evidence.flow.low(), evidence.flow.high()].map(|end| key.endpoint(end)),
             at,
         });
         (!body.vantages.is_empty()).then_some(body)

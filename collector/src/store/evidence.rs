@@ -166,11 +166,11 @@ impl Store {
         self.gather_all(&[ask], Some(flow), path).await
     }
 
-    /// `named`: the flow of the only ask, gathered around its moment.
+    /// `alone`: the flow of the only ask, gathered around its moment.
     async fn gather_all(
         &self,
         asks: &[Ask],
-        named: Option<Flow>,
+        alone: Option<Flow>,
         path: &[String],
     ) -> Result<Vec<Gathered>, StoreError> {
         let mut tx = self
@@ -187,7 +187,7 @@ impl Store {
             days,
             segments,
             kin,
-        } = self.stands(&mut tx, (asks, named), path, &vantages).await?;
+        } = self.stands(&mut tx, (asks, alone), path, &vantages).await?;
         let known = questions::known_ids(&mut tx, asks, &kin).await?;
         let coverage = questions::coverage(&mut tx, &posts).await?;
         let vantage_ids = questions::column(&posts, |post| post.vantage_id);
@@ -257,7 +257,7 @@ impl Store {
     async fn stands(
         &self,
         tx: &mut PgConnection,
-        (asks, named): (&[Ask], Option<Flow>),
+        (asks, alone): (&[Ask], Option<Flow>),
         path: &[String],
         vantages: &[VantageRow],
     ) -> Result<Stands, StoreError> {
@@ -266,7 +266,7 @@ impl Store {
         let moments: Vec<Vec<(Flow, Moments)>> = asks
             .iter()
             .enumerate()
-            .map(|(index, ask)| match named.zip(ask.moment) {
+            .map(|(index, ask)| match alone.zip(ask.moment) {
                 Some((flow, moment)) => vec![(flow, Moments::everywhere(moment))],
                 None => sightings.moments(index, ask.moment),
             })
