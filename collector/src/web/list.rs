@@ -87,8 +87,8 @@ async fn blind(api: &Api) -> Result<Option<(String, usize)>, StoreError> {
             && !anywhere.contains(&state.vantage)
     };
     let away: Vec<&WatchState> = states.iter().filter(is_away).collect();
-    let named = away.iter().take(BLIND_NAMED);
-    let names: Vec<String> = named
+    let told = away.iter().take(BLIND_NAMED);
+    let names: Vec<String> = told
         .map(|state| words::brief(&state.vantage, 40))
         .collect();
     let more = away.len() - names.len();

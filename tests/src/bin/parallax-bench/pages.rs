@@ -88,13 +88,13 @@ pub fn run(options: &Options) -> Result<()> {
         store.close().await;
         anyhow::Ok(asked?)
     });
-    let served = asked.and_then(|asked| {
+    let told = asked.and_then(|asked| {
         let url = bench.to_url_lossy().to_string();
         Ok((asked, ask_pages(folder.path(), &url, options.runs)?))
     });
     server.stop();
-    let (asked, served) = served?;
-    report(options, &asked, &served).show(&options.show)
+    let (asked, pages) = told?;
+    report(options, &asked, &pages).show(&options.show)
 }
 
 async fn fill(store: &Store, resets: i64) -> Result<()> {
