@@ -8,7 +8,7 @@
 #   make packages  Debian packages of agent, collector and CLI in target/packages; make packages-test installs and
 #                starts them in a clean Debian (as root, with mmdebstrap and a mirror in reach; about four minutes)
 #   make bench   the numbers of the README's section "Measured", beside peers; README=--readme writes them there
-#                (bench-digest, bench-live, bench-analyze, bench-ingest, bench-fleet, bench-latency, bench-micro: a part)
+#                (bench-digest, bench-live, bench-analyze, bench-ingest, bench-fleet, bench-latency, bench-pages, bench-micro: a part)
 #   make citus   the collector's tests with distributed tables, on the coordinator that PARALLAX_CITUS_URL names
 #   make calibrate   what confidence is worth, over 100,000 simulated resets (RESETS=n: over n)
 #   make lint    formatting and clippy
@@ -16,7 +16,7 @@
 CARGO ?= cargo
 
 .PHONY: demo test networks chaos simulate fuzz bench citus calibrate lint build needs packages packages-test \
-	bench-build bench-digest bench-live bench-analyze bench-ingest bench-fleet bench-latency bench-micro
+	bench-build bench-digest bench-live bench-analyze bench-ingest bench-fleet bench-latency bench-pages bench-micro
 
 needs:
 	@tests/packages
@@ -54,6 +54,7 @@ bench: bench-build
 	@target/release/parallax-bench ingest $(README)
 	@target/release/parallax-bench fleet $(README)
 	@target/release/parallax-bench latency $(README)
+	@target/release/parallax-bench pages $(README)
 	@target/release/parallax-bench micro $(README)
 
 # Peers that cannot be had are said and left out.
@@ -61,7 +62,7 @@ bench-build: needs
 	@tests/packages --optional tcpdump tshark sqlite3 softflowd nfdump tcptrace p0f
 	$(CARGO) build --release --locked --workspace --bins
 
-bench-digest bench-live bench-analyze bench-ingest bench-fleet bench-latency bench-micro: bench-%: bench-build
+bench-digest bench-live bench-analyze bench-ingest bench-fleet bench-latency bench-pages bench-micro: bench-%: bench-build
 	@target/release/parallax-bench $* $(README)
 
 citus:

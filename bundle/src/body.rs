@@ -46,9 +46,22 @@ pub struct Body {
     pub program: String,
     /// By which bundles of one key are known.
     pub key_check: String,
-    pub reset: Told,
+    /// `None`: this side was asked for the connection and saw no reset of it.
+    pub reset: Option<Told>,
+    /// What this side was asked for, where that was no reset of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection: Option<Connection>,
     /// Vantages that recorded the connection, client side first as far as this side knows.
     pub vantages: Vec<Recorded>,
+}
+
+/// A connection, as the other side named it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Connection {
+    pub ends: [Endpoint; 2],
+    /// About when its reset was.
+    pub at: CaptureTime,
 }
 
 /// The reset in question.
@@ -109,22 +122,55 @@ impl Body {
             let at = reset.path.iter().position(|there| there == name);
             at.unwrap_or(usize::MAX)
         };
-        let mut vantages: Vec<Recorded> = evidence
-            .vantages
-            .iter()
-            .filter_map(|vantage| Recorded::of(vantage, &names, reset.seq, key))
-            .collect();
-        vantages.sort_by_key(|vantage| place(&vantage.name));
-        vantages.truncate(VANTAGES_MAX);
-        Some(Self {
+        let about = (Some(reset.seq), reset.time);
+        let mut body = Self::empty(key, program);
+        body.vantages = recorded(evidence, &names, about, key);
+        body.vantages.sort_by_key(|vantage| place(&vantage.name));
+        body.vantages.truncate(VANTAGES_MAX);
+        body.reset = Some(Told::of(&reset, key));
+        Some(body)
+    }
+
+    /// What `evidence` holds of its connection around a moment: of a reset of it that was seen here within a
+    /// minute, else of the connection alone, whose reset was not seen here. `None` when nothing was recorded of it then.
+    pub fn around(
+        evidence: &FlowEvidence,
+        at: CaptureTime,
+        key: &Key,
+        program: &str,
+    ) -> Option<Self> {
+        let away = |reset: &ResetReport| reset.time.since(at).saturating_abs();
+        let judged = judge::judge_flow(evidence).into_iter();
+        let near = judged
+            .map(|judged| judged.report)
+            .filter(|reset| away(reset) <= AROUND)
+            .min_by_key(away);
+        if let Some(reset) = near {
+            return Self::of(evidence, reset.id, key, program);
+        }
+        let segments = evidence.vantages.iter().flat_map(|at| &at.segments);
+        let names = evidence::names(segments, evidence.flow);
+        let mut body = Self::empty(key, program);
+        body.vantages = recorded(evidence, &names, (None, at), key);
+        body.vantages.truncate(VANTAGES_MAX);
+        body.connection = Some(Connection {
+            ends: [evidence.flow.low(), evidence.flow.high()].map(|end| key.endpoint(end)),
+            at,
+        });
+        (!body.vantages.is_empty()).then_some(body)
+    }
+
+    fn empty(key: &Key, program: &str) -> Self {
+        Self {
             format: FORMAT.to_owned(),
             version: VERSION,
             about: ABOUT.to_owned(),
             program: program.to_owned(),
             key_check: key.check(),
-            reset: Told::of(&reset, key),
-            vantages,
-        })
+            reset: None,
+            connection: None,
+            vantages: Vec::new(),
+        }
     }
 
     /// Reads a body that a signature vouches for; whoever signed it may still mean ill.
@@ -176,7 +222,7 @@ impl Body {
             ),
             (
                 "octets of a word",
-                long(&self.program) || long(&self.reset.flags),
+                long(&self.program) || self.reset.as_ref().is_some_and(|told| long(&told.flags)),
             ),
         ];
         checks
@@ -206,6 +252,19 @@ impl Told {
     }
 }
 
+/// The connection at each vantage that recorded some of it. `about`: the reset's number, and about when it was.
+fn recorded(
+    evidence: &FlowEvidence,
+    names: &HashSet<Flow>,
+    about: (Option<u32>, CaptureTime),
+    key: &Key,
+) -> Vec<Recorded> {
+    let vantages = evidence.vantages.iter();
+    vantages
+        .filter_map(|at| Recorded::of(at, names, about, key))
+        .collect()
+}
+
 /// What the connection is called at this side's vantages.
 fn names(evidence: &FlowEvidence, reset: &ResetReport) -> HashSet<Flow> {
     let segments = evidence.vantages.iter().flat_map(|at| &at.segments);
@@ -219,13 +278,24 @@ fn names(evidence: &FlowEvidence, reset: &ResetReport) -> HashSet<Flow> {
 
 impl Recorded {
     /// `None`: it recorded nothing of the connection.
-    fn of(at: &VantageEvidence, names: &HashSet<Flow>, seq: u32, key: &Key) -> Option<Self> {
+    fn of(
+        at: &VantageEvidence,
+        names: &HashSet<Flow>,
+        (seq, moment): (Option<u32>, CaptureTime),
+        key: &Key,
+    ) -> Option<Self> {
         let of_connection = |digest: &&Digest| names.contains(&digest.tuple.flow());
         let all: Vec<Digest> = at.segments.iter().filter(of_connection).copied().collect();
-        let from = all.iter().map(|digest| digest.time).min()?.plus(-AROUND);
-        let until = all.iter().map(|digest| digest.time).max()?.plus(AROUND);
+        // A vantage that did not see the reset must have watched when it was.
+        let first = all.iter().map(|digest| digest.time).min()?.min(moment);
+        let last = all.iter().map(|digest| digest.time).max()?.max(moment);
+        let (from, until) = (first.plus(-AROUND), last.plus(AROUND));
         let whole = all.len() <= SEGMENTS_MAX;
-        let segments = if whole { all } else { nearest(all, seq) };
+        let segments = if whole {
+            all
+        } else {
+            nearest(all, seq, moment)
+        };
         let kept = || segments.iter().map(|digest| digest.time);
         // What was left out must not read as not recorded.
         let complete = match (whole, kept().min(), kept().max()) {
@@ -304,15 +374,10 @@ impl Recorded {
     }
 }
 
-/// Of a long connection what opens and ends it, and what is nearest to the reset with this number.
-fn nearest(mut all: Vec<Digest>, seq: u32) -> Vec<Digest> {
-    let reset = |digest: &&Digest| digest.is_rst() && digest.seq.0 == seq;
-    let moment = all
-        .iter()
-        .find(reset)
-        .or(all.last())
-        .map(|digest| digest.time);
-    let moment = moment.unwrap_or_default();
+/// Of a long connection what opens and ends it, and what is nearest to the reset with this number, or to its moment.
+fn nearest(mut all: Vec<Digest>, seq: Option<u32>, moment: CaptureTime) -> Vec<Digest> {
+    let reset = |digest: &&Digest| digest.is_rst() && Some(digest.seq.0) == seq;
+    let moment = all.iter().find(reset).map_or(moment, |digest| digest.time);
     let mut places: Vec<usize> = (0..all.len()).collect();
     places.sort_by_key(|place| {
         let digest = &all[*place];

@@ -25,15 +25,25 @@ pub enum BothError {
         "the two bundles tell of different connections: nothing that one side recorded is the other's reset"
     )]
     Apart,
+    #[error(
+        "neither bundle tells of a reset: the side that saw it exports it by its id, the other one by connection and time"
+    )]
+    NoReset,
 }
 
-/// The verdict on our reset over what both sides recorded; on theirs where a box between rewrote ours. `path` orders all vantages, client side first; empty: it is inferred.
+/// The verdict on our reset over what both sides recorded; on theirs where we saw none, or a box between rewrote ours. `path` orders all vantages, client side first; empty: it is inferred.
 pub fn judge(ours: &Body, theirs: &Body, path: &[String]) -> Result<Explanation, BothError> {
     if ours.key_check != theirs.key_check {
         return Err(BothError::OtherKey);
     }
+    let told = [ours.reset.as_ref(), theirs.reset.as_ref()];
+    let meant = told
+        .into_iter()
+        .flatten()
+        .next()
+        .ok_or(BothError::NoReset)?;
     let mut evidence = FlowEvidence {
-        flow: Flow::between(ours.reset.src, ours.reset.dst),
+        flow: Flow::between(meant.src, meant.dst),
         vantages: Vec::new(),
         configured_path: None,
         known_ids: Vec::new(),
@@ -63,12 +73,16 @@ pub fn judge(ours: &Body, theirs: &Body, path: &[String]) -> Result<Explanation,
             ..evidence.clone()
         };
         for judged in judge::judge_flow(&evidence) {
-            let is_ours = is_meant(&judged, &ours.reset);
-            if !(is_ours || is_meant(&judged, &theirs.reset)) || !is_joined(&judged) {
+            let is_first = is_meant(&judged, meant);
+            let is_other = told
+                .into_iter()
+                .flatten()
+                .any(|told| is_meant(&judged, told));
+            if !(is_first || is_other) || !is_joined(&judged) {
                 continue;
             }
-            let away = judged.report.time.since(ours.reset.time).saturating_abs();
-            let away = (!is_ours, away);
+            let away = judged.report.time.since(meant.time).saturating_abs();
+            let away = (!is_first, away);
             if best.as_ref().is_none_or(|(least, ..)| away < *least) {
                 best = Some((away, evidence.clone(), judged));
             }

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod bundle;
 mod identity;
 mod values;
 
@@ -10,12 +11,12 @@ use clap::builder::{PossibleValuesParser, ValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use jiff::Timestamp;
-use parallax_bundle::sealed::PublicKey;
 use parallax_core::report::{Cause, Origin};
 
 use crate::client::CollectorUrl;
 use crate::ids::TypedId;
 use crate::output::{Color, Format};
+pub use bundle::{BundleArgs, CompareArgs};
 pub use identity::{
     AuditArgs, EnrollArgs, PkiAct, PkiServerArgs, TokenAct, TokenArgs, UserAct, UserAddArgs,
 };
@@ -58,6 +59,7 @@ pub enum Command {
     Resets(ResetsArgs),
     Explain(ExplainArgs),
     Export(ExportArgs),
+    Bundle(BundleArgs),
     Compare(CompareArgs),
     Vantages(VantagesArgs),
     Watch(WatchArgs),
@@ -254,39 +256,6 @@ impl ExportFormat {
             Self::Bundle => "bundle",
         }
     }
-}
-
-/// Judge a reset by what two companies recorded of it, without exchanging captures
-///
-/// Each side writes a bundle of its own reset with `parallax export --format bundle` and the key file that both
-/// share. Names of vantages get "ours:" and "theirs:" before them. Addresses and ports are pseudonyms.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  parallax export 5f2a9c01 --format bundle --key-file shared.key -o ours.bundle
-  parallax compare ours.bundle theirs.bundle --key-file shared.key
-  parallax compare ours.bundle theirs.bundle --trust $(cat ours.pub),$(cat theirs.pub) --format json
-
-Exit status: 3 when a bundle is refused: altered, cut, made with another key, or signed by somebody unknown.")]
-pub struct CompareArgs {
-    /// The bundle of this side
-    pub ours: PathBuf,
-    /// The bundle of the other side
-    pub theirs: PathBuf,
-    /// Refuse bundles that were not made with this key
-    #[arg(long, value_name = "FILE")]
-    pub key_file: Option<PathBuf>,
-    /// Refuse bundles that were signed by anybody else; `parallax-collector key` prints a collector's
-    #[arg(long, value_name = "PUBKEY", value_delimiter = ',')]
-    pub trust: Vec<PublicKey>,
-    /// The vantages from the client side to the server side, each with "ours:" or "theirs:"; without it they are
-    /// put in order by what they recorded
-    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
-    pub path: Vec<String>,
-    #[command(flatten)]
-    pub show: Show,
-    #[command(flatten)]
-    pub status: Status,
 }
 
 /// List the vantages with what they captured and lost

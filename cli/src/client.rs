@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -301,13 +301,30 @@ impl Client {
 
     /// `POST /v1/resets/{id}/bundle`: the file's octets.
     pub fn bundle(&self, id: Uuid, key: &[u8; 32]) -> Result<Vec<u8>, ClientError> {
+        let order = serde_json::json!({ "key": parallax_bundle::hex(key) });
+        self.bundle_of(&format!("/v1/resets/{id}/bundle"), order)
+    }
+
+    /// `POST /v1/bundle`: the file's octets.
+    pub fn connection_bundle(
+        &self,
+        ends: [SocketAddr; 2],
+        at: jiff::Timestamp,
+        key: &[u8; 32],
+    ) -> Result<Vec<u8>, ClientError> {
+        let order = serde_json::json!({
+            "key": parallax_bundle::hex(key), "ends": ends, "at": at.to_string() });
+        self.bundle_of("/v1/bundle", order)
+    }
+
+    fn bundle_of(&self, path: &str, order: serde_json::Value) -> Result<Vec<u8>, ClientError> {
         let answer = self
             .agent
-            .post(format!("{}/v1/resets/{id}/bundle", self.url()))
+            .post(format!("{}{path}", self.url()))
             .config()
             .timeout_global(Some(ANSWER_TIMEOUT))
             .build()
-            .send_json(serde_json::json!({ "key": parallax_bundle::hex(key) }))
+            .send_json(order)
             .map_err(|error| self.unreachable(&error))?;
         let mut answer = self.accepted(answer)?;
         octets(answer.body_mut(), ANSWER_OCTETS_MAX).map_err(|error| self.unreachable(&error))

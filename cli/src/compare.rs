@@ -33,19 +33,21 @@ pub fn run(args: &CompareArgs, output: &mut Output) -> Result<Finding, Failure> 
 
 /// What a side says without the other, and who signed it.
 fn alone(side: &str, opened: &Opened, unknown: bool) -> String {
-    let told = &opened.body.reset;
     let unknown = if unknown {
         "; nobody said whether that is its key: name it with --trust"
     } else {
         ""
     };
+    let signer = opened.signer;
+    let Some(told) = &opened.body.reset else {
+        return format!("\n{side} alone: saw no reset of it\n  signed by {signer}{unknown}\n");
+    };
     format!(
-        "\n{side} alone: {}, {}, confidence {}\n  reset {}, signed by {}{unknown}\n",
+        "\n{side} alone: {}, {}, confidence {}\n  reset {}, signed by {signer}{unknown}\n",
         told.origin.as_str(),
         told.cause.as_str(),
         crate::verdict::confidence(told.confidence),
         told.id,
-        opened.signer,
     )
 }
 

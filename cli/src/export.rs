@@ -6,7 +6,7 @@ use std::path::Path;
 
 use parallax_bundle::keying::{KEY_FILE_MAX, Key};
 
-use crate::args::{ExportArgs, ExportFormat};
+use crate::args::{BundleArgs, ExportArgs, ExportFormat};
 use crate::client::Client;
 use crate::explain;
 use crate::failure::Failure;
@@ -19,11 +19,23 @@ pub fn run(args: &ExportArgs, output: &mut Output) -> Result<Finding, Failure> {
         Some(file) if args.format == ExportFormat::Bundle => client.bundle(id, &key(file)?)?,
         _ => client.export(id, args.format.as_str())?,
     };
-    if args.output.as_os_str() == "-" {
-        output.octets(&octets)?;
+    hand_over(&args.output, &octets, output)
+}
+
+/// `parallax bundle`: a connection's evidence, for those who saw its reset.
+pub fn bundle(args: &BundleArgs, output: &mut Output) -> Result<Finding, Failure> {
+    let client = Client::new(&args.collector)?;
+    let ends = [args.one, args.other];
+    let octets = client.connection_bundle(ends, args.at, &key(&args.key_file)?)?;
+    hand_over(&args.output, &octets, output)
+}
+
+fn hand_over(file: &Path, octets: &[u8], output: &mut Output) -> Result<Finding, Failure> {
+    if file.as_os_str() == "-" {
+        output.octets(octets)?;
     } else {
-        write(&args.output, &octets).map_err(|source| Failure::WriteFile {
-            file: args.output.clone(),
+        write(file, octets).map_err(|source| Failure::WriteFile {
+            file: file.to_owned(),
             source,
         })?;
     }

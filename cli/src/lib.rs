@@ -64,6 +64,7 @@ fn run(cli: &Cli, output: &mut Output) -> Result<Finding, Failure> {
         Command::Explain(args) => explain::run(args, output),
         Command::Compare(args) => compare::run(args, output),
         Command::Export(args) => export::run(args, output),
+        Command::Bundle(args) => export::bundle(args, output),
         Command::Vantages(args) => vantages::run(args, output),
         Command::Policy(args) => policy::run(args, output),
         Command::Pki { act } => pki::run(act, output),

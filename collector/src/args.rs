@@ -22,8 +22,10 @@ use parallax_identity::tls::ServerFiles;
 use crate::log::LogFormat;
 
 mod alerts;
+mod traces;
 
-pub use alerts::AlertArgs;
+pub use alerts::{AlertArgs, OutboundArgs};
+pub use traces::{TraceArgs, trace_headers};
 
 /// Receives digests from agents, joins them in Postgres, and judges where resets came from.
 #[derive(Debug, Parser)]
@@ -149,6 +151,10 @@ pub struct ServeArgs {
     pub gate: GateArgs,
     #[command(flatten)]
     pub alerts: AlertArgs,
+    #[command(flatten)]
+    pub traces: TraceArgs,
+    #[command(flatten)]
+    pub outbound: OutboundArgs,
     #[command(flatten)]
     pub signing: SigningArgs,
 }

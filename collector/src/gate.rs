@@ -72,6 +72,16 @@ pub struct Identities {
 }
 
 impl Settings {
+    /// How an address is spoken to, where that is not left open: from this machine without TLS too.
+    pub fn scheme(&self, address: &SocketAddr) -> &'static str {
+        let tls = self.tls.is_some() && self.demand != Demand::Nothing;
+        if tls && !address.ip().to_canonical().is_loopback() {
+            "https"
+        } else {
+            "http"
+        }
+    }
+
     /// Reads the files; a collector with files that do not do must not start.
     pub fn identities(&self) -> Result<Identities, IdentityError> {
         let Some(settings) = &self.tls else {

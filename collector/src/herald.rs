@@ -10,12 +10,11 @@ use tracing::{info, warn};
 use url::Url;
 
 use crate::meters::{self, Notification};
+use crate::post::{Authorities, Post};
 use crate::store::{Injection, Store, StoreError, Told};
 
-mod post;
 mod words;
 
-use post::Post;
 use words::Pages;
 
 /// How long a place must be quiet by default until it counts as quiet.
@@ -53,6 +52,8 @@ pub struct Settings {
     pub quiet: Duration,
     /// Where people reach the pages; `None`: where this collector listens.
     pub pages: Option<Url>,
+    /// Whose certificates are believed, beside the system's authorities.
+    pub authorities: Authorities,
 }
 
 impl Default for Settings {
@@ -62,6 +63,7 @@ impl Default for Settings {
             alertmanagers: Vec::new(),
             quiet: QUIET,
             pages: None,
+            authorities: Authorities::default(),
         }
     }
 }
@@ -116,7 +118,7 @@ pub async fn run(store: Store, settings: Settings, base: Option<Url>, stop: Canc
     let mut tasks = JoinSet::new();
     for (kind, url) in webhooks.chain(managers) {
         let sink = Sink { kind, url };
-        match Post::new() {
+        match Post::new(&settings.authorities) {
             Ok(post) => {
                 let herald = Herald {
                     store: store.clone(),
@@ -215,7 +217,7 @@ impl Herald {
 
     async fn tell_one(&self, notice: &Injection) -> Result<(), StoreError> {
         let body = words::webhook(notice, &self.pages);
-        match self.post.send(&self.sink.url, &body).await {
+        match self.post.json(&self.sink.url, &body).await {
             Ok(()) => {
                 info!("{} was told: {}", self.sink, words::sentence(notice));
                 self.count(Notification::Sent, 1);
@@ -223,7 +225,7 @@ impl Herald {
             }
             Err(reason) => {
                 let pause = pause(notice.attempts);
-                self.complain(&reason, notice.attempts, pause);
+                self.complain(&reason.to_string(), notice.attempts, pause);
                 let failed = self.store.notice_failed(&self.key, notice.episode, pause);
                 failed.await
             }
@@ -241,14 +243,14 @@ impl Herald {
         }
         let body = words::alerts(&places, &self.pages, crate::clock::wall());
         let url = words::alerts_url(&self.sink.url);
-        match self.post.send(&url, &body).await {
+        match self.post.json(&url, &body).await {
             Ok(()) => {
                 self.count(Notification::Sent, places.len() as u64);
                 self.store.end_turn(&self.key, Told::Yes, REPEAT).await
             }
             Err(reason) => {
                 let pause = pause(failures + 1).min(REPEAT);
-                self.complain(&reason, failures + 1, pause);
+                self.complain(&reason.to_string(), failures + 1, pause);
                 self.store.end_turn(&self.key, Told::No, pause).await
             }
         }

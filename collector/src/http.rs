@@ -58,6 +58,7 @@ fn table() -> Vec<(&'static str, MethodRouter<Api>)> {
         ("/v1/resets/{id}", get(explain)),
         ("/v1/resets/{id}/export", get(export::export)),
         ("/v1/resets/{id}/bundle", post(bundle::bundle)),
+        ("/v1/bundle", post(bundle::connection)),
         ("/v1/key", get(bundle::key)),
         ("/v1/connections/{id}", get(connection)),
         ("/v1/vantages", get(vantages)),
@@ -245,7 +246,7 @@ async fn nothing_here(shell: Shell, headers: HeaderMap) -> Response {
     }
     let refusal = Refusal::new(
         StatusCode::NOT_FOUND,
-        "nothing here; there are /v1/resets, /v1/resets/{id}, /v1/resets/{id}/export, /v1/resets/{id}/bundle, /v1/key, /v1/connections/{id}, /v1/vantages, /v1/losses, /v1/watch, /v1/policy, /v1/audit, /v1/tokens, /v1/people, /v1/people/{name}, /v1/openapi.json, /healthz and /metrics",
+        "nothing here; there are /v1/resets, /v1/resets/{id}, /v1/resets/{id}/export, /v1/resets/{id}/bundle, /v1/bundle, /v1/key, /v1/connections/{id}, /v1/vantages, /v1/losses, /v1/watch, /v1/policy, /v1/audit, /v1/tokens, /v1/people, /v1/people/{name}, /v1/openapi.json, /healthz and /metrics",
     );
     refusal.into_response()
 }

@@ -12,6 +12,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::codec::CompressionEncoding;
 use tonic::{Request, Response, Status, Streaming};
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use crate::audit::Audit;
@@ -20,6 +21,7 @@ use crate::exchange::Offset;
 use crate::gate::Caller;
 use crate::judging::Court;
 use crate::recall::Questions;
+use crate::traces;
 
 mod aside;
 mod beat;
@@ -115,10 +117,12 @@ impl Ingest for IngestService {
         let (answers, receiver) = mpsc::channel(ANSWERS_MAX);
         let shared = Arc::clone(&self.shared);
         let caller = request.extensions().get::<Caller>().cloned();
+        let span = traces::agent_stream();
         tokio::spawn(async move {
             let good_for = caller.as_ref().and_then(good_for);
             let conversing =
-                conversation::converse(&shared, caller.as_ref(), request.into_inner(), &answers);
+                conversation::converse(&shared, caller.as_ref(), request.into_inner(), &answers)
+                    .instrument(span.clone());
             let conversed = match good_for {
                 None => conversing.await,
                 Some(good_for) => tokio::time::timeout(good_for, conversing)
@@ -126,6 +130,7 @@ impl Ingest for IngestService {
                     .unwrap_or_else(|_| Err(expired())),
             };
             if let Err(status) = conversed {
+                traces::failed(&span, &status.message());
                 tracing::debug!(code = ?status.code(), "stream refused: {}", status.message());
                 // An agent that is gone needs no refusal.
                 let _ = answers.send(Err(status)).await;

@@ -4,8 +4,11 @@ use std::io::{IsTerminal, Write};
 use std::sync::OnceLock;
 
 use clap::ValueEnum;
+use parallax_collector::traces::TARGET;
 use tracing::{error, info};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
 
 /// How standard error is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -24,21 +27,31 @@ fn is_json() -> bool {
     FORMAT.get() == Some(&LogFormat::Json)
 }
 
-/// Begins to log.
-pub fn start(format: LogFormat) {
+/// What hears of everything that is said, or of spans.
+pub type Listener = Box<dyn Layer<Registry> + Send + Sync>;
+
+/// Begins to log, and to make spans where somebody hears them.
+pub fn start(format: LogFormat, spans: Option<Listener>) {
     let filter = EnvFilter::try_from_env("PARALLAX_LOG")
         .unwrap_or_else(|_| EnvFilter::new("warn,parallax_collector=info,parallax_identity=info"));
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+    // Spans are for their receiver only, whatever is asked of the log.
+    let filter = match format!("{TARGET}=off").parse() {
+        Ok(none) => filter.add_directive(none),
+        Err(_) => filter,
+    };
+    let log = fmt::layer().with_writer(std::io::stderr);
     let format = *FORMAT.get_or_init(|| format);
-    if format == LogFormat::Json {
+    let log = if format == LogFormat::Json {
         std::panic::set_hook(Box::new(|panic| error!("{panic}")));
-        return log.json().init();
-    }
-    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let colours = std::io::stderr().is_terminal() && !plain;
-    log.with_ansi(colours).with_target(false).init();
+        log.json().with_filter(filter).boxed()
+    } else {
+        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let colours = std::io::stderr().is_terminal() && !plain;
+        let log = log.with_ansi(colours).with_target(false);
+        log.with_filter(filter).boxed()
+    };
+    let listeners: Vec<Listener> = std::iter::once(log).chain(spans).collect();
+    tracing_subscriber::registry().with(listeners).init();
 }
 
 /// The one line that programs wait for.

@@ -4,16 +4,19 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::{CommandFactory, FromArgMatches};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use parallax_collector::audit::Audit;
-use parallax_collector::gate;
 use parallax_collector::serve::{self, Database, Settings};
 use parallax_collector::signing;
 use parallax_collector::store::{Entry, Role, Store, Target};
+use parallax_collector::traces::{self, Sending};
 use parallax_core::plain::plain;
 use parallax_identity::secret;
 
@@ -22,6 +25,9 @@ mod config;
 mod log;
 
 use args::{Cli, Command, DatabaseArgs, EraseArgs, KeyArgs, MigrateArgs, ServeArgs, UserAct};
+
+/// How long the last spans may take at the end.
+const TRACES_PATIENCE: Duration = Duration::from_secs(3);
 
 fn main() -> ExitCode {
     let mut command = Cli::command();
@@ -33,8 +39,9 @@ fn main() -> ExitCode {
         std::process::exit(2)
     });
     let cli = Cli::from_arg_matches(&configured.matches).unwrap_or_else(|error| error.exit());
-    log::start(cli.log_format);
-    match run(cli, &command, &configured) {
+    let (layer, sending) = traces(&cli.command).unzip();
+    log::start(cli.log_format, layer);
+    match run(cli, &command, &configured, sending) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             log::give_up(&error);
@@ -43,7 +50,21 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(cli: Cli, command: &clap::Command, configured: &config::Configured) -> anyhow::Result<()> {
+/// Spans are made where somebody is named to hear them.
+fn traces(command: &Command) -> Option<(log::Listener, Sending)> {
+    let Command::Serve(args) = command else {
+        return None;
+    };
+    let receiver = args.traces.otlp.as_ref()?;
+    Some(traces::begin(receiver, args::trace_headers()))
+}
+
+fn run(
+    cli: Cli,
+    command: &clap::Command,
+    configured: &config::Configured,
+    sending: Option<Sending>,
+) -> anyhow::Result<()> {
     match cli.command {
         Command::Serve(args) if args.check_config => {
             if let Err(error) = check(&args) {
@@ -54,7 +75,7 @@ fn run(cli: Cli, command: &clap::Command, configured: &config::Configured) -> an
             print!("{}", config::tell(command, configured, data_dir.as_deref()));
             Ok(())
         }
-        Command::Serve(args) => in_runtime(run_server(*args)),
+        Command::Serve(args) => in_runtime(run_server(*args, sending)),
         Command::Migrate(args) => in_runtime(migrate(args)),
         Command::Erase(args) => in_runtime(erase(args)),
         Command::User { act } => in_runtime(user(act)),
@@ -73,6 +94,7 @@ fn check(args: &ServeArgs) -> anyhow::Result<()> {
     if args.listen().is_empty() {
         bail!("nothing to listen on; name an address with --grpc or --http");
     }
+    args.outbound.authorities()?;
     database(args.database.clone()).map(drop)
 }
 
@@ -92,12 +114,13 @@ fn in_runtime(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<
     runtime.block_on(work)
 }
 
-async fn run_server(args: ServeArgs) -> anyhow::Result<()> {
+async fn run_server(args: ServeArgs, sending: Option<Sending>) -> anyhow::Result<()> {
     let listen = args.listen();
     if listen.is_empty() {
         bail!("nothing to listen on; name an address with --grpc or --http");
     }
     let shutdown = stop_signal()?;
+    let authorities = args.outbound.authorities()?;
     let signing_key = args.signing.file(args.database.data_dir.as_deref());
     let settings = Settings {
         signing_key,
@@ -110,31 +133,27 @@ async fn run_server(args: ServeArgs) -> anyhow::Result<()> {
             .retention_size
             .map(|gibibytes| u64::from(gibibytes) << 30),
         gate: args.gate.settings(),
-        alerts: args.alerts.into(),
+        alerts: args.alerts.settings(authorities.clone()),
     };
     let (grpc, http) = (args.grpc.0, args.http.0);
-    let scheme = scheme(&settings.gate);
+    let gate = settings.gate.clone();
     let ready = move |bound: &[SocketAddr]| {
         let url = |asked: Option<SocketAddr>, at: Option<&SocketAddr>| {
             let at = asked.and(at)?;
-            Some(format!("{}://{at}", scheme(at)))
+            Some(format!("{}://{at}", gate.scheme(at)))
         };
         log::announce(url(grpc, bound.first()), url(http, bound.last()));
     };
-    serve::serve(settings, ready, shutdown).await?;
-    Ok(())
-}
-
-/// How an address is spoken to, where that is not left open: from this machine without TLS too.
-fn scheme(gate: &gate::Settings) -> impl Fn(&SocketAddr) -> &'static str + use<> {
-    let tls = gate.tls.is_some() && gate.demand != gate::Demand::Nothing;
-    move |address| {
-        if tls && !address.ip().is_loopback() {
-            "https"
-        } else {
-            "http"
-        }
+    let stop = CancellationToken::new();
+    let sending = sending.map(|sending| tokio::spawn(sending.run(authorities, stop.clone())));
+    let served = serve::serve(settings, ready, shutdown).await;
+    stop.cancel();
+    if let Some(sending) = sending
+        && timeout(TRACES_PATIENCE, sending).await.is_err()
+    {
+        tracing::warn!("the receiver of traces did not take the last spans in time");
     }
+    Ok(served?)
 }
 
 async fn migrate(args: MigrateArgs) -> anyhow::Result<()> {

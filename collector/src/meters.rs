@@ -38,6 +38,7 @@ const LATENCY: &str = "parallax_verdict_latency_seconds";
 const CONNECTED: &str = "parallax_vantages_connected";
 const NOTIFIED: &str = "parallax_notifications_total";
 const DATABASE: &str = "parallax_database_up";
+const SPANS: &str = "parallax_spans_total";
 
 /// Upper ends of buckets, in seconds.
 const BUCKETS: [f64; 13] = [
@@ -120,6 +121,10 @@ fn describe() {
         NOTIFIED,
         "What webhooks and Alertmanagers were told of places that inject: sent, failed and to be tried again, or lost"
     );
+    describe_counter!(
+        SPANS,
+        "Spans for the receiver of traces: sent, or lost for want of room or because they were refused"
+    );
     describe_gauge!(
         DATABASE,
         "1 while the database answers; asked every two seconds"
@@ -134,6 +139,8 @@ fn describe() {
             notified(kind, what, 0);
         }
     }
+    spans_sent(0);
+    spans_lost(0);
     // What is counted for the first time would otherwise not look like a rise.
     for (cause, of) in [
         (LossCause::Kernel, LossOf::Packets),
@@ -255,6 +262,16 @@ impl Notification {
 /// Sinks of this kind were told, or not.
 pub fn notified(kind: &'static str, what: Notification, count: u64) {
     counter!(NOTIFIED, "sink" => kind, "outcome" => what.as_str()).increment(count);
+}
+
+/// The receiver of traces took so many spans.
+pub fn spans_sent(spans: u64) {
+    counter!(SPANS, "outcome" => "sent").increment(spans);
+}
+
+/// So many spans never reach it.
+pub fn spans_lost(spans: u64) {
+    counter!(SPANS, "outcome" => "lost").increment(spans);
 }
 
 /// Whether the database answers.

@@ -39,6 +39,7 @@ use crate::query;
 use crate::recall::Inquirer;
 use crate::signing;
 use crate::store::{ConnectError, Store, StoreError, Target};
+use crate::traces;
 use database::supervise;
 pub use database::{Opened, open, open_beside};
 use doors::{listen, refuse_plain, warn_of_open_doors};
@@ -144,7 +145,7 @@ pub async fn serve(
     let herald = tokio::spawn(herald::run(
         store.clone(),
         settings.alerts,
-        pages(&bound),
+        pages(&bound, &settings.gate),
         streams.clone(),
     ));
     let signer = settings.signing_key.and_then(|file| signer(&file));
@@ -165,7 +166,10 @@ pub async fn serve(
         &streams,
         (&identities, &audit),
     );
-    let router = router.layer(middleware::from_fn_with_state(door, gate::admit));
+    let mut router = router.layer(middleware::from_fn_with_state(door, gate::admit));
+    if traces::are_made() {
+        router = router.layer(middleware::from_fn(traces::trace_request));
+    }
     let servers = start_servers(listeners, &router, &streams, (&identities, &audit));
     drop(router);
     ready(&bound);
@@ -288,9 +292,18 @@ async fn finish(mut servers: JoinSet<()>, mut workers: Workers) {
 }
 
 /// Where people look, unless they are told otherwise: the last address, which is that of `--http`.
-fn pages(bound: &[SocketAddr]) -> Option<Url> {
+fn pages(bound: &[SocketAddr], gate: &gate::Settings) -> Option<Url> {
     let address = bound.last()?;
-    format!("http://{address}").parse().ok()
+    let scheme = gate.scheme(address);
+    let mut url: Url = format!("{scheme}://{address}").parse().ok()?;
+    // Nobody is at 0.0.0.0: this machine's own name is a better guess.
+    if address.ip().is_unspecified()
+        && let Ok(name) = std::fs::read_to_string("/proc/sys/kernel/hostname")
+    {
+        // A name that no address can have leaves the address.
+        let _ = url.set_host(Some(name.trim()));
+    }
+    Some(url)
 }
 
 fn start_servers(

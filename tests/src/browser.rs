@@ -29,6 +29,14 @@ pub struct Visitor {
     pub language: &'static str,
     pub width: u32,
     pub scripts: bool,
+    pub scheme: Scheme,
+}
+
+/// What a visitor's system prefers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scheme {
+    Light,
+    Dark,
 }
 
 impl Default for Visitor {
@@ -37,6 +45,7 @@ impl Default for Visitor {
             language: "en",
             width: 1440,
             scripts: true,
+            scheme: Scheme::Light,
         }
     }
 }
@@ -91,10 +100,17 @@ impl Driver {
         let made = ask("POST", &format!("{}/session", self.url), Some(&wanted))
             .with_context(|| format!("starting Chromium: {}", self.running.said()))?;
         let session = made["sessionId"].as_str().context("a session without id")?;
-        Ok(Browser {
+        let browser = Browser {
             driver: self,
             session: session.to_owned(),
-        })
+        };
+        if visitor.scheme == Scheme::Dark {
+            let dark = json!({ "name": "prefers-color-scheme", "value": "dark" });
+            let wanted =
+                json!({ "cmd": "Emulation.setEmulatedMedia", "params": { "features": [dark] } });
+            browser.order("POST", "/goog/cdp/execute", Some(&wanted))?;
+        }
+        Ok(browser)
     }
 }
 
@@ -122,7 +138,7 @@ impl Browser<'_> {
         Ok(url.as_str().unwrap_or_default().to_owned())
     }
 
-    /// What a script returns; it runs also where the page's own scripts may not.
+    /// What a script returns, or what its promise comes to; it runs also where the page's own scripts may not.
     pub fn run(&self, script: &str) -> Result<Value> {
         let body = json!({ "script": script, "args": [] });
         self.order("POST", "/execute/sync", Some(&body))
@@ -226,6 +242,15 @@ impl Browser<'_> {
             .into_iter()
             .filter(|entry| entry["level"] == "SEVERE");
         Ok(bad.map(|entry| entry["message"].to_string()).collect())
+    }
+
+    /// What is shown, as a PNG, in a window as high as the page.
+    pub fn picture(&self) -> Result<Vec<u8>> {
+        let wanted =
+            json!({ "cmd": "Page.captureScreenshot", "params": { "captureBeyondViewport": true } });
+        let made = self.order("POST", "/goog/cdp/execute", Some(&wanted))?;
+        let text = made["data"].as_str().context("no picture was made")?;
+        base64(text).context("the picture is no base64")
     }
 
     /// The pages that the page takes on paper (A4).

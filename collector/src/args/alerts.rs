@@ -1,9 +1,11 @@
 //! Whom to tell when a place begins to inject.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 use parallax_collector::herald::{QUIET, Settings};
+use parallax_collector::post::{Authorities, AuthoritiesError};
 use url::Url;
 
 #[derive(Debug, Args)]
@@ -26,19 +28,37 @@ pub struct AlertArgs {
     pub public_url: Option<Url>,
 }
 
-impl From<AlertArgs> for Settings {
-    fn from(args: AlertArgs) -> Self {
-        Self {
-            webhooks: args.webhook,
-            alertmanagers: args.alertmanager,
-            quiet: Duration::from_secs(args.alert_quiet),
-            pages: args.public_url,
+impl AlertArgs {
+    /// What the herald works with; it believes these authorities beside the system's.
+    pub fn settings(self, authorities: Authorities) -> Settings {
+        Settings {
+            webhooks: self.webhook,
+            alertmanagers: self.alertmanager,
+            quiet: Duration::from_secs(self.alert_quiet),
+            pages: self.public_url,
+            authorities,
         }
     }
 }
 
+/// Whom the collector believes where it is the one who asks.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Alerts and traces")]
+pub struct OutboundArgs {
+    /// Authorities (PEM), beside the system's, of the certificates of webhooks, Alertmanagers and the receiver of traces
+    #[arg(long, value_name = "FILE", env = "PARALLAX_OUTBOUND_CA")]
+    pub outbound_ca: Option<PathBuf>,
+}
+
+impl OutboundArgs {
+    pub fn authorities(&self) -> Result<Authorities, AuthoritiesError> {
+        let file = self.outbound_ca.as_deref();
+        file.map_or_else(|| Ok(Authorities::default()), Authorities::read)
+    }
+}
+
 /// An address of the web.
-fn web(text: &str) -> Result<Url, String> {
+pub(super) fn web(text: &str) -> Result<Url, String> {
     let url: Url = text
         .parse()
         .map_err(|error| format!("{error}; expected for instance https://alerts.example/hook"))?;

@@ -12,7 +12,8 @@ use parallax_core::report::SCHEMA;
 use parallax_core::report::admin::{AuditDocument, AuditEntry, PeopleDocument, Person, Secret};
 use parallax_identity::token::Token;
 use parallax_identity::{IdentityError, secret};
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
 use super::{Api, Refusal};
 use crate::gate::Caller;
@@ -57,6 +58,18 @@ pub(super) fn act(caller: &Caller, act: &str, object: String) -> Entry {
     Entry::done(caller.who.clone(), Some(caller.from), act, object)
 }
 
+/// In JSON Schema 280.0 is an integer too.
+fn whole<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+    let number = serde_json::Number::deserialize(from)?;
+    let float = || {
+        let float = number.as_f64()?;
+        let is_whole = float.fract() == 0.0 && (0.0..1e15).contains(&float);
+        is_whole.then_some(float as u64)
+    };
+    let read = number.as_u64().or_else(float);
+    read.ok_or_else(|| D::Error::custom(format!("good_for: expected a whole number, not {number}")))
+}
+
 /// A token to be made.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -64,6 +77,7 @@ pub(super) struct WantedToken {
     /// `*`: any.
     vantages: Vec<String>,
     /// Seconds.
+    #[serde(deserialize_with = "whole")]
     good_for: u64,
 }
 

@@ -1,5 +1,6 @@
 //! Evidence bundles, and the key by which others know them.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Json;
@@ -12,10 +13,13 @@ use parallax_bundle::keying::Key;
 use parallax_bundle::sealed::Signer;
 use parallax_bundle::unhex;
 use parallax_core::report::SCHEMA;
+use parallax_core::{Endpoint, Flow};
 use serde::{Deserialize, Serialize};
 
+use super::filters::moment;
 use super::told::told;
 use super::{Api, Id, Refusal, refused};
+use crate::store::StoreError;
 
 /// What a bundle is made with.
 #[derive(Debug, Deserialize)]
@@ -23,6 +27,18 @@ use super::{Api, Id, Refusal, refused};
 pub(super) struct Wanted {
     /// 32 octets in hexadecimal, made of the key file that both sides share.
     key: String,
+}
+
+/// A connection whose evidence is wanted, because the other side saw its reset.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WantedConnection {
+    /// As in [`Wanted`].
+    key: String,
+    /// Its two ends, address and port, in either order.
+    ends: [String; 2],
+    /// About when its reset was, RFC 3339.
+    at: String,
 }
 
 /// A public key, for those who are to trust it.
@@ -56,22 +72,80 @@ pub(super) async fn bundle(
     Id(id): Id,
     wanted: Result<Json<Wanted>, JsonRejection>,
 ) -> Result<Response, Refusal> {
-    let bad = |error: String| Refusal::new(StatusCode::BAD_REQUEST, error);
     let Json(wanted) = wanted.map_err(|rejection| bad(rejection.body_text()))?;
-    let key =
-        unhex(&wanted.key).ok_or_else(|| bad("key: expected 64 hexadecimal digits".to_owned()))?;
+    let key = key_of(&wanted.key)?;
     let signer = signer(&api)?;
-    let key = Key::new(&key);
     let body = told(&api, id, move |evidence| {
         Body::of(evidence, id, &key, super::super::export::PROGRAM)
     });
-    let body = body.await.map_err(|untold| refused(untold, id))?;
-    let file = signer.seal(&body).map_err(|error| {
-        tracing::error!("a bundle cannot be written: {error}");
+    sealed(&signer, &body.await.map_err(|untold| refused(untold, id))?)
+}
+
+/// The evidence of one connection around a moment, keyed and signed, whether or not a reset of it was seen here.
+pub(super) async fn connection(
+    State(api): State<Api>,
+    wanted: Result<Json<WantedConnection>, JsonRejection>,
+) -> Result<Response, Refusal> {
+    let Json(wanted) = wanted.map_err(|rejection| bad(rejection.body_text()))?;
+    let key = key_of(&wanted.key)?;
+    let signer = signer(&api)?;
+    let [one, other] = wanted.ends.each_ref().map(|text| end(text));
+    let (one, other) = (one?, other?);
+    if one == other {
+        return Err(bad("ends: they are one and the same"));
+    }
+    let flow = Flow::between(one, other);
+    let at = moment(&wanted.at).ok_or_else(|| bad("at: expected RFC 3339"))?;
+    let mut evidence = Vec::new();
+    for gathered in api.store.gather_around(flow, at, &api.path).await? {
+        evidence.extend(gathered.evidence.map_err(StoreError::from)?);
+    }
+    let told = tokio::task::spawn_blocking(move || {
+        let bodies = evidence.iter();
+        let mut bodies = bodies
+            .filter_map(|evidence| Body::around(evidence, at, &key, super::super::export::PROGRAM));
+        bodies.next()
+    });
+    let body = told.await.map_err(|error| {
+        tracing::error!("a bundle cannot be gathered: {error}");
+        not_written()
+    })?;
+    let unknown = || {
         Refusal::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "the collector failed to write this bundle; its log says why",
+            StatusCode::NOT_FOUND,
+            "no vantage of this collector recorded anything of that connection around then",
         )
+    };
+    sealed(&signer, &body.ok_or_else(unknown)?)
+}
+
+fn bad(error: impl Into<String>) -> Refusal {
+    Refusal::new(StatusCode::BAD_REQUEST, error)
+}
+
+fn key_of(text: &str) -> Result<Key, Refusal> {
+    let octets = unhex(text).ok_or_else(|| bad("key: expected 64 hexadecimal digits"))?;
+    Ok(Key::new(&octets))
+}
+
+fn end(text: &str) -> Result<Endpoint, Refusal> {
+    let end: SocketAddr = text
+        .parse()
+        .map_err(|_| bad("ends: expected ADDRESS:PORT, or [ADDRESS]:PORT of IPv6"))?;
+    Ok(Endpoint::new(end.ip(), end.port()))
+}
+
+fn not_written() -> Refusal {
+    Refusal::new(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "the collector failed to write this bundle; its log says why",
+    )
+}
+
+fn sealed(signer: &Signer, body: &Body) -> Result<Response, Refusal> {
+    let file = signer.seal(body).map_err(|error| {
+        tracing::error!("a bundle cannot be written: {error}");
+        not_written()
     })?;
     let kind = HeaderValue::from_static("application/octet-stream");
     Ok(([(header::CONTENT_TYPE, kind)], file).into_response())

@@ -148,7 +148,7 @@ fn read<T>(
     }
 }
 
-fn moment(text: &str) -> Option<CaptureTime> {
+pub(super) fn moment(text: &str) -> Option<CaptureTime> {
     let stamp: jiff::Timestamp = text.parse().ok()?;
     let nanos = i64::try_from(stamp.as_nanosecond()).ok()?;
     Some(CaptureTime::from_nanos(nanos))

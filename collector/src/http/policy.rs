@@ -21,7 +21,9 @@ pub(super) struct Wanted {
     /// Absent: every vantage that has none of its own.
     #[serde(default)]
     vantage: String,
-    /// `context`, `sampled:1/N`, `all`; null: what the agent was started with.
+    /// `context`, `sampled:1/N`, `all`; null: what the agent was started with. It must be said: a body that only names
+    /// a vantage is a mistake.
+    #[serde(deserialize_with = "Option::deserialize")]
     segments: Option<String>,
 }
 

@@ -16,7 +16,7 @@ use parallax_proto::{batch, packed};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout, timeout_at};
 use tonic::{Status, Streaming};
-use tracing::{info, warn};
+use tracing::{Span, info, warn};
 
 use super::aside::{self, AsideError};
 use super::inquiry::{Inquiry, Memory};
@@ -28,6 +28,7 @@ use crate::gate::Caller;
 use crate::store::{
     Answered, Asides, Beat, NewRun, Octets, Portion, RegisterError, Registered, Source, StoreError,
 };
+use crate::traces;
 
 /// How long an agent may take to say who it is.
 const HELLO_PATIENCE: Duration = Duration::from_secs(10);
@@ -73,6 +74,7 @@ pub(super) async fn converse(
         return Err(elsewhere(&name));
     }
     info!(vantage = name, run = %run.run_id, committed = registered.committed, "agent connected");
+    traces::is_of(&Span::current(), &name, run.run_id);
     let (progress, committed) = watch::channel(Progress::Committed(registered.committed));
     let mut conversation = Conversation {
         shared,
@@ -102,6 +104,8 @@ pub(super) async fn converse(
         Err(Gone) => Ok(End::Gone),
         Ok(()) => conversation.run(&mut incoming, answers).await,
     };
+    let digests = conversation.received - registered.committed;
+    Span::current().record("parallax.digests", digests);
     if run.source == Source::File {
         conversation.announce_coverage().await;
     }

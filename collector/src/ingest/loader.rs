@@ -10,7 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 use tonic::Status;
-use tracing::warn;
+use tracing::{Instrument as _, warn};
 
 use super::Depot;
 use super::conversation::database_away;
@@ -18,6 +18,7 @@ use crate::clock;
 use crate::judging::Court;
 use crate::meters;
 use crate::store::{Loaded, Outcome, Portion, Source, StoreError};
+use crate::traces;
 
 /// Transactions at once.
 const LOADERS: usize = 2;
@@ -157,19 +158,27 @@ async fn gather(first: Waiting, exit: &mut mpsc::Receiver<Waiting>) -> Vec<Waiti
 
 async fn load(store: &dyn Depot, court: &Court, group: Vec<Waiting>) {
     let portions: Vec<&Portion> = group.iter().map(|waiting| &waiting.item.portion).collect();
+    let digests = group.iter().map(Waiting::rows).sum();
+    let span = traces::load(portions.len(), digests);
     let begun = Instant::now();
-    match store.load(&portions).await {
+    match store.load(&portions).instrument(span.clone()).await {
         Ok(loaded) => {
+            span.record("parallax.rows", loaded.rows);
             meters::stored(loaded.rows, begun.elapsed());
             report(court, &group, loaded);
         }
         Err(error) if error.is_refusal() && runs(&group) > 1 => {
+            traces::failed(&span, &error);
+            drop(span);
             // One run's digests must not keep the others' out.
             for (_, part) in by_run(group) {
                 Box::pin(load(store, court, part)).await;
             }
         }
-        Err(error) => fail(&group, &error),
+        Err(error) => {
+            traces::failed(&span, &error);
+            fail(&group, &error);
+        }
     }
 }
 

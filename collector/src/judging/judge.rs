@@ -12,7 +12,7 @@ use tokio::sync::{broadcast, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, warn};
+use tracing::{Instrument as _, Span, error, warn};
 use uuid::Uuid;
 
 use super::docket::{Docket, Due, Urgency};
@@ -22,6 +22,7 @@ use crate::clock;
 use crate::meters;
 use crate::recall::{Inquiries, Wanted};
 use crate::store::{Ask, Gathered, Settling, Store, StoreError, Turn, Verdicts, Written};
+use crate::traces::{self, Step};
 
 /// Flows judged with one gathering of evidence.
 const FLOWS_MAX: usize = 64;
@@ -226,12 +227,15 @@ impl Judge {
         }
         let bench = self.bench.clone();
         let flows = due.iter().map(|due| due.flow).collect();
-        let sitting = self.sittings.spawn(async move {
-            Sitting {
-                gathered,
-                outcome: bench.sit(due).await,
+        let span = traces::sitting(due.len());
+        let sitting = async move {
+            let outcome = bench.sit(due).await;
+            if let Err(error) = &outcome {
+                traces::failed(&Span::current(), error);
             }
-        });
+            Sitting { gathered, outcome }
+        };
+        let sitting = self.sittings.spawn(sitting.instrument(span));
         self.seated.insert(sitting.id(), flows);
     }
 
@@ -300,9 +304,11 @@ impl Bench {
     /// Judges those of the flows that are this collector's to judge: one judges a flow at a time.
     async fn sit(&self, due: Vec<Due>) -> Result<Outcome, StoreError> {
         let flows: Vec<i64> = due.iter().map(|due| due.flow).collect();
-        let turns = self.store.claim_flows(&flows, self.collector).await?;
+        let claiming = self.store.claim_flows(&flows, self.collector);
+        let turns = claiming.instrument(Step::Claim.span()).await?;
         let taken = |due: &Due| matches!(turns.get(&due.flow), Some(Turn::Taken));
         let due: Vec<Due> = due.into_iter().filter(taken).collect();
+        Span::current().record("parallax.flows_taken", due.len());
         let written = if due.is_empty() {
             Written::default()
         } else {
@@ -323,10 +329,13 @@ impl Bench {
             })
             .collect();
         let begun = Instant::now();
-        let gathered = self.store.gather(&asks, &self.path).await?;
+        let gathering = self.store.gather(&asks, &self.path);
+        let gathered = gathering.instrument(Step::Gather.span()).await?;
         meters::joined(gathered.len(), begun.elapsed());
         self.inquiries.want(wanted(&gathered));
+        let judging = Step::Judge.span();
         let judged = tokio::task::spawn_blocking(move || {
+            let _judging = judging.entered();
             let begun = Instant::now();
             let verdicts = gathered
                 .into_iter()
@@ -343,7 +352,12 @@ impl Bench {
             }
         };
         let begun = Instant::now();
-        let written = self.store.write_verdicts(&verdicts).await?;
+        let resets: usize = verdicts.iter().map(|of_flow| of_flow.judged.len()).sum();
+        let writing = self.store.write_verdicts(&verdicts);
+        let written = writing.instrument(Step::Write.span()).await?;
+        let sitting = Span::current();
+        sitting.record("parallax.resets", resets);
+        sitting.record("parallax.verdicts_changed", written.changed.len());
         meters::written(begun.elapsed());
         Ok(written)
     }

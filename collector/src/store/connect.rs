@@ -7,9 +7,11 @@ use sqlx::migrate::MigrateError;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, Executor};
 use thiserror::Error;
+use tracing::Instrument as _;
 
 use super::shards::Reach;
 use super::{EVERYWHERE_MAX, Store, distribute};
+use crate::traces;
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations");
 
@@ -205,7 +207,16 @@ async fn migrate(connection: &mut PgConnection, target: &Target) -> Result<(), C
             source,
         },
     };
-    MIGRATIONS.run(connection).await.map_err(failed)
+    let span = traces::migration();
+    if let Some(newest) = MIGRATIONS.iter().last() {
+        span.record("parallax.schema", newest.version);
+    }
+    let migrating = MIGRATIONS.run(connection).instrument(span.clone());
+    let migrated = migrating.await.map_err(failed);
+    if let Err(error) = &migrated {
+        traces::failed(&span, error);
+    }
+    migrated
 }
 
 #[cfg(test)]

@@ -149,6 +149,30 @@ impl Store {
     /// Gathers the evidence of each asked flow, as of one moment of the database. `path` names the
     /// configured path, client side first.
     pub async fn gather(&self, asks: &[Ask], path: &[String]) -> Result<Vec<Gathered>, StoreError> {
+        self.gather_all(asks, None, path).await
+    }
+
+    /// Gathers the evidence of one flow around a moment, whether or not it has a reset.
+    pub async fn gather_around(
+        &self,
+        flow: Flow,
+        moment: CaptureTime,
+        path: &[String],
+    ) -> Result<Vec<Gathered>, StoreError> {
+        let ask = Ask {
+            flow: flow.hash().cast_signed(),
+            moment: Some(moment),
+        };
+        self.gather_all(&[ask], Some(flow), path).await
+    }
+
+    /// `alone`: the flow of the only ask, gathered around its moment.
+    async fn gather_all(
+        &self,
+        asks: &[Ask],
+        alone: Option<Flow>,
+        path: &[String],
+    ) -> Result<Vec<Gathered>, StoreError> {
         let mut tx = self
             .pool
             .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
@@ -163,7 +187,7 @@ impl Store {
             days,
             segments,
             kin,
-        } = self.stands(&mut tx, asks, path, &vantages).await?;
+        } = self.stands(&mut tx, (asks, alone), path, &vantages).await?;
         let known = questions::known_ids(&mut tx, asks, &kin).await?;
         let coverage = questions::coverage(&mut tx, &posts).await?;
         let vantage_ids = questions::column(&posts, |post| post.vantage_id);
@@ -233,7 +257,7 @@ impl Store {
     async fn stands(
         &self,
         tx: &mut PgConnection,
-        asks: &[Ask],
+        (asks, alone): (&[Ask], Option<Flow>),
         path: &[String],
         vantages: &[VantageRow],
     ) -> Result<Stands, StoreError> {
@@ -242,7 +266,10 @@ impl Store {
         let moments: Vec<Vec<(Flow, Moments)>> = asks
             .iter()
             .enumerate()
-            .map(|(index, ask)| sightings.moments(index, ask.moment))
+            .map(|(index, ask)| match alone.zip(ask.moment) {
+                Some((flow, moment)) => vec![(flow, Moments::everywhere(moment))],
+                None => sightings.moments(index, ask.moment),
+            })
             .collect();
         let all_moments = moments.iter().flatten();
         let days = Span::around(all_moments.flat_map(|(_, moments)| moments.all()));

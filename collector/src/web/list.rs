@@ -6,6 +6,7 @@ use axum::http::{StatusCode, Uri};
 use axum::response::Response;
 use parallax_core::CaptureTime;
 use parallax_core::report::{Cause, Origin, ResetReport};
+use parallax_core::time::SECOND;
 
 use super::chart::{self, Chart};
 use super::groups::{self, Row};
@@ -14,7 +15,12 @@ use super::words;
 use super::{Lang, Shell, Trouble, render};
 use crate::clock;
 use crate::http::Api;
-use crate::store::{Grouping, Steps};
+use crate::store::{Grouping, RunState, Steps, StoreError, WatchState};
+
+/// A vantage that has been away for longer was taken away, nanoseconds.
+const BLIND_FOR: i64 = 86_400 * SECOND;
+/// Blind vantages that the list names.
+const BLIND_NAMED: usize = 3;
 
 /// One reset in the list.
 struct Line {
@@ -49,6 +55,10 @@ struct ListPage<'a> {
     ranges: Vec<(String, String, bool)>,
     groupings: Vec<(String, &'static str, bool)>,
     vantages: Vec<String>,
+    /// Names of vantages that went blind within a day, and of how many more.
+    blind: Option<(String, usize)>,
+    /// When the page was made.
+    as_of: String,
     /// What narrows the list: name, value, and the list without it.
     narrowed: Vec<(&'static str, String, String)>,
     chart: Option<Chart>,
@@ -59,6 +69,30 @@ struct ListPage<'a> {
     live: bool,
     newest: String,
     older: Option<String>,
+}
+
+/// Live vantages whose agents are not connected, but were within a day: what they would have seen is missing here.
+async fn blind(api: &Api) -> Result<Option<(String, usize)>, StoreError> {
+    let (states, anywhere) = tokio::join!(api.store.watch_states(), api.store.connected());
+    let (states, anywhere) = (states?, anywhere?);
+    let now = clock::wall();
+    let is_away = |state: &&WatchState| {
+        let recent = |run: &RunState| {
+            let watched = run.watched.map_or(run.connected, |(_, until)| until);
+            now.since(watched.max(run.connected)) < BLIND_FOR
+        };
+        !state.is_file()
+            && state.run.as_ref().is_some_and(recent)
+            && !api.registry.is_connected(&state.vantage)
+            && !anywhere.contains(&state.vantage)
+    };
+    let away: Vec<&WatchState> = states.iter().filter(is_away).collect();
+    let told = away.iter().take(BLIND_NAMED);
+    let names: Vec<String> = told
+        .map(|state| words::brief(&state.vantage, 40))
+        .collect();
+    let more = away.len() - names.len();
+    Ok((!names.is_empty()).then(|| (names.join(", "), more)))
 }
 
 pub async fn show(State(api): State<Api>, shell: Shell, uri: Uri) -> Result<Response, Trouble> {
@@ -73,6 +107,8 @@ pub async fn show(State(api): State<Api>, shell: Shell, uri: Uri) -> Result<Resp
         ranges: ranges(t, &asked),
         groupings: groupings(t, &asked),
         vantages: Vec::new(),
+        blind: None,
+        as_of: words::second(clock::wall()),
         narrowed: narrowed(t, &asked),
         chart: None,
         group_head: "",
@@ -111,7 +147,9 @@ pub async fn show(State(api): State<Api>, shell: Shell, uri: Uri) -> Result<Resp
             None => Ok(Vec::new()),
         }
     };
-    let (found, counts, grouped) = tokio::join!(api.store.page(&filters), counts, grouped);
+    let (found, counts, grouped, blind) =
+        tokio::join!(api.store.page(&filters), counts, grouped, blind(&api));
+    page.blind = blind.map_err(&failed)?;
     let found = found.map_err(&failed)?;
     page.chart = match (steps, counts.map_err(&failed)?) {
         (Some(steps), counts) if !counts.is_empty() => Some(Chart::draw(t, &asked, steps, &counts)),

@@ -3,8 +3,9 @@
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
+use parallax_core::decode::Unread;
 use parallax_core::plain::plain;
-use parallax_core::report::VantageSummary;
+use parallax_core::report::{Count, VantageSummary};
 use parallax_core::time::{MILLISECOND, SECOND};
 use parallax_core::vantage::KindName;
 use parallax_core::{CaptureTime, Strength};
@@ -111,6 +112,7 @@ fn facts(
             Some(vantage.last.map_or_else(none, words::second)),
         ),
         (t.say("Packets", "报文"), Some(vantage.packets.to_string())),
+        (t.say("Other than TCP", "非 TCP 报文"), others(vantage)),
         (
             t.say("Rate, mean of this run", "速率（本次运行平均）"),
             run.and_then(rate),
@@ -151,6 +153,18 @@ fn facts(
         .into_iter()
         .filter_map(|(name, value)| Some((name, value?)))
         .collect()
+}
+
+/// What was not read because it is something else is no fault.
+fn is_odd(unread: &Count) -> bool {
+    ![Unread::NotTcp.as_str(), Unread::NotIp.as_str()].contains(&unread.what.as_str())
+}
+
+/// Packets that are no TCP.
+fn others(vantage: &VantageSummary) -> Option<String> {
+    let others = vantage.unreadable.iter().filter(|unread| !is_odd(unread));
+    let count: u64 = others.map(|unread| unread.count).sum();
+    (count > 0).then(|| count.to_string())
 }
 
 fn rate(run: &RunState) -> Option<String> {
@@ -214,7 +228,7 @@ fn wrong(
             },
         );
     }
-    for unread in &vantage.unreadable {
+    for unread in vantage.unreadable.iter().filter(|unread| is_odd(unread)) {
         let what = plain(&unread.what);
         say(
             false,

@@ -37,7 +37,12 @@ pub fn hello(vantage: &str, run: u8) -> Hello {
 impl Agent {
     /// Connects and says hello; the watermark of the Welcome comes back too.
     pub async fn connect(collector: &Collector, hello: Hello) -> Result<(Self, u64), Status> {
-        let mut client = IngestClient::connect(collector.url()).await.unwrap();
+        Self::connect_to(collector.url(), hello).await
+    }
+
+    /// The same, to a collector of another process.
+    pub async fn connect_to(url: String, hello: Hello) -> Result<(Self, u64), Status> {
+        let mut client = IngestClient::connect(url).await.unwrap();
         let (says, said) = mpsc::channel(64);
         says.send(message(Said::Hello(hello))).await.unwrap();
         let hears = client.stream(ReceiverStream::new(said)).await?.into_inner();

@@ -14,14 +14,16 @@ use parallax_collector::store::{Kin, PortionOfFlow, Settling, Store, Verdicts};
 use parallax_core::judge::Judged;
 use parallax_core::report::ResetReport;
 use parallax_core::time::SECOND;
+use parallax_identity::tls::ServerFiles;
 use serde_json::{Value, json};
 
+use crate::herald_tls;
 use crate::server::{Collector, database};
 
 const QUIET: Duration = Duration::from_secs(4);
 
 /// A verdict that settled: a middlebox between two vantages forged a reset so many seconds ago.
-async fn forged(store: &Store, number: i64, between: [Option<&str>; 2], ago: i64) {
+pub async fn forged(store: &Store, number: i64, between: [Option<&str>; 2], ago: i64) {
     let time = clock::wall().plus(-ago * SECOND);
     let report: ResetReport = serde_json::from_value(json!({
         "id": format!("00000000-0000-7000-8000-{number:012}"), "time": time,
@@ -47,7 +49,7 @@ async fn forged(store: &Store, number: i64, between: [Option<&str>; 2], ago: i64
     assert_eq!(written.settled.len(), 1);
 }
 
-async fn until(what: &str, mut reached: impl AsyncFnMut() -> bool) {
+pub async fn until(what: &str, mut reached: impl AsyncFnMut() -> bool) {
     for _ in 0..800 {
         if reached().await {
             return;
@@ -176,14 +178,26 @@ async fn what_finds_no_room_or_no_taker_is_given_up_oldest_first_and_counted() {
 }
 
 /// Debian's Alertmanager on loopback; it ends with the test.
-struct Alertmanager {
+pub struct Alertmanager {
     child: Child,
-    url: String,
+    pub url: String,
+    asking: ureq::Agent,
     _folder: tempfile::TempDir,
 }
 
 impl Alertmanager {
     fn start() -> Self {
+        let asking = ureq::Agent::config_builder().proxy(None).build();
+        Self::started("http", None, asking.new_agent())
+    }
+
+    /// One that speaks TLS only.
+    pub fn over_tls(files: &ServerFiles) -> Self {
+        let asking = herald_tls::believing(&files.authorities);
+        Self::started("https", Some(&herald_tls::web_config(files)), asking)
+    }
+
+    fn started(scheme: &str, web: Option<&str>, asking: ureq::Agent) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path().join("alertmanager.yml");
         std::fs::write(
@@ -195,7 +209,13 @@ impl Alertmanager {
             let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
             socket.local_addr().unwrap()
         };
-        let child = Command::new("prometheus-alertmanager")
+        let mut command = Command::new("prometheus-alertmanager");
+        if let Some(web) = web {
+            let file = folder.path().join("web.yml");
+            std::fs::write(&file, web).unwrap();
+            command.arg("--web.config.file").arg(file);
+        }
+        let child = command
             .arg("--config.file")
             .arg(config)
             .arg("--storage.path")
@@ -208,15 +228,22 @@ impl Alertmanager {
             .expect("the package prometheus-alertmanager (tests/packages)");
         Self {
             child,
-            url: format!("http://{address}"),
+            url: format!("{scheme}://{address}"),
+            asking,
             _folder: folder,
         }
     }
 
     /// Its alerts; `None` while it does not answer.
-    fn alerts(&self) -> Option<Vec<Value>> {
+    pub fn alerts(&self) -> Option<Vec<Value>> {
         let url = format!("{}/api/v2/alerts", self.url);
-        let body = ureq::get(&url).call().ok()?.body_mut().read_to_string();
+        let body = self
+            .asking
+            .get(&url)
+            .call()
+            .ok()?
+            .body_mut()
+            .read_to_string();
         serde_json::from_str(&body.ok()?).ok()
     }
 }

@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -14,12 +15,13 @@ use crate::server::{get, open_to_all};
 
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_parallax-collector");
 
-struct Running {
+pub struct Running {
     child: Child,
-    url: String,
+    pub url: String,
+    said: Arc<Mutex<String>>,
 }
 
-fn command(data_dir: &Path) -> Command {
+pub fn command(data_dir: &Path) -> Command {
     let mut command = Command::new(PROGRAM);
     command
         .args(["serve", "--grpc", "", "--http", "127.0.0.1:0", "--data-dir"])
@@ -31,7 +33,12 @@ fn command(data_dir: &Path) -> Command {
 }
 
 fn start(data_dir: &Path) -> Running {
-    let mut child = command(data_dir).spawn().unwrap();
+    started(command(data_dir))
+}
+
+/// Waits until it is ready.
+pub fn started(mut command: Command) -> Running {
+    let mut child = command.spawn().unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
     let mut said = Vec::new();
     let url = loop {
@@ -45,8 +52,16 @@ fn start(data_dir: &Path) -> Running {
         said.push(line);
     };
     // Read on, so that the program never waits for us.
-    std::thread::spawn(move || lines.for_each(drop));
-    Running { child, url }
+    let said = Arc::new(Mutex::new(String::new()));
+    let heard = Arc::clone(&said);
+    std::thread::spawn(move || {
+        for line in lines.map_while(Result::ok) {
+            let mut heard = heard.lock().unwrap();
+            heard.push_str(&line);
+            heard.push('\n');
+        }
+    });
+    Running { child, url, said }
 }
 
 impl Running {
@@ -54,7 +69,12 @@ impl Running {
         kill(Pid::from_raw(self.child.id().cast_signed()), signal).unwrap();
     }
 
-    fn stop(mut self, signal: Signal) -> ExitStatus {
+    /// What it said since it was ready.
+    pub fn said(&self) -> String {
+        self.said.lock().unwrap().clone()
+    }
+
+    pub fn stop(mut self, signal: Signal) -> ExitStatus {
         self.signal(signal);
         self.child.wait().unwrap()
     }
@@ -102,7 +122,7 @@ fn is_alive(pid: Pid) -> bool {
         .is_ok_and(|stat| !stat.rsplit(')').next().unwrap().starts_with(" Z"))
 }
 
-fn folder() -> tempfile::TempDir {
+pub fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     open_to_all(folder.path());
     folder

@@ -367,5 +367,10 @@ async fn a_vantage_whose_agent_left_is_told_to_be_blind() {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
     assert!(after.contains("Its agent was stopped"), "{after}");
+    // Who looks at the list must not take its silence for a good sign.
+    let list = page(&collector, "/", &[]).await.body;
+    assert!(list.contains("Blind now: fw-in."), "{list}");
+    let list = page(&collector, "/?lang=zh", &[]).await.body;
+    assert!(list.contains("目前失明： fw-in"), "{list}");
     collector.stop().await;
 }

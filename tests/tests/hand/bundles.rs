@@ -96,8 +96,65 @@ pub fn two_companies(stage: &mut Stage) -> Result<()> {
     told(&compare, &us, &them, &file("shared.key"))?;
     disclosed(&us, &ours)?;
     refused(&compare, &us, &them, folder.path())?;
+    silent(&compare, stage, &us)?;
     them.export(&stage.programs, &file("other.key"), &theirs)?;
     compare.refused(&[], "different keys")
+}
+
+/// Whose vantages saw no reset of the connection hands over what they saw of it; its silence tells where the reset was
+/// born.
+fn silent(compare: &Compare<'_>, stage: &Stage, us: &Company) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let key = compare.ours.with_file_name("shared.key");
+    let collector = Collector::start(&stage.programs, Order::Inferred)?;
+    feed_of(&stage.programs, &stage.talking(), &collector.url, |name| {
+        name == "fw-out"
+    })?;
+    let ends = [
+        format!("{}:{}", us.reset.src, us.reset.sport),
+        format!("{}:{}", us.reset.dst, us.reset.dport),
+    ];
+    let bundle = |ends: &[String; 2], at: &str, to: &Path| {
+        let mut command = Command::new(stage.programs.cli());
+        command
+            .arg("bundle")
+            .args(ends)
+            .args(["--at", at, "--key-file"]);
+        command.arg(&key).arg("-o").arg(to);
+        command.args(["--collector", &collector.url]).output()
+    };
+    // Resets that this side did see are told as such; what went to the client alone was seen by us only.
+    let at = us.reset.time.to_string();
+    let theirs = folder.path().join("theirs");
+    let output = bundle(&ends, &at, &theirs)?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    ensure!(output.status.success(), "bundle: {said}");
+    let opened = parallax_bundle::sealed::open(&std::fs::read(&theirs)?)?;
+    let told = opened.body.reset.as_ref().map(|told| told.seq);
+    ensure!(told != Some(us.reset.seq), "it saw our reset");
+    let both = Compare {
+        programs: compare.programs,
+        ours: compare.ours.clone(),
+        theirs: theirs.clone(),
+    };
+    let output = both.run(&["--format", "json"])?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    ensure!(output.status.success(), "compare: {said}");
+    let told: Explanation = serde_json::from_slice(&output.stdout)?;
+    let between = told.reset.between.clone().unwrap_or_default();
+    ensure!(
+        between.map(Option::unwrap_or_default) == ["theirs:fw-out", "ours:fw-in"],
+        "{}",
+        told.sentence
+    );
+    let unheard = ["192.0.2.1:1".to_owned(), "192.0.2.2:2".to_owned()];
+    let output = bundle(&unheard, &at, &theirs)?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    ensure!(
+        !output.status.success() && said.contains("recorded anything"),
+        "{said}"
+    );
+    Ok(())
 }
 
 struct Compare<'a> {

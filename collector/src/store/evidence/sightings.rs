@@ -41,6 +41,14 @@ pub(super) struct Moments {
 }
 
 impl Moments {
+    /// One for every vantage.
+    pub fn everywhere(moment: CaptureTime) -> Self {
+        Self {
+            by_vantage: BTreeMap::new(),
+            elsewhere: moment.nanos(),
+        }
+    }
+
     /// All of them.
     pub fn all(&self) -> impl Iterator<Item = i64> {
         self.by_vantage.values().copied().chain([self.elsewhere])

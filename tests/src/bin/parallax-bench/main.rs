@@ -11,6 +11,7 @@ mod latency;
 mod live;
 mod measured;
 mod micro;
+mod pages;
 mod peers;
 mod random;
 mod report;
@@ -42,6 +43,8 @@ enum Bench {
     Latency(latency::Options),
     /// Single steps: decode, flow memory, recall ring, encode, judge.
     Micro(micro::Options),
+    /// Lists, filters, groups and pages with a hundred thousand resets in the store.
+    Pages(pages::Options),
     /// Write the captures that the others read, to look at or to profile with.
     Traffic(traffic::Wanted),
     #[command(hide = true)]
@@ -52,8 +55,8 @@ enum Bench {
 
 /// The names of the blocks in the README.
 #[cfg(test)]
-const BENCHMARKS: [&str; 7] = [
-    "digest", "live", "analyze", "ingest", "fleet", "latency", "micro",
+const BENCHMARKS: [&str; 8] = [
+    "digest", "live", "analyze", "ingest", "fleet", "latency", "micro", "pages",
 ];
 
 /// The folder of the release binaries: that of this program.
@@ -81,6 +84,7 @@ fn carry_out(bench: Bench) -> anyhow::Result<()> {
         Bench::Live(options) => live::run(&options),
         Bench::Latency(options) => latency::run(&options),
         Bench::Micro(options) => micro::run(&options),
+        Bench::Pages(options) => pages::run(&options),
         Bench::Traffic(wanted) => Ok(wanted.write()?),
         Bench::Measure(options) => options.run(),
         Bench::Rush(rush) => rush.run(),
