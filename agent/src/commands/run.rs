@@ -25,6 +25,7 @@ use crate::witness::Witness;
 
 mod args;
 mod effective;
+mod outage;
 mod settings;
 mod standing;
 mod steps;
