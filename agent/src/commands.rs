@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use clap_complete::Shell;
 
 pub mod digest;
@@ -59,7 +60,7 @@ struct CompletionArgs {
 pub fn main() -> ExitCode {
     let matches = Cli::command().get_matches();
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-    log::start(cli.verbose, cli.log_format);
+    log::start(cli.verbose, log_format(&cli, &matches));
     let result = match cli.command {
         Command::Run(args) if run::only_checks(&args) => {
             let matches = matches.subcommand_matches("run").unwrap_or(&matches);
@@ -82,6 +83,15 @@ pub fn main() -> ExitCode {
             log::give_up(&one_line(&error));
             ExitCode::FAILURE
         }
+    }
+}
+
+/// As the command line says, or the environment, or else the file of a run. What is wrong with a file is told later.
+fn log_format(cli: &Cli, matches: &ArgMatches) -> log::LogFormat {
+    let said = matches.value_source("log_format") != Some(ValueSource::DefaultValue);
+    match &cli.command {
+        Command::Run(args) if !said => run::log_format(args).unwrap_or(cli.log_format),
+        _ => cli.log_format,
     }
 }
 

@@ -12,6 +12,7 @@ pub mod captures;
 pub mod chaos;
 pub mod demo;
 pub mod enclosure;
+pub mod faults;
 pub mod firewall;
 pub mod fuzz;
 pub mod injector;

@@ -19,7 +19,7 @@ use parallax_tests::recorder::Recording;
 use parallax_tests::scenario::{Act, acts};
 use parallax_tests::truth::compare;
 use parallax_tests::{
-    bytes, demo, fuzz, latency, live, loss, monitoring, recall, simulation, traffic,
+    bytes, demo, faults, fuzz, latency, live, loss, monitoring, recall, simulation, traffic,
 };
 
 /// A network of namespaces in which resets are made whose origin is known.
@@ -124,6 +124,12 @@ enum What {
         #[arg(long, default_value_t = 50_000)]
         connections: u32,
         #[arg(long, default_value = "target/lab-runs/bytes")]
+        out: PathBuf,
+    },
+    /// Take interfaces away and fill disks under live agents and a collector, and hold what they tell of it against
+    /// what was sent.
+    Faults {
+        #[arg(long, default_value = "target/lab-runs/faults")]
         out: PathBuf,
     },
     /// Make traffic before live agents and show the verdicts on it.
@@ -238,6 +244,7 @@ fn outside(what: &What) -> Result<Option<ExitCode>> {
         | What::Bytes { .. }
         | What::Monitoring { .. }
         | What::Demo
+        | What::Faults { .. }
         | What::Chaos { .. }
         | What::Latency { .. } => return Ok(None),
     }))
@@ -264,6 +271,7 @@ fn inside(what: &What) -> Result<()> {
         What::Recall { out } => recall::run(out)?,
         What::Monitoring { out } => monitoring::run(out)?,
         What::Demo => demo::run()?,
+        What::Faults { out } => faults::run(out)?,
         What::Chaos {
             out,
             rounds,

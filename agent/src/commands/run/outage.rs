@@ -23,14 +23,21 @@ impl Outage {
         (from, until): (CaptureTime, CaptureTime),
         now: Standing,
     ) -> Option<LossRecord> {
-        if self.begun.as_ref().is_some_and(|(_, before)| *before == now) {
+        if self
+            .begun
+            .as_ref()
+            .is_some_and(|(_, before)| *before == now)
+        {
             return None;
         }
         let ended = self.end(until);
         match &now {
             Standing::Up => {}
             Standing::Partly(names) | Standing::Down(names) => {
-                warn!("{} is down: what passes there is not seen", names.join(", "));
+                warn!(
+                    "{} is down: what passes there is not seen",
+                    names.join(", ")
+                );
                 self.begun = Some((from, now));
             }
         }
