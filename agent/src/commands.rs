@@ -9,6 +9,7 @@ use clap_complete::Shell;
 
 pub mod digest;
 pub(crate) mod log;
+pub mod probe;
 pub mod replay;
 pub mod run;
 
@@ -44,6 +45,7 @@ enum Command {
     Run(Box<run::RunArgs>),
     Replay(replay::ReplayArgs),
     Digest(digest::DigestArgs),
+    Probe(probe::ProbeArgs),
     Completion(CompletionArgs),
 }
 
@@ -70,6 +72,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(*args),
         Command::Replay(args) => replay::run(&args),
         Command::Digest(args) => digest::run(&args),
+        Command::Probe(args) => probe::run(&args),
         Command::Completion(args) => {
             let mut command = Cli::command();
             let name = command.get_name().to_owned();
