@@ -26,6 +26,13 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// Nobody listens at these: one for each step, so that its resets can be asked for.
 const CLOSED: [u16; 3] = [7952, 7953, 7954];
 
+type Step = fn(&mut Stage<'_>) -> Result<()>;
+const STEPS: [(&str, Step); 3] = [
+    ("interfaces down, renamed and gone", interfaces::play),
+    ("a full disk under a spool", disks::spool),
+    ("a full disk under the database", disks::database),
+];
+
 /// Plays every fault; logs go to `folder`.
 pub fn run(folder: &Path) -> Result<()> {
     std::fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
@@ -42,12 +49,6 @@ pub fn run(folder: &Path) -> Result<()> {
         closed: CLOSED[0],
     };
     stage.start_collector()?;
-    type Step = fn(&mut Stage<'_>) -> Result<()>;
-    const STEPS: [(&str, Step); 3] = [
-        ("interfaces down, renamed and gone", interfaces::play),
-        ("a full disk under a spool", disks::spool),
-        ("a full disk under the database", disks::database),
-    ];
     for ((name, step), closed) in STEPS.into_iter().zip(CLOSED) {
         stage.closed = closed;
         step(&mut stage).context(name)?;

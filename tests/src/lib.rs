@@ -10,6 +10,7 @@ pub mod browser;
 pub mod bytes;
 pub mod captures;
 pub mod chaos;
+pub mod cluster;
 pub mod demo;
 pub mod enclosure;
 pub mod faults;
