@@ -15,6 +15,7 @@ pub mod demo;
 pub mod enclosure;
 pub mod faults;
 pub mod firewall;
+pub mod flood;
 pub mod fuzz;
 pub mod injector;
 pub mod lab;

@@ -19,7 +19,7 @@ use parallax_tests::recorder::Recording;
 use parallax_tests::scenario::{Act, acts};
 use parallax_tests::truth::compare;
 use parallax_tests::{
-    bytes, demo, faults, fuzz, latency, live, loss, monitoring, recall, simulation, traffic,
+    bytes, demo, faults, flood, fuzz, latency, live, loss, monitoring, recall, simulation, traffic,
 };
 
 /// A network of namespaces in which resets are made whose origin is known.
@@ -130,6 +130,20 @@ enum What {
     /// what was sent.
     Faults {
         #[arg(long, default_value = "target/lab-runs/faults")]
+        out: PathBuf,
+    },
+    /// Send SYNs, each of a flow of its own, past a live agent while open connections are reset; measure what both
+    /// programs take, and keep that in OUT.
+    Flood {
+        #[arg(long, default_value_t = 5_000_000)]
+        flows: u32,
+        /// SYNs a second, at most.
+        #[arg(long, default_value_t = 100_000)]
+        rate: u32,
+        /// The folder of the programs that are flooded; by default those beside this one.
+        #[arg(long)]
+        programs: Option<PathBuf>,
+        #[arg(long, default_value = "target/lab-runs/flood")]
         out: PathBuf,
     },
     /// Make traffic before live agents and show the verdicts on it.
@@ -245,6 +259,7 @@ fn outside(what: &What) -> Result<Option<ExitCode>> {
         | What::Monitoring { .. }
         | What::Demo
         | What::Faults { .. }
+        | What::Flood { .. }
         | What::Chaos { .. }
         | What::Latency { .. } => return Ok(None),
     }))
@@ -272,6 +287,18 @@ fn inside(what: &What) -> Result<()> {
         What::Monitoring { out } => monitoring::run(out)?,
         What::Demo => demo::run()?,
         What::Faults { out } => faults::run(out)?,
+        What::Flood {
+            flows,
+            rate,
+            programs,
+            out,
+        } => {
+            let programs = match programs {
+                Some(folder) => Programs::in_folder(folder)?,
+                None => Programs::beside_this_one()?,
+            };
+            flood::run(out, &programs, (*flows, *rate))?;
+        }
         What::Chaos {
             out,
             rounds,

@@ -60,7 +60,7 @@ fn collector(arguments: &[&str], folder: &Path) -> (Running, String) {
         .args(["--path", &parallax_tests::lab::path().join(",")])
         .args(arguments);
     let mut running = Running::start("collector", command, folder).expect("a collector");
-    let ready = wait_for(Duration::from_secs(60), || {
+    let ready = wait_for(Duration::from_mins(1), || {
         running.check()?;
         Ok(running
             .said()
