@@ -3,11 +3,13 @@
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use clap_complete::Shell;
 
 pub mod digest;
 pub(crate) mod log;
+pub mod probe;
 pub mod replay;
 pub mod run;
 
@@ -43,6 +45,7 @@ enum Command {
     Run(Box<run::RunArgs>),
     Replay(replay::ReplayArgs),
     Digest(digest::DigestArgs),
+    Probe(probe::ProbeArgs),
     Completion(CompletionArgs),
 }
 
@@ -59,7 +62,7 @@ struct CompletionArgs {
 pub fn main() -> ExitCode {
     let matches = Cli::command().get_matches();
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-    log::start(cli.verbose, cli.log_format);
+    log::start(cli.verbose, log_format(&cli, &matches));
     let result = match cli.command {
         Command::Run(args) if run::only_checks(&args) => {
             let matches = matches.subcommand_matches("run").unwrap_or(&matches);
@@ -69,6 +72,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(*args),
         Command::Replay(args) => replay::run(&args),
         Command::Digest(args) => digest::run(&args),
+        Command::Probe(args) => probe::run(&args),
         Command::Completion(args) => {
             let mut command = Cli::command();
             let name = command.get_name().to_owned();
@@ -82,6 +86,15 @@ pub fn main() -> ExitCode {
             log::give_up(&one_line(&error));
             ExitCode::FAILURE
         }
+    }
+}
+
+/// As the command line says, or the environment, or else the file of a run. What is wrong with a file is told later.
+fn log_format(cli: &Cli, matches: &ArgMatches) -> log::LogFormat {
+    let said = matches.value_source("log_format") != Some(ValueSource::DefaultValue);
+    match &cli.command {
+        Command::Run(args) if !said => run::log_format(args).unwrap_or(cli.log_format),
+        _ => cli.log_format,
     }
 }
 

@@ -10,6 +10,7 @@ use parallax_core::{Selection, Vantage, VantageKind};
 use serde::{Deserialize, Deserializer};
 use thiserror::Error;
 
+use crate::commands::log::LogFormat;
 use crate::trust::TrustArgs;
 use crate::witness::Wanted;
 
@@ -153,6 +154,8 @@ pub struct ConfigFile {
     #[serde(rename = "insecure-plaintext")]
     pub insecure_plaintext: Option<bool>,
     pub metrics: Option<SocketAddr>,
+    #[serde(rename = "log-format")]
+    pub log_format: Option<LogFormat>,
 }
 
 /// One text, or several in an array.
@@ -257,7 +260,7 @@ mod tests {
         let config = parse(
             "vantage = 'fw-in'\nhost = ['192.0.2.1', '2001:db8::1']\ninterface = ['eth0']\n\
              segments = 'all'\nthreads = 2\ngrace = 1.5\npromiscuous = true\nno-tunnels = true\n\
-             metrics = '127.0.0.1:7690'\n",
+             metrics = '127.0.0.1:7690'\nlog-format = 'json'\n",
         );
         let config = config.unwrap();
         assert_eq!(config.vantage.unwrap().as_str(), "fw-in");
@@ -268,6 +271,7 @@ mod tests {
         assert_eq!(config.promiscuous, Some(true));
         assert_eq!(config.no_tunnels, Some(true));
         assert_eq!(config.metrics, "127.0.0.1:7690".parse().ok());
+        assert_eq!(config.log_format, Some(LogFormat::Json));
     }
 
     #[test]
@@ -281,7 +285,12 @@ mod tests {
 
     #[test]
     fn a_value_of_the_wrong_kind_is_an_error_that_names_its_line() {
-        for text in ["\nsnaplen = 'much'", "\nvantage = ''", "\nhost = ['x']"] {
+        for text in [
+            "\nsnaplen = 'much'",
+            "\nvantage = ''",
+            "\nhost = ['x']",
+            "\nlog-format = 'xml'",
+        ] {
             let error = parse(text).unwrap_err();
             assert!(error.contains("line 2: "), "{error}");
             assert_eq!(error.lines().count(), 1, "{error}");

@@ -97,7 +97,7 @@ pub fn confine(needs: &Needs) -> Result<(), ConfineError> {
     };
     drop_capabilities(&kept(needs))?;
     nix::sys::prctl::set_no_new_privs().map_err(keep("the gain of privileges"))?;
-    seal(&needs.folders, &needs.files)?;
+    seal(&needs.folders, &around(&needs.files))?;
     if let Some(user) = user {
         info!("runs as user {user:?}, without capabilities");
     }
@@ -112,6 +112,16 @@ pub fn confine_witness() {
     if let Err(error) = drop_capabilities(&kept) {
         warn!("the kernel witness: {error}");
     }
+}
+
+/// The folders of files: a file is replaced by another (in a mounted secret a link is), and its folder stays.
+fn around(files: &[PathBuf]) -> Vec<PathBuf> {
+    let absolute = files
+        .iter()
+        .filter_map(|file| std::path::absolute(file).ok());
+    absolute
+        .filter_map(|file| Some(file.parent()?.to_owned()))
+        .collect()
 }
 
 /// No program that is started may get any capability back. It takes one itself, so it comes first.
@@ -184,7 +194,9 @@ fn become_user(needs: &Needs) -> Result<Option<String>, ConfineError> {
     match changed {
         Ok(()) => Ok(Some(user.name)),
         Err(error) => {
-            info!("stays the user that it is ({error}: a user namespace?), without capabilities");
+            info!(
+                "stays the user that it is ({error}: a container, or a user namespace?), without capabilities"
+            );
             Ok(None)
         }
     }
@@ -251,18 +263,19 @@ fn reaches(needs: &Needs, uid: Uid, gid: Gid) -> bool {
         && needs.files.iter().all(|file| reach(file, 4))
 }
 
-/// From now on this thread, and those that it starts, open nothing else.
+/// From now on this thread, and those that it starts, open nothing else: they read `readable` and what is beneath, and
+/// do as they like in `folders`.
 ///
 /// # Errors
 /// The kernel has landlock and refuses.
-pub fn seal(folders: &[PathBuf], files: &[PathBuf]) -> Result<(), ConfineError> {
+pub fn seal(folders: &[PathBuf], readable: &[PathBuf]) -> Result<(), ConfineError> {
     let read = AccessFs::from_read(RIGHTS);
     let sealed = (|| {
         Ruleset::default()
             .handle_access(AccessFs::from_all(RIGHTS))?
             .create()?
             .add_rules(path_beneath_rules(NAMES, read))?
-            .add_rules(path_beneath_rules(files, read))?
+            .add_rules(path_beneath_rules(readable, read))?
             .add_rules(path_beneath_rules(folders, AccessFs::from_all(RIGHTS)))?
             .restrict_self()
     })();
@@ -313,6 +326,32 @@ mod tests {
         });
         sealed.join().unwrap();
         fs::read("/etc/passwd").unwrap();
+    }
+
+    #[test]
+    fn a_certificate_that_takes_the_place_of_another_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let own = folder.path().join("agent.pem");
+        fs::write(&own, "old").unwrap();
+        let needs = Needs {
+            files: vec![own.clone()],
+            ..Needs::default()
+        };
+        // In a thread, which alone is confined; as root it would become somebody else.
+        let (ready, told) = std::sync::mpsc::channel();
+        let (go, replaced) = std::sync::mpsc::channel();
+        let read = own.clone();
+        let confined = std::thread::spawn(move || {
+            seal(&needs.folders, &around(&needs.files)).unwrap();
+            ready.send(()).unwrap();
+            replaced.recv().unwrap();
+            fs::read(read)
+        });
+        told.recv().unwrap();
+        fs::write(folder.path().join("new"), "new").unwrap();
+        fs::rename(folder.path().join("new"), &own).unwrap();
+        go.send(()).unwrap();
+        assert_eq!(confined.join().unwrap().unwrap(), b"new");
     }
 
     #[test]

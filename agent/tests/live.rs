@@ -302,7 +302,7 @@ fn interface_gone() {
             Err(error) => break error.to_string(),
         }
     };
-    assert!(error.starts_with("capture on near ended: "), "{error}");
+    assert!(error.starts_with("interface near is gone: "), "{error}");
 }
 
 /// Both directions of a connection, of either address family, each segment with its own number.

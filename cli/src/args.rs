@@ -317,7 +317,7 @@ pub struct DoctorArgs {
     /// A collector's configuration file, as parallax-collector reads it
     #[arg(long, value_name = "FILE")]
     pub collector_config: Option<PathBuf>,
-    /// A certificate that must be readable
+    /// A certificate that must be good, an agent's or a collector's; an agent's in --state-dir is looked at unasked
     #[arg(long, value_name = "FILE")]
     pub certificate: Option<PathBuf>,
     /// Its key, which only its user may read

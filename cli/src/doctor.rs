@@ -9,8 +9,11 @@ use crate::args::{Collector, DoctorArgs};
 use crate::failure::Failure;
 use crate::output::{Finding, Format, Output};
 use crate::plain::plain;
+use crate::when;
+use parallax_identity::files;
 
 mod adjtimex;
+mod certificate;
 mod disk;
 mod machine;
 mod network;
@@ -127,10 +130,16 @@ fn examine(args: &DoctorArgs) -> Vec<Check> {
         checks.push(machine::postgres());
     }
     if let Some(file) = &args.certificate {
-        checks.push(disk::pem("certificate", file, "CERTIFICATE"));
+        checks.push(certificate::days(file, when::now()));
+    }
+    // Where an agent looks for one unasked.
+    let enrolled = args.state_dir.as_ref();
+    let enrolled = enrolled.map(|folder| folder.join("identity").join(files::AGENT));
+    if let Some(file) = enrolled.filter(|file| file.exists()) {
+        checks.push(certificate::days(&file, when::now()));
     }
     if let Some(file) = &args.key {
-        checks.push(disk::pem("key", file, "PRIVATE KEY"));
+        checks.push(disk::key(file));
     }
     checks
 }

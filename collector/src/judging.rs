@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 
 mod docket;
 mod judge;
+mod shares;
 mod spans;
 
 pub use judge::{Judge, Watchers, watchers};
@@ -22,7 +23,11 @@ const LATE: i64 = 2 * SECOND;
 #[derive(Debug)]
 pub(crate) enum News {
     /// These flows have new evidence; the docket holds them.
-    Touched(Vec<i64>),
+    Touched {
+        flows: Vec<i64>,
+        /// Vantages with flows of which they brought a RST.
+        brought: Vec<(i32, i64)>,
+    },
     /// Coverage of a live agent's vantage came late.
     Watched {
         vantage_id: i32,
@@ -54,9 +59,9 @@ impl Court {
         Self::open().0
     }
 
-    /// New evidence of flows.
-    pub(crate) fn touched(&self, flows: Vec<i64>) {
-        self.tell(News::Touched(flows));
+    /// New evidence of flows, and which vantage brought a RST of which.
+    pub(crate) fn touched(&self, flows: Vec<i64>, brought: Vec<(i32, i64)>) {
+        self.tell(News::Touched { flows, brought });
     }
 
     /// A file that covers this span was read to its end.

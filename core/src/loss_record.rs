@@ -116,7 +116,7 @@ impl LossCause {
     pub const fn words(self) -> &'static str {
         match self {
             Self::Kernel => "its kernel dropped packets for want of buffer",
-            Self::Interface => "its interface dropped packets",
+            Self::Interface => "its interface dropped packets or was down",
             Self::Ring => "its agent could not keep up",
             Self::Spool => "its spool was full while the collector was away",
             Self::SpoolDamaged => "a part of its spool could not be read back",

@@ -22,6 +22,23 @@ pub struct Bearer {
 }
 
 impl Bearer {
+    /// Reads the first certificate of a PEM file: whose it is.
+    ///
+    /// # Errors
+    /// Names the file: it cannot be read, or holds no certificate.
+    pub fn read_file(path: &std::path::Path) -> Result<Self, IdentityError> {
+        let all = crate::files::certificates(path)?;
+        all.first().map_or_else(
+            || {
+                Err(IdentityError::Empty {
+                    path: path.to_owned(),
+                    what: "certificate",
+                })
+            },
+            |first| Self::read(first),
+        )
+    }
+
     /// Reads a certificate in DER.
     pub fn read(der: &[u8]) -> Result<Self, IdentityError> {
         let bad = |error: &dyn std::fmt::Display| IdentityError::Certificate(error.to_string());

@@ -14,7 +14,7 @@ use crate::programs::Programs;
 
 mod check;
 mod faults;
-mod load;
+pub(crate) mod load;
 mod world;
 
 use check::Tally;

@@ -19,7 +19,7 @@ use parallax_tests::recorder::Recording;
 use parallax_tests::scenario::{Act, acts};
 use parallax_tests::truth::compare;
 use parallax_tests::{
-    bytes, demo, fuzz, latency, live, loss, monitoring, recall, simulation, traffic,
+    bytes, demo, faults, flood, fuzz, latency, live, loss, monitoring, recall, simulation, traffic,
 };
 
 /// A network of namespaces in which resets are made whose origin is known.
@@ -124,6 +124,26 @@ enum What {
         #[arg(long, default_value_t = 50_000)]
         connections: u32,
         #[arg(long, default_value = "target/lab-runs/bytes")]
+        out: PathBuf,
+    },
+    /// Take interfaces away and fill disks under live agents and a collector, and hold what they tell of it against
+    /// what was sent.
+    Faults {
+        #[arg(long, default_value = "target/lab-runs/faults")]
+        out: PathBuf,
+    },
+    /// Send SYNs, each of a flow of its own, past a live agent while open connections are reset; measure what both
+    /// programs take, and keep that in OUT.
+    Flood {
+        #[arg(long, default_value_t = 5_000_000)]
+        flows: u32,
+        /// SYNs a second, at most.
+        #[arg(long, default_value_t = 100_000)]
+        rate: u32,
+        /// The folder of the programs that are flooded; by default those beside this one.
+        #[arg(long)]
+        programs: Option<PathBuf>,
+        #[arg(long, default_value = "target/lab-runs/flood")]
         out: PathBuf,
     },
     /// Make traffic before live agents and show the verdicts on it.
@@ -238,6 +258,8 @@ fn outside(what: &What) -> Result<Option<ExitCode>> {
         | What::Bytes { .. }
         | What::Monitoring { .. }
         | What::Demo
+        | What::Faults { .. }
+        | What::Flood { .. }
         | What::Chaos { .. }
         | What::Latency { .. } => return Ok(None),
     }))
@@ -264,6 +286,19 @@ fn inside(what: &What) -> Result<()> {
         What::Recall { out } => recall::run(out)?,
         What::Monitoring { out } => monitoring::run(out)?,
         What::Demo => demo::run()?,
+        What::Faults { out } => faults::run(out)?,
+        What::Flood {
+            flows,
+            rate,
+            programs,
+            out,
+        } => {
+            let programs = match programs {
+                Some(folder) => Programs::in_folder(folder)?,
+                None => Programs::beside_this_one()?,
+            };
+            flood::run(out, &programs, (*flows, *rate))?;
+        }
         What::Chaos {
             out,
             rounds,

@@ -188,6 +188,44 @@ fn a_full_disk_a_forbidden_folder_and_a_wrong_file_are_told() {
     assert_eq!(state(&tmpfs, "room for state directory").0, "wrong");
 }
 
+#[test]
+fn a_certificates_days_are_told_with_what_to_do() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let pki = folder.path().join("pki");
+    let made = Command::new(programs().cli())
+        .args(["pki", "init"])
+        .arg(&pki)
+        .status();
+    assert!(made.expect("starting parallax").success());
+    let (checks, code) = doctor(
+        "",
+        &format!("--certificate {}", pki.join("collector.pem").display()),
+    );
+    let (told, words) = state(&checks, "certificate");
+    assert_eq!((told, code), ("fine", Some(0)), "{words}");
+    assert!(words.starts_with("good until 20"), "{words}");
+    // An agent's that nobody renewed, in its state directory.
+    let authority =
+        parallax_identity::Authority::read(&pki.join("ca.pem"), &pki.join("ca.key")).unwrap();
+    let request = parallax_identity::Request::new().unwrap();
+    let signed = authority.sign(request.der(), &["fw-in".to_owned()], 1_700_000_000, 3600);
+    let identity = folder.path().join("identity");
+    std::fs::create_dir(&identity).unwrap();
+    std::fs::write(
+        identity.join("agent.pem"),
+        request.pem_with(&[signed.unwrap()]),
+    )
+    .unwrap();
+    let (checks, code) = doctor("", &format!("--state-dir {}", folder.path().display()));
+    let (told, words) = state(&checks, "certificate");
+    assert_eq!((told, code), ("wrong", Some(1)));
+    assert!(
+        words.contains("it expired at 2023-11-14T23:13:20Z; for fw-in")
+            && words.contains("parallax token create --vantage fw-in"),
+        "{words}"
+    );
+}
+
 /// With a state directory on a file system of one MiB.
 fn doctor_on_a_small_disk() -> Vec<Value> {
     let script = format!(

@@ -13,6 +13,7 @@ mod error;
 mod fanout;
 mod filter;
 mod source;
+mod standing;
 mod stop;
 mod write;
 
@@ -25,11 +26,13 @@ use parallax_core::decode::{LinkType, RawPacket};
 
 pub use counters::LiveCounters;
 pub use error::LiveError;
+pub use standing::Standing;
 pub use stop::Stop;
 
 use crate::clock;
 use fanout::Group;
 use source::Source;
+use standing::Interfaces;
 use stop::Stopped;
 use write::PacketWriter;
 
@@ -119,6 +122,7 @@ pub enum Polled {
 /// Open interfaces.
 pub struct LiveCapture {
     sources: Vec<Source>,
+    interfaces: Interfaces,
     stopped: Stopped,
     writer: Option<PacketWriter>,
 }
@@ -180,8 +184,10 @@ impl LiveCapture {
             (Some(path), Some(source)) => Some(PacketWriter::create(path, source)?),
             _ => None,
         };
+        let interfaces = Interfaces::new(sources.iter().map(|source| source.link().0));
         Ok(Self {
             sources,
+            interfaces,
             stopped,
             writer,
         })
@@ -250,7 +256,12 @@ impl LiveCapture {
         Ok(sum)
     }
 
-    fn wait(&self, timeout: Duration) -> Result<Woken, LiveError> {
+    /// Whether the interfaces have been up since the last call.
+    pub fn standing(&mut self) -> Standing {
+        self.interfaces.look()
+    }
+
+    fn wait(&mut self, timeout: Duration) -> Result<Woken, LiveError> {
         let timeout = PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX);
         let mut descriptors: Vec<PollFd<'_>> = std::iter::once(self.stopped.descriptor())
             .chain(self.sources.iter().map(Source::descriptor))
@@ -261,7 +272,22 @@ impl LiveCapture {
             Ok(_) | Err(nix::errno::Errno::EINTR) => {}
             Err(source) => return Err(LiveError::Wait { source }),
         }
-        Ok(if descriptors[0].any().unwrap_or(false) {
+        let failed = |descriptor: &PollFd<'_>| {
+            descriptor
+                .revents()
+                .is_some_and(|events| events.contains(PollFlags::POLLERR))
+        };
+        let disturbed: Vec<usize> = descriptors[1..]
+            .iter()
+            .enumerate()
+            .filter(|(_, descriptor)| failed(descriptor))
+            .map(|(place, _)| place)
+            .collect();
+        let stopped = descriptors[0].any().unwrap_or(false);
+        for place in disturbed {
+            self.interfaces.disturb(place);
+        }
+        Ok(if stopped {
             Woken::ToStop
         } else {
             Woken::ToRead

@@ -4,11 +4,13 @@ use std::io::IsTerminal as _;
 use std::sync::OnceLock;
 
 use clap::ValueEnum;
+use serde::Deserialize;
 use tracing::{error, info, warn};
 use tracing_subscriber::EnvFilter;
 
 /// How standard error is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum LogFormat {
     /// Sentences
     #[default]
@@ -20,8 +22,23 @@ pub enum LogFormat {
 /// Once for the process.
 static FORMAT: OnceLock<LogFormat> = OnceLock::new();
 
+impl LogFormat {
+    /// The word in files.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Json => "json",
+        }
+    }
+}
+
 fn is_json() -> bool {
     FORMAT.get() == Some(&LogFormat::Json)
+}
+
+/// How it is written.
+pub(super) fn format() -> LogFormat {
+    FORMAT.get().copied().unwrap_or_default()
 }
 
 /// Begins to log.

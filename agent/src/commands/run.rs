@@ -25,6 +25,7 @@ use crate::witness::Witness;
 
 mod args;
 mod effective;
+mod outage;
 mod settings;
 mod standing;
 mod steps;
@@ -48,6 +49,11 @@ pub fn only_checks(args: &RunArgs) -> bool {
     args.check_config
 }
 
+/// What the configuration file says of standard error.
+pub fn log_format(args: &RunArgs) -> Option<log::LogFormat> {
+    ConfigFile::read(args.config.as_deref()?).ok()?.log_format
+}
+
 /// Prints the settings in effect; a wrong one ends the process with status 2.
 pub fn check_config(args: RunArgs, matches: &ArgMatches) {
     let refuse = |error: &dyn std::fmt::Display| -> ! {
@@ -59,14 +65,21 @@ pub fn check_config(args: RunArgs, matches: &ArgMatches) {
         Err(error) => refuse(&error),
     };
     match settings(args) {
-        Ok(settings) => print!("{}", effective::tell(&settings, matches, &table)),
+        Ok(mut settings) => {
+            settings.log_format = log::format();
+            print!("{}", effective::tell(&settings, matches, &table));
+        }
         Err(error) => refuse(&error),
     }
 }
 
 /// Runs `parallax-agent run`: until a signal, a lost interface, or a collector that refuses.
 pub fn run(args: RunArgs) -> anyhow::Result<()> {
-    let settings = settings(args)?;
+    let settings = settings(args).unwrap_or_else(|error| {
+        // As the command line: starting again mends neither.
+        log::give_up(&error.to_string());
+        std::process::exit(2)
+    });
     // Before the capture: what fails in a moment must not first disturb an interface.
     let scrape = settings.metrics.map(Scrape::bind).transpose()?;
     let veil = settings.veil()?;

@@ -54,9 +54,9 @@ fn room(what: &str, folder: &Path) -> Check {
     }
 }
 
-/// A PEM file: whether it can be read, holds what it should, and is nobody else's business.
-pub fn pem(what: &str, file: &Path, kind: &str) -> Check {
-    let named = format!("{what} {}", file.display());
+/// A key in PEM: whether it can be read, and is nobody else's business.
+pub fn key(file: &Path) -> Check {
+    let named = format!("key {}", file.display());
     let text = match std::fs::read_to_string(file) {
         Ok(text) => text,
         Err(error) => {
@@ -64,16 +64,16 @@ pub fn pem(what: &str, file: &Path, kind: &str) -> Check {
             return Check::wrong(named, format!("cannot be read: {error}"), mend);
         }
     };
-    let begins = |line: &str| line.starts_with("-----BEGIN ") && line.contains(kind);
+    let begins = |line: &str| line.starts_with("-----BEGIN ") && line.contains("PRIVATE KEY");
     if !text.lines().any(begins) {
         return Check::wrong(
             named,
-            format!("it holds no {kind} in PEM form"),
+            "it holds no PRIVATE KEY in PEM form",
             "give the right file",
         );
     }
     let open = std::fs::metadata(file).is_ok_and(|meta| meta.permissions().mode() & 0o077 != 0);
-    if kind != "CERTIFICATE" && open {
+    if open {
         return Check::warning(
             named,
             "others may read it",

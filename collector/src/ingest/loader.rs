@@ -1,7 +1,7 @@
 //! The loaders: take what all streams hand over and store it in few, large transactions, two at once: one packs while
 //! the database takes in what the other packed. A stream stays with one of them, so that its digests stay in order.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -227,8 +227,22 @@ fn report(court: &Court, group: &[Waiting], loaded: Loaded) {
     }
     announce_late_coverage(court, group);
     if !loaded.docketed.is_empty() {
-        court.touched(loaded.docketed);
+        court.touched(loaded.docketed, brought(group));
     }
+}
+
+/// Which vantage brought a RST of which flow.
+fn brought(group: &[Waiting]) -> Vec<(i32, i64)> {
+    let portions = group.iter().map(|waiting| &waiting.item.portion);
+    let resets = portions.flat_map(|portion| {
+        let resets = portion.digests.iter().filter(|digest| digest.is_rst());
+        resets.map(|digest| {
+            let flow = digest.tuple.flow().hash().cast_signed();
+            (portion.run.vantage_id, flow)
+        })
+    });
+    let each: BTreeSet<(i32, i64)> = resets.collect();
+    each.into_iter().collect()
 }
 
 /// A failed stream stays failed.

@@ -24,7 +24,7 @@ pub(super) async fn take(
     let stored = shared.store.testify(run, &told).await;
     let touched = stored.map_err(|error| database_away(&error))?;
     if !touched.is_empty() {
-        shared.court.touched(touched);
+        shared.court.touched(touched, Vec::new());
     }
     let spans = told.watches.iter().map(|watch| Coverage {
         from: watch.from,

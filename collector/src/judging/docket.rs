@@ -30,6 +30,8 @@ const AGAIN_PART: usize = 4;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Urgency {
     Fresh,
+    /// As fresh, but its vantage brings more than its share.
+    Crowd,
     Late,
 }
 
@@ -69,6 +71,9 @@ pub(super) struct Docket {
     first: Queue,
     /// Fresh ones that have one.
     again: Queue,
+    /// The same of vantages that bring more than their share.
+    crowd_first: Queue,
+    crowd_again: Queue,
     late: Queue,
 }
 
@@ -94,6 +99,11 @@ impl Docket {
             }
             return;
         }
+        let urgency = match (urgency, known) {
+            // Somebody with room has brought it, too.
+            (Urgency::Crowd, Some(entry)) if entry.urgency == Urgency::Fresh => Urgency::Fresh,
+            _ => urgency,
+        };
         let judged_at = known.and_then(|entry| entry.judged_at);
         let pause = known.map_or(PAUSE, |entry| entry.pause());
         let entry = Entry {
@@ -102,7 +112,7 @@ impl Docket {
             judged_at,
             judged: known.map_or(0, |entry| entry.judged),
             step: match urgency {
-                Urgency::Fresh => 0,
+                Urgency::Fresh | Urgency::Crowd => 0,
                 // Nothing more is expected: one judgement settles it.
                 Urgency::Late => SCHEDULE.len() - 1,
             },
@@ -131,14 +141,20 @@ impl Docket {
             let due = queue.range(..=(now, i64::MAX));
             due.take(most).map(|(_, flow)| *flow).collect()
         };
-        let again = due(&self.again, most);
-        let kept = again.len().min(most / AGAIN_PART);
-        let mut due_now = due(&self.first, most - kept);
-        let room = most - due_now.len();
-        due_now.extend(again.into_iter().take(room));
+        let mut due_now = Vec::new();
+        for (first, again) in [
+            (&self.first, &self.again),
+            (&self.crowd_first, &self.crowd_again),
+        ] {
+            let room = most - due_now.len();
+            let again = due(again, room);
+            let kept = again.len().min(room / AGAIN_PART);
+            due_now.extend(due(first, room - kept));
+            due_now.extend(again.into_iter().take(most - due_now.len()));
+        }
         due_now.extend(due(&self.late, most - due_now.len()));
-        let due = due_now;
-        due.into_iter()
+        due_now
+            .into_iter()
             .filter_map(|flow| {
                 let mut entry = self.entries.get(&flow).copied()?;
                 entry.taken = true;
@@ -209,11 +225,17 @@ impl Docket {
 
     /// When the next flow is due.
     pub fn next(&self) -> Option<Instant> {
-        [&self.first, &self.again, &self.late]
-            .into_iter()
-            .filter_map(|queue| queue.first())
-            .map(|(due, _)| *due)
-            .min()
+        [
+            &self.first,
+            &self.again,
+            &self.crowd_first,
+            &self.crowd_again,
+            &self.late,
+        ]
+        .into_iter()
+        .filter_map(|queue| queue.first())
+        .map(|(due, _)| *due)
+        .min()
     }
 
     fn put(&mut self, flow: i64, entry: Entry) {
@@ -228,6 +250,8 @@ impl Docket {
         match (entry.urgency, entry.judged_at) {
             (Urgency::Fresh, None) => &mut self.first,
             (Urgency::Fresh, Some(_)) => &mut self.again,
+            (Urgency::Crowd, None) => &mut self.crowd_first,
+            (Urgency::Crowd, Some(_)) => &mut self.crowd_again,
             (Urgency::Late, _) => &mut self.late,
         }
     }
@@ -360,5 +384,20 @@ mod tests {
         assert_eq!(docket.take(late, 1)[0].settling, Settling::Settle);
         docket.judged(7, late);
         assert!(!docket.holds(7));
+    }
+
+    #[test]
+    fn a_crowd_waits_for_all_others_and_is_judged_with_what_room_is_left() {
+        let start = Instant::now();
+        let mut docket = Docket::default();
+        (0..200).for_each(|flow| docket.enter(flow, Urgency::Crowd, start));
+        let later = start + Duration::from_millis(5);
+        docket.enter(1000, Urgency::Fresh, later);
+        // Another vantage brought one of them.
+        docket.enter(150, Urgency::Fresh, later);
+        docket.enter(150, Urgency::Crowd, later);
+        let taken = flows(&mut docket, later);
+        assert_eq!(taken.len(), 100);
+        assert_eq!(taken[..2], [150, 1000]);
     }
 }

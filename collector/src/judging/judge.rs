@@ -16,6 +16,7 @@ use tracing::{Instrument as _, Span, error, warn};
 use uuid::Uuid;
 
 use super::docket::{Docket, Due, Urgency};
+use super::shares::Shares;
 use super::spans::Spans;
 use super::{Court, News};
 use crate::clock;
@@ -52,6 +53,7 @@ pub struct Judge {
     watchers: Watchers,
     news: mpsc::UnboundedReceiver<News>,
     docket: Docket,
+    shares: Shares,
     /// The database gathers for one while another is judged.
     sittings: JoinSet<Sitting>,
     /// The flows of each.
@@ -82,6 +84,7 @@ impl Judge {
             watchers,
             news,
             docket: Docket::default(),
+            shares: Shares::default(),
             sittings: JoinSet::new(),
             seated: HashMap::new(),
             watched: BTreeMap::new(),
@@ -174,9 +177,29 @@ impl Judge {
         }
     }
 
+    /// What is beyond a vantage's share waits for all others'.
+    fn enter_fresh(&mut self, flows: Vec<i64>, brought: &[(i32, i64)]) {
+        let beyond = self.shares.take(brought, Instant::now());
+        let (crowd, own): (Vec<i64>, Vec<i64>) = flows
+            .into_iter()
+            .partition(|flow| beyond.flows.contains(flow));
+        self.enter(&own, Urgency::Fresh);
+        self.enter(&crowd, Urgency::Crowd);
+        for vantage in beyond.say {
+            let store = self.store.clone();
+            tokio::spawn(async move {
+                let vantage = store.vantage_name(vantage).await.unwrap_or_default();
+                warn!(
+                    vantage,
+                    "brings more resets than can be judged at once: they wait for those of others"
+                );
+            });
+        }
+    }
+
     async fn hear(&mut self, news: News) {
         match news {
-            News::Touched(flows) => self.enter(&flows, Urgency::Fresh),
+            News::Touched { flows, brought } => self.enter_fresh(flows, &brought),
             // What was kept back comes in many parts; each would have the same resets judged again.
             News::Watched {
                 vantage_id,

@@ -83,6 +83,16 @@ pub(super) fn selection_of(word: &str, sample_one_in: i64) -> Option<Selection> 
 }
 
 impl Store {
+    /// What a vantage is called.
+    pub async fn vantage_name(&self, id: i32) -> Result<String, StoreError> {
+        let (name,): (String,) = sqlx::query_as("SELECT name FROM vantage WHERE id = $1")
+            .bind(id)
+            .fetch_one(self.pool())
+            .await
+            .map_err(StoreError::database("name a vantage"))?;
+        Ok(name)
+    }
+
     /// Enters a vantage and a run, or finds them again. The latest word on a vantage's kind and
     /// addresses counts.
     pub async fn register(&self, run: &NewRun) -> Result<Registered, RegisterError> {

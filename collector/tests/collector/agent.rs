@@ -40,9 +40,10 @@ impl Agent {
         Self::connect_to(collector.url(), hello).await
     }
 
-    /// The same, to a collector of another process.
+    /// The same, with the collector at this address; one that cannot be reached is `Unavailable`.
     pub async fn connect_to(url: String, hello: Hello) -> Result<(Self, u64), Status> {
-        let mut client = IngestClient::connect(url).await.unwrap();
+        let client = IngestClient::connect(url).await;
+        let mut client = client.map_err(|error| Status::unavailable(error.to_string()))?;
         let (says, said) = mpsc::channel(64);
         says.send(message(Said::Hello(hello))).await.unwrap();
         let hears = client.stream(ReceiverStream::new(said)).await?.into_inner();
@@ -54,8 +55,12 @@ impl Agent {
     }
 
     pub async fn say(&self, said: Said) {
+        self.say_raw(message(said)).await;
+    }
+
+    pub async fn say_raw(&self, said: AgentMessage) {
         // A refused stream is closed at the other end.
-        let _ = self.says.send(message(said)).await;
+        let _ = self.says.send(said).await;
     }
 
     pub async fn send(&self, first: u64, digests: &[Digest]) {

@@ -152,22 +152,25 @@ fn abort(client: IpAddr, port: u16, server: IpAddr) -> io::Result<Sent> {
 
 /// The server's host refuses.
 fn knock(client: IpAddr, port: u16, server: IpAddr) -> io::Result<Sent> {
-    let socket = socket(client, port)?;
     let closed = SocketAddr::new(server, CLOSED);
     let from = now();
-    match socket.connect_timeout(&closed.into(), Duration::from_secs(5)) {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
-        other => {
-            return Err(io::Error::other(format!(
-                "port {CLOSED} did not refuse: {other:?}"
-            )));
-        }
-    }
+    refused(client, port, closed)?;
     Ok(Sent {
         src: closed,
         dst: SocketAddr::new(client, port),
         between: (from, settled()),
     })
+}
+
+/// One refused connection from this port of the client: the server's host sends one RST.
+pub(crate) fn refused(client: IpAddr, port: u16, closed: SocketAddr) -> io::Result<()> {
+    let socket = socket(client, port)?;
+    match socket.connect_timeout(&closed.into(), Duration::from_secs(5)) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(()),
+        other => Err(io::Error::other(format!(
+            "{closed} did not refuse: {other:?}"
+        ))),
+    }
 }
 
 /// A moment later: what was sent has passed every tap.

@@ -35,11 +35,15 @@ pub enum LiveError {
     },
     #[error("filter {filter:?} is not understood: {source}: see pcap-filter(7)")]
     BadFilter { filter: String, source: pcap::Error },
-    #[error("capture on {interface} ended: {source}: bring the interface up and start again")]
+    #[error("capture on {interface} ended: {source}: start the agent again")]
     Lost {
         interface: String,
         source: pcap::Error,
     },
+    #[error(
+        "interface {interface} is gone: when it is back, start the agent again (its systemd unit does that by itself)"
+    )]
+    Gone { interface: String },
     #[error("cannot read the counters of {interface}: {source}")]
     Counters {
         interface: String,

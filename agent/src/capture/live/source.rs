@@ -106,10 +106,7 @@ impl Source {
                 }
                 take(raw(&packet, link, index));
             })
-            .map_err(|source| LiveError::Lost {
-                interface: self.name.clone(),
-                source,
-            })
+            .map_err(lost(&self.name))
     }
 
     pub fn counters(&mut self) -> Result<LiveCounters, LiveError> {
@@ -118,6 +115,17 @@ impl Source {
             source,
         })?;
         Ok(self.last.since(now))
+    }
+}
+
+/// libpcap tells that an interface is no longer there only in words.
+fn lost(name: &str) -> impl Fn(pcap::Error) -> LiveError {
+    move |source| {
+        let interface = name.to_owned();
+        if source.to_string().contains("disappeared") {
+            return LiveError::Gone { interface };
+        }
+        LiveError::Lost { interface, source }
     }
 }
 

@@ -26,7 +26,10 @@ pub(super) fn tell(settings: &Settings, matches: &ArgMatches, file: &Table) -> S
 }
 
 fn source(name: &str, matches: &ArgMatches, file: &Table) -> &'static str {
-    match matches.value_source(&name.replace('-', "_")) {
+    let id = name.replace('-', "_");
+    // How standard error is written is said to the program, not to the run.
+    let known = matches.try_contains_id(&id).is_ok();
+    match known.then(|| matches.value_source(&id)).flatten() {
         Some(ValueSource::CommandLine) => "command line",
         Some(ValueSource::EnvVariable) => "environment",
         _ if file.contains_key(name) => "file",
@@ -85,6 +88,10 @@ fn lines(settings: &Settings) -> Vec<Line> {
             settings
                 .metrics
                 .map(|address| Value::from(address.to_string())),
+        ),
+        (
+            "log-format",
+            Some(Value::from(settings.log_format.as_str())),
         ),
     ]
 }

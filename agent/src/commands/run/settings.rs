@@ -1,7 +1,7 @@
 //! What a run is to do, from command line, environment and file, and what that makes of its parts.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
@@ -13,6 +13,7 @@ use thiserror::Error;
 use tokio::sync::mpsc;
 
 use super::RunArgs;
+use super::log::LogFormat;
 use crate::capture::live::{LiveOptions, Promiscuous, Tunnels};
 use crate::config::{self, ConfigFile, DEFAULT_COLLECTOR, Segments, VantageName};
 use crate::confine::Needs;
@@ -61,6 +62,7 @@ pub(super) struct Settings {
     /// Where `trust` comes from.
     pub(super) said: TrustArgs,
     pub(super) metrics: Option<SocketAddr>,
+    pub(super) log_format: LogFormat,
 }
 
 /// Why settings cannot be run with.
@@ -136,6 +138,7 @@ impl Settings {
             trust,
             said,
             metrics: args.metrics.or(file.metrics),
+            log_format: file.log_format.unwrap_or_default(),
         };
         settings.check()?;
         Ok(settings)
@@ -261,8 +264,16 @@ impl Settings {
             user: self.user.clone(),
             witness,
             folders: folders.into_iter().flatten().cloned().collect(),
-            files: files.cloned().collect(),
+            files: files.cloned().chain(self.statistics()).collect(),
         }
+    }
+
+    /// Where the kernel tells what interfaces lost, which libpcap reads for promiscuous captures.
+    fn statistics(&self) -> impl Iterator<Item = PathBuf> {
+        let read = self.interfaces.iter().filter(|_| self.promiscuous);
+        read.filter_map(|name| {
+            std::fs::canonicalize(Path::new("/sys/class/net").join(name).join("statistics")).ok()
+        })
     }
 
     pub(super) fn veil(&self) -> Result<Option<Veil>, VeilError> {

@@ -9,8 +9,9 @@ use parallax_core::decode::RawPacket;
 use parallax_core::{CaptureTime, Coverage, LossCause, LossOf, LossRecord, Selection, Strength};
 use tracing::debug;
 
+use super::outage::Outage;
 use super::steps::{self, Clocks, Readings};
-use crate::capture::live::{LiveCapture, LiveCounters, LiveError, Polled, SETTLE};
+use crate::capture::live::{LiveCapture, LiveCounters, LiveError, Polled, SETTLE, Standing};
 use crate::clock::wall as now;
 use crate::handover::{Handover, StreamEnded, Tally};
 use crate::stream::Order;
@@ -110,7 +111,8 @@ fn go_on(
         if ticks() >= beat_at {
             beat_at = ticks() + BEAT;
             let settled = newest.settled(started);
-            told(handover, watch.beat(settled, &readings(), live.counters()?));
+            let seen = (live.counters()?, live.standing());
+            told(handover, watch.beat(settled, &readings(), seen));
         }
         orders.carry_out(handover, watch);
         if handover.turn() == Err(StreamEnded) {
@@ -121,13 +123,16 @@ fn go_on(
 
 /// Fetches what the kernel still holds, and tells the last coverage.
 fn take_last(
-    live: LiveCapture,
+    mut live: LiveCapture,
     handover: &mut Handover,
     watch: &mut Watch,
 ) -> Result<(), LiveError> {
     let started = now();
+    let standing = live.standing();
     let counters = live.finish(&mut |packet| handover.packet(&packet))?;
-    told(handover, watch.beat(started, &readings(), counters));
+    let mut last = watch.beat(started, &readings(), (counters, standing));
+    last.losses.extend(watch.outage.end(started));
+    told(handover, last);
     Ok(())
 }
 
@@ -177,6 +182,7 @@ struct Watch {
     clocks: Clocks,
     epochs: Epochs,
     epoch: u32,
+    outage: Outage,
 }
 
 /// What a beat says.
@@ -198,13 +204,22 @@ impl Watch {
             clocks: Clocks::default(),
             epochs,
             epoch: 0,
+            outage: Outage::default(),
         }
     }
 
     /// The span from the last one to `until`; none while that is not later (a backlog of packets) or after
     /// a step of the clock: then what was counted goes into the next. After a step coverage begins anew.
-    fn beat(&mut self, until: CaptureTime, readings: &Readings, counters: LiveCounters) -> Beat {
+    fn beat(
+        &mut self,
+        until: CaptureTime,
+        readings: &Readings,
+        (counters, standing): (LiveCounters, Standing),
+    ) -> Beat {
         let mut losses = Vec::new();
+        if let Epochs::Lead(_) = self.epochs {
+            losses.extend(self.outage.look((self.from, until), standing));
+        }
         let stepped = self.has_stepped(until, readings, &mut losses);
         if stepped {
             self.from = until;
@@ -248,6 +263,10 @@ impl Watch {
         self.unsaid_drops += dropped;
         self.dropped += dropped;
         if until < self.from {
+            return None;
+        }
+        if self.outage.is_whole() {
+            self.from = until.plus(1);
             return None;
         }
         let coverage = Coverage {
@@ -345,7 +364,7 @@ mod tests {
             ticks: start + Duration::from_nanos(ticks.cast_unsigned()),
             took: Duration::ZERO,
         };
-        watch.beat(at(until), &readings, count)
+        watch.beat(at(until), &readings, (count, Standing::Up))
     }
 
     #[test]

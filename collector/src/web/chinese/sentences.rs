@@ -108,7 +108,10 @@ pub const SENTENCES: &[(&str, &str)] = &[
         "its kernel dropped packets for want of buffer",
         "其内核因缓冲区不足而丢包",
     ),
-    ("its interface dropped packets", "其网卡丢包"),
+    (
+        "its interface dropped packets or was down",
+        "其网卡丢包或曾断开",
+    ),
     ("its agent could not keep up", "其代理处理不及"),
     (
         "its spool was full while the collector was away",
