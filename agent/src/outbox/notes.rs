@@ -96,10 +96,12 @@ impl<T: Join + Clone> Notes<T> {
     }
 
     /// Keeps a note; one that waits unsent takes in a neighbour that says nothing else. One that may have been sent
-    /// before does not: the collector, which knows the first part, would count it again with the second.
+    /// before does not: the collector, which knows the first part, would count it again with the second. Nor does one
+    /// that is on disk, where the two are apart: should this process die, the next one sends them so, maybe before the
+    /// collector hears what this one said last.
     pub fn push(&mut self, note: Kept<T>) {
         let crowded = self.kept.len() - self.ever_sent >= WAITING_MAX;
-        let apart = self.is_past && !crowded;
+        let apart = (self.is_past || note.record > 0) && !crowded;
         if let Some(last) = self.last_waiting()
             && !apart
             && last.note.joins(&note.note, crowded)

@@ -326,6 +326,23 @@ fn a_disk_that_takes_nothing_costs_counted_digests_and_no_crash() {
     assert_eq!(counted + told.seqs.len() as u64, 120_010);
 }
 
+/// Found by the simulation (seed 3240): one process said two spans as one and died, the next said the first of them alone,
+/// and then the collector heard what was still on the way.
+#[test]
+fn two_processes_say_the_same_spans() {
+    let folder = TempDir::new().unwrap();
+    let mut outbox = begin(folder.path(), MIB, 100_000);
+    for beat in 0..5 {
+        outbox.watched(span(beat * 10, beat * 10 + 9));
+    }
+    let told = deliver(&mut outbox, 0).spans;
+    assert_eq!(told.len(), 5);
+    drop(outbox);
+    let left = found(folder.path(), MIB, 50).pop().unwrap();
+    let mut left = Outbox::left(100_000, left.journal);
+    assert_eq!(deliver(&mut left, 0).spans, told);
+}
+
 #[test]
 fn delivered_files_are_deleted_and_an_idle_vantages_beats_stay_few() {
     let folder = TempDir::new().unwrap();

@@ -1,10 +1,10 @@
 -- SYN+ACK from one endpoint at vantages in stretches of time, those nearest to one end. $1 vantages, $2 and $3 the
--- endpoint's address and port, $4 after which moment, $5 up to which, $6 whether counted from the late end, $7 whose are left
--- out of those nearest (seven columns of one table), $8 how many are looked at of each, $9 and $10 first and last day. Uses
+-- endpoint's address and port, $4 whose are left out of those nearest, $5 after which moment, $6 up to which, $7 whether counted
+-- from the late end (seven columns of one table), $8 how many are looked at of each, $9 and $10 first and last day. Uses
 -- digest_accepts.
 SELECT asked.n AS asked, found.*
-FROM unnest($1::integer[], $2::inet[], $3::integer[], $4::bigint[], $5::bigint[], $6::boolean[], $7::inet[])
-    WITH ORDINALITY AS asked (vantage_id, addr, port, after_ns, until_ns, backwards, without, n)
+FROM unnest($1::integer[], $2::inet[], $3::integer[], $4::inet[], $5::bigint[], $6::bigint[], $7::boolean[])
+    WITH ORDINALITY AS asked (vantage_id, addr, port, without, after_ns, until_ns, backwards, n)
 CROSS JOIN LATERAL (
     (SELECT vantage_id, run_id, number, time_ns, seq, ack, payload_len, option_order, sport, dport, win, flags, ttl,
         traffic_class, marks, interface, src, dst, payload_hash, ts_value, ts_echo, ip_id, mss, window_scale,

@@ -448,7 +448,7 @@ async fn the_questions_of_a_case_read_index_ranges_of_its_days_only() {
         (
             "accepts",
             include_str!("../../src/sql/accepts.sql"),
-            format!("ARRAY[1], {server}, {stretch}"),
+            format!("ARRAY[1], {server}, ARRAY[NULL::inet], {stretch}"),
         ),
         (
             "nearby_resets",

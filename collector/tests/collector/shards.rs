@@ -214,7 +214,11 @@ async fn each_question_of_a_case_names_the_value_of_the_distribution_column_of_w
             format!("ARRAY[1], ARRAY[{hash}], {span}, 16, {days}"),
         ),
         "handshakes" => ("vantage_id", 5, format!("ARRAY[5], {hosts}, {stretch}")),
-        "accepts" => ("vantage_id", 5, format!("ARRAY[5], {server}, {stretch}")),
+        "accepts" => (
+            "vantage_id",
+            5,
+            format!("ARRAY[5], {server}, ARRAY[NULL::inet], {stretch}"),
+        ),
         "nearby_resets" => ("vantage_id", 5, format!("ARRAY[5], {stretch}")),
         "flows_numbers" => ("flow", flow, format!("{flow}, {days}")),
         "numbers_flows" => (

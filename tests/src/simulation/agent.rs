@@ -277,18 +277,17 @@ impl Agent {
 }
 
 /// Ends a process where it stands.
-async fn kill(process: Process) -> Log {
+async fn kill(mut process: Process) -> Log {
+    let feed = process.feed.upgrade();
     process.capture.abort();
+    // Room in the channel that was promised to it is free again.
+    let _ = (&mut process.capture).await;
     process.delivery.abort();
     // Nothing of it runs any more; what is in the channel was not taken out by the stream.
-    let waiting = process
-        .feed
-        .upgrade()
-        .map_or(0, |feed| feed.max_capacity() - feed.capacity());
+    let waiting = feed.map_or(0, |feed| feed.max_capacity() - feed.capacity());
     let mut log = finished(&process);
     log.forget(waiting);
-    // The lock of its state directory is free once they are gone.
-    let _ = process.capture.await;
+    // The lock of its state directory is free once it is gone.
     let _ = process.delivery.await;
     log
 }
