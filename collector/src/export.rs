@@ -39,8 +39,16 @@ pub async fn export(
             "format={format:?} cannot be read: expected pcapng, html or json"
         )));
     }
-    // Read by the shell.
-    drop(wanted.lang);
+    // What is known is read by the shell.
+    if let Some(lang) = wanted
+        .lang
+        .filter(|lang| !["en", "zh"].contains(&lang.as_str()))
+    {
+        let lang: String = lang.chars().take(100).collect();
+        return Err(bad(format!(
+            "lang={lang:?} cannot be read: expected en or zh"
+        )));
+    }
     let found = told(&api, id, move |evidence| {
         Some((
             judge::explain(evidence, id)?,

@@ -193,6 +193,9 @@ pub(super) async fn audit(
     if !(1..=ROWS_MAX).contains(&limit) {
         return Err(bad(format!("limit: 1 to {ROWS_MAX}")));
     }
+    if question.before.is_some_and(i64::is_negative) {
+        return Err(bad("before: no entry has such an id"));
+    }
     let rows = api.store.audit(question.before, limit).await?;
     let time = |micros| Timestamp::from_microsecond(micros).unwrap_or_default();
     let entry = |(id, at, last, who, from, act, object, outcome, reason, count): (

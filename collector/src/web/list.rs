@@ -88,9 +88,7 @@ async fn blind(api: &Api) -> Result<Option<(String, usize)>, StoreError> {
     };
     let away: Vec<&WatchState> = states.iter().filter(is_away).collect();
     let told = away.iter().take(BLIND_NAMED);
-    let names: Vec<String> = told
-        .map(|state| words::brief(&state.vantage, 40))
-        .collect();
+    let names: Vec<String> = told.map(|state| words::brief(&state.vantage, 40)).collect();
     let more = away.len() - names.len();
     Ok((!names.is_empty()).then(|| (names.join(", "), more)))
 }

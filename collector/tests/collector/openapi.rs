@@ -190,6 +190,7 @@ async fn every_documented_answer_is_what_the_collector_says() {
     }
     bundles(&collector, &document, &id).await;
     asked.insert("/v1/resets/{id}/bundle".to_owned());
+    asked.insert("/v1/bundle".to_owned());
     for (change, status) in [
         (r#"{"segments":"all"}"#, 200),
         (r#"{"vantage":"client","segments":null}"#, 200),
@@ -247,7 +248,6 @@ async fn administer(collector: &Collector, document: &Value, asked: &mut BTreeSe
     }
 }
 
-/// Holds an answer against what the document tells of it.
 /// Bundles: made, refused, and of a reset that is not there.
 async fn bundles(collector: &Collector, document: &Value, id: &str) {
     const KEY: &str =
@@ -265,9 +265,33 @@ async fn bundles(collector: &Collector, document: &Value, id: &str) {
         assert_eq!(said, status, "{path}: {body}");
         check(document, "/v1/resets/{id}/bundle", "post", said, &body);
     }
+    for (order, status) in [
+        // Nobody's connection.
+        (
+            r#"{"key":"00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff",
+                "ends":["203.0.113.1:1","[2001:db8::1]:2"],"at":"2026-01-02T03:04:05Z"}"#,
+            404,
+        ),
+        (
+            r#"{"key":"00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff",
+                "ends":["203.0.113.1:1","203.0.113.1:1"],"at":"2026-01-02T03:04:05Z"}"#,
+            400,
+        ),
+        (
+            r#"{"key":"00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff",
+                "ends":["203.0.113.1:1","203.0.113.2:1"],"at":"soon"}"#,
+            400,
+        ),
+        (r#"{"ends":[]}"#, 400),
+    ] {
+        let (said, body) = collector.post("/v1/bundle", order).await;
+        assert_eq!(said, status, "{order}: {body}");
+        check(document, "/v1/bundle", "post", said, &body);
+    }
 }
 
-/// Fails where the document does not tell of this status, or tells of another body.
+/// Holds an answer against what the document tells of it: fails where it does not tell of this status, or tells of another
+/// body.
 pub fn check(document: &Value, route: &str, method: &str, status: u16, body: &str) {
     let told = &document["paths"][route][method]["responses"][status.to_string()];
     assert!(

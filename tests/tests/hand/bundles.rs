@@ -24,9 +24,14 @@ struct Company {
 
 impl Company {
     /// With those vantages only, and the reset that goes from the server, or to it.
-    fn new(stage: &Stage, which: impl Fn(&str) -> bool, from_server: bool) -> Result<Self> {
+    fn new(
+        stage: &Stage,
+        captures: &Path,
+        which: impl Fn(&str) -> bool,
+        from_server: bool,
+    ) -> Result<Self> {
         let collector = Collector::start(&stage.programs, Order::Inferred)?;
-        feed_of(&stage.programs, &stage.talking(), &collector.url, which)?;
+        feed_of(&stage.programs, captures, &collector.url, which)?;
         let reset = wait_for(Duration::from_secs(20), || {
             let found: Document = ureq::get(format!("{}/v1/resets", collector.url))
                 .call()?
@@ -76,8 +81,18 @@ pub fn two_companies(stage: &mut Stage) -> Result<()> {
     let file = |name: &str| folder.path().join(name);
     std::fs::write(file("shared.key"), "a key that two companies share")?;
     std::fs::write(file("other.key"), "a key that nobody else knows of")?;
-    let us = Company::new(stage, |name| !THEIRS.contains(&name), true)?;
-    let them = Company::new(stage, |name| THEIRS.contains(&name), false)?;
+    let us = Company::new(
+        stage,
+        &stage.talking(),
+        |name| !THEIRS.contains(&name),
+        true,
+    )?;
+    let them = Company::new(
+        stage,
+        &stage.talking(),
+        |name| THEIRS.contains(&name),
+        false,
+    )?;
     let between = us.reset.between.as_ref();
     ensure!(
         between.is_none_or(|[from, _]| from.is_none()),
@@ -96,59 +111,77 @@ pub fn two_companies(stage: &mut Stage) -> Result<()> {
     told(&compare, &us, &them, &file("shared.key"))?;
     disclosed(&us, &ours)?;
     refused(&compare, &us, &them, folder.path())?;
-    silent(&compare, stage, &us)?;
+    silent(stage, &file("shared.key"))?;
     them.export(&stage.programs, &file("other.key"), &theirs)?;
     compare.refused(&[], "different keys")
 }
 
 /// Whose vantages saw no reset of the connection hands over what they saw of it; its silence tells where the reset was
 /// born.
-fn silent(compare: &Compare<'_>, stage: &Stage, us: &Company) -> Result<()> {
+fn silent(stage: &Stage, key: &Path) -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let key = compare.ours.with_file_name("shared.key");
+    let (ours, theirs) = (folder.path().join("ours"), folder.path().join("theirs"));
+    let captures = stage.captures();
+    let us = Company::new(stage, &captures, |name| !THEIRS.contains(&name), true)?;
+    us.export(&stage.programs, key, &ours)?;
     let collector = Collector::start(&stage.programs, Order::Inferred)?;
-    feed_of(&stage.programs, &stage.talking(), &collector.url, |name| {
-        name == "fw-out"
+    feed_of(&stage.programs, &captures, &collector.url, |name| {
+        THEIRS.contains(&name)
     })?;
-    let ends = [
-        format!("{}:{}", us.reset.src, us.reset.sport),
-        format!("{}:{}", us.reset.dst, us.reset.dport),
-    ];
-    let bundle = |ends: &[String; 2], at: &str, to: &Path| {
+    let bundle = |ends: [String; 2]| {
         let mut command = Command::new(stage.programs.cli());
         command
             .arg("bundle")
             .args(ends)
-            .args(["--at", at, "--key-file"]);
-        command.arg(&key).arg("-o").arg(to);
-        command.args(["--collector", &collector.url]).output()
+            .args(["--at", &us.reset.time.to_string(), "--key-file"])
+            .arg(key)
+            .arg("-o")
+            .arg(&theirs)
+            .args(["--collector", &collector.url]);
+        command.output().context("starting parallax bundle")
     };
-    // Resets that this side did see are told as such; what went to the client alone was seen by us only.
-    let at = us.reset.time.to_string();
-    let theirs = folder.path().join("theirs");
-    let output = bundle(&ends, &at, &theirs)?;
+    let output = bundle([
+        format!("{}:{}", us.reset.src, us.reset.sport),
+        format!("{}:{}", us.reset.dst, us.reset.dport),
+    ])?;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     ensure!(output.status.success(), "bundle: {said}");
     let opened = parallax_bundle::sealed::open(&std::fs::read(&theirs)?)?;
-    let told = opened.body.reset.as_ref().map(|told| told.seq);
-    ensure!(told != Some(us.reset.seq), "it saw our reset");
-    let both = Compare {
-        programs: compare.programs,
-        ours: compare.ours.clone(),
-        theirs: theirs.clone(),
-    };
-    let output = both.run(&["--format", "json"])?;
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    ensure!(output.status.success(), "compare: {said}");
-    let told: Explanation = serde_json::from_slice(&output.stdout)?;
-    let between = told.reset.between.clone().unwrap_or_default();
     ensure!(
-        between.map(Option::unwrap_or_default) == ["theirs:fw-out", "ours:fw-in"],
-        "{}",
-        told.sentence
+        opened.body.reset.is_none() && opened.body.connection.is_some(),
+        "it saw a reset"
     );
-    let unheard = ["192.0.2.1:1".to_owned(), "192.0.2.2:2".to_owned()];
-    let output = bundle(&unheard, &at, &theirs)?;
+    let compare = |ours: &Path, theirs: &Path| Compare {
+        programs: &stage.programs,
+        ours: ours.to_owned(),
+        theirs: theirs.to_owned(),
+    };
+    // Whoever is named first.
+    for (both, between) in [
+        (compare(&ours, &theirs), ["theirs:fw-out", "ours:fw-in"]),
+        (compare(&theirs, &ours), ["ours:fw-out", "theirs:fw-in"]),
+    ] {
+        let output = both.run(&["--format", "json"])?;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        ensure!(output.status.success(), "compare: {said}");
+        let told: Explanation = serde_json::from_slice(&output.stdout)?;
+        let found = told.reset.between.clone().unwrap_or_default();
+        ensure!(
+            found.map(Option::unwrap_or_default) == between,
+            "{}",
+            told.sentence
+        );
+    }
+    let text = compare(&ours, &theirs).run(&[])?;
+    let text = String::from_utf8_lossy(&text.stdout).into_owned();
+    ensure!(text.contains("theirs alone: saw no reset of it"), "{text}");
+    let none = compare(&theirs, &theirs).run(&[])?;
+    let said = String::from_utf8_lossy(&none.stderr).into_owned();
+    ensure!(
+        !none.status.success() && said.contains("neither bundle tells of a reset"),
+        "{said}"
+    );
+    let output = bundle(["192.0.2.1:1", "192.0.2.2:2"].map(ToOwned::to_owned))?;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     ensure!(
         !output.status.success() && said.contains("recorded anything"),

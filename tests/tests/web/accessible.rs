@@ -6,7 +6,6 @@
 use anyhow::{Context, Result, ensure};
 use parallax_tests::browser::{Browser, Scheme, Visitor};
 use parallax_tests::stand_in::StandIn;
-use serde_json::Value;
 
 use crate::stage::Stage;
 
@@ -101,6 +100,6 @@ fn show(stage: &Stage, browser: &Browser<'_>, page: &str) -> Result<()> {
     }
     let unfolded = browser
         .run("document.querySelectorAll('details').forEach(one => one.open = true); return 0")?;
-    ensure!(unfolded == Value::from(0), "{unfolded}");
+    ensure!(unfolded == 0, "{unfolded}");
     Ok(())
 }
