@@ -137,9 +137,10 @@ pub fn run(out: &Path, programs: &Programs, (flows, rate): (u32, u32)) -> Result
     let file = out.join(FLOOD_FILE);
     std::fs::write(&file, serde_json::to_vec_pretty(&measured)?)
         .with_context(|| format!("writing {}", file.display()))?;
-    // What waits is handed over for seconds only.
-    for (_, agent) in agents {
-        agent.kill()?;
+    for (name, agent) in agents {
+        let said = agent.end();
+        let last = said.lines().rfind(|line| line.contains(" captured "));
+        println!("{name}: {}", last.unwrap_or_default());
     }
     collector.stop()?;
     ensure!(

@@ -39,3 +39,4 @@ pub mod site;
 pub mod stand_in;
 pub mod traffic;
 pub mod truth;
+pub mod veiled;

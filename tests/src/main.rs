@@ -20,6 +20,7 @@ use parallax_tests::scenario::{Act, acts};
 use parallax_tests::truth::compare;
 use parallax_tests::{
     bytes, demo, faults, flood, fuzz, latency, live, loss, monitoring, recall, simulation, traffic,
+    veiled,
 };
 
 /// A network of namespaces in which resets are made whose origin is known.
@@ -146,6 +147,12 @@ enum What {
         #[arg(long, default_value = "target/lab-runs/flood")]
         out: PathBuf,
     },
+    /// Have agents put pseudonyms in place of addresses on both sides of a translation; `PARALLAX_PSEUDONYM_KEY` names the
+    /// key's file.
+    Veiled {
+        #[arg(long, default_value = "target/lab-runs/veiled")]
+        out: PathBuf,
+    },
     /// Make traffic before live agents and show the verdicts on it.
     Demo,
     /// Kill, stop and cut at random under load; then hold every RST against the verdicts and losses.
@@ -259,6 +266,7 @@ fn outside(what: &What) -> Result<Option<ExitCode>> {
         | What::Monitoring { .. }
         | What::Demo
         | What::Faults { .. }
+        | What::Veiled { .. }
         | What::Flood { .. }
         | What::Chaos { .. }
         | What::Latency { .. } => return Ok(None),
@@ -287,6 +295,7 @@ fn inside(what: &What) -> Result<()> {
         What::Monitoring { out } => monitoring::run(out)?,
         What::Demo => demo::run()?,
         What::Faults { out } => faults::run(out)?,
+        What::Veiled { out } => veiled::run(out)?,
         What::Flood {
             flows,
             rate,

@@ -122,6 +122,18 @@ impl Running {
         bail!("{} did not stop: {}", self.name, self.said())
     }
 
+    /// Asks the program to stop, gives it twenty seconds, and tells what it said.
+    pub fn end(mut self) -> String {
+        self.signal(Signal::SIGTERM);
+        for _ in 0..2000 {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        self.said()
+    }
+
     /// Ends the program at once.
     pub fn kill(mut self) -> Result<()> {
         self.child

@@ -75,11 +75,7 @@ pub fn check_config(args: RunArgs, matches: &ArgMatches) {
 
 /// Runs `parallax-agent run`: until a signal, a lost interface, or a collector that refuses.
 pub fn run(args: RunArgs) -> anyhow::Result<()> {
-    let settings = settings(args).unwrap_or_else(|error| {
-        // As the command line: starting again mends neither.
-        log::give_up(&error.to_string());
-        std::process::exit(2)
-    });
+    let settings = settings(args)?;
     // Before the capture: what fails in a moment must not first disturb an interface.
     let scrape = settings.metrics.map(Scrape::bind).transpose()?;
     let veil = settings.veil()?;
