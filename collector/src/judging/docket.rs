@@ -141,17 +141,21 @@ impl Docket {
             let due = queue.range(..=(now, i64::MAX));
             due.take(most).map(|(_, flow)| *flow).collect()
         };
-        let mut due_now = Vec::new();
-        for (first, again) in [
-            (&self.first, &self.again),
-            (&self.crowd_first, &self.crowd_again),
-        ] {
-            let room = most - due_now.len();
-            let again = due(again, room);
-            let kept = again.len().min(room / AGAIN_PART);
-            due_now.extend(due(first, room - kept));
-            due_now.extend(again.into_iter().take(most - due_now.len()));
+        let mut due_now: Vec<i64> = Vec::new();
+        let mut kept = most / AGAIN_PART;
+        let mut rests: [Vec<i64>; 2] = Default::default();
+        for (again, rest) in [&self.again, &self.crowd_again].into_iter().zip(&mut rests) {
+            let mut again = due(again, most);
+            *rest = again.split_off(again.len().min(kept));
+            kept -= again.len();
+            due_now.extend(again);
         }
+        for first in [&self.first, &self.crowd_first] {
+            due_now.extend(due(first, most - due_now.len()));
+        }
+        // A first verdict, of a crowd too, goes before another one of what has one.
+        let rests = rests.into_iter().flatten().take(most - due_now.len());
+        due_now.extend(rests.collect::<Vec<i64>>());
         due_now.extend(due(&self.late, most - due_now.len()));
         due_now
             .into_iter()
@@ -370,8 +374,8 @@ mod tests {
             let due = docket.take(later, most);
             due.iter().map(|due| due.flow).collect()
         };
-        assert_eq!(taken(4), [10, 11, 12, 0]);
-        assert_eq!(taken(8), [13, 14, 15, 16, 17, 1, 2, 3]);
+        assert_eq!(taken(4), [0, 10, 11, 12]);
+        assert_eq!(taken(8), [1, 2, 13, 14, 15, 16, 17, 3]);
         assert!(taken(4).is_empty());
     }
 
@@ -387,6 +391,21 @@ mod tests {
     }
 
     #[test]
+    fn a_crowd_without_a_verdict_goes_before_most_of_what_has_one() {
+        let start = Instant::now();
+        let mut docket = Docket::default();
+        (0..40).for_each(|flow| docket.enter(flow, Urgency::Fresh, start));
+        docket.take(start, 40);
+        (0..40).for_each(|flow| docket.judged(flow, start));
+        let later = start + Duration::from_secs(1);
+        (100..140).for_each(|flow| docket.enter(flow, Urgency::Crowd, later));
+        let due = docket.take(later, 16);
+        let taken: Vec<i64> = due.iter().map(|due| due.flow).collect();
+        assert_eq!(taken[..4], [0, 1, 2, 3]);
+        assert_eq!(taken[4..], (100..112).collect::<Vec<i64>>());
+    }
+
+    #[test]
     fn a_crowd_waits_for_all_others_and_is_judged_with_what_room_is_left() {
         let start = Instant::now();
         let mut docket = Docket::default();
@@ -398,6 +417,6 @@ mod tests {
         docket.enter(150, Urgency::Crowd, later);
         let taken = flows(&mut docket, later);
         assert_eq!(taken.len(), 100);
-        assert_eq!(taken[..2], [150, 1000]);
+        assert!(taken.contains(&150) && taken.contains(&1000));
     }
 }
