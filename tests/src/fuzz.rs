@@ -29,7 +29,7 @@ use mutate::Mutator;
 pub struct Target {
     pub name: &'static str,
     pub run: fn(&[u8]),
-    seeds: fn() -> Vec<Vec<u8>>,
+    pub seeds: fn() -> Vec<Vec<u8>>,
 }
 
 pub const TARGETS: [Target; 5] = [
@@ -177,8 +177,16 @@ impl Target {
         let mut corpus = (self.seeds)();
         let folder = folder(self.name);
         if folder.is_dir() {
-            for entry in std::fs::read_dir(&folder).context("reading a corpus")? {
-                corpus.push(std::fs::read(entry?.path()).context("reading a corpus")?);
+            let entries = std::fs::read_dir(&folder).context("reading a corpus")?;
+            let paths = entries.map(|entry| entry.map(|entry| entry.path()));
+            let mut paths: Vec<PathBuf> = paths.collect::<Result<_, _>>()?;
+            // A run is told by its seed alone.
+            paths.sort();
+            for path in paths {
+                let octets = std::fs::read(path).context("reading a corpus")?;
+                if !corpus.contains(&octets) {
+                    corpus.push(octets);
+                }
             }
         }
         Ok(corpus)
