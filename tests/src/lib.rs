@@ -7,6 +7,7 @@
 pub mod agreement;
 pub mod analysis;
 pub mod browser;
+pub mod built;
 pub mod bytes;
 pub mod captures;
 pub mod chaos;

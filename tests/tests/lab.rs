@@ -3,11 +3,11 @@
 //! One run plays everything before live agents; the tests look at its verdicts and at its captures.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::OnceLock;
 
 use parallax_tests::agreement::{Evidence, differences};
 use parallax_tests::analysis::{Order, analyze, files};
+use parallax_tests::built::Built;
 use parallax_tests::captures::copy;
 use parallax_tests::live::{Played, RUN_FILE, Run, now};
 use parallax_tests::loss::{Damage, without_each};
@@ -27,22 +27,10 @@ struct Stage {
 fn stage() -> &'static Stage {
     static STAGE: OnceLock<Stage> = OnceLock::new();
     STAGE.get_or_init(|| {
-        let lab = Path::new(env!("CARGO_BIN_EXE_parallax-lab"));
-        let bin = lab.parent().expect("a program lies in a folder");
-        build(bin);
-        let programs = Programs::in_folder(bin).expect("programs");
-        let folder = new_run(bin).expect("a folder for the run");
-        let output = Command::new(lab)
-            .args(["live", "--out"])
-            .arg(&folder)
-            .output()
-            .expect("starting the lab");
-        assert!(
-            output.status.success(),
-            "the lab failed: {}{}",
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr)
-        );
+        let built = Built::new(env!("CARGO_BIN_EXE_parallax-lab")).expect("the programs");
+        let programs = built.programs().expect("programs");
+        let folder = new_run(built.bin()).expect("a folder for the run");
+        built.run(&["live"], &folder).expect("the run");
         let text = std::fs::read(folder.join(RUN_FILE)).expect("the run's file");
         let run: Run = serde_json::from_slice(&text).expect("the run's document");
         for played in &run.acts {
@@ -54,17 +42,6 @@ fn stage() -> &'static Stage {
             run,
         }
     })
-}
-
-/// Builds the programs that the lab starts; a test of one package alone would not.
-fn build(bin: &Path) {
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--quiet", "--workspace", "--bins"]);
-    if bin.ends_with("release") {
-        cargo.arg("--release");
-    }
-    let status = cargo.status().expect("starting cargo");
-    assert!(status.success(), "cargo build failed");
 }
 
 /// How many runs are kept.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use parallax_tests::built::Built;
 use parallax_tests::monitoring::{MONITORING_FILE, Outcome, PAGES, ops};
 
 /// Type and labels of metrics, by name.
@@ -11,35 +12,14 @@ type Metrics = BTreeMap<String, (String, BTreeSet<String>)>;
 
 #[test]
 fn every_query_of_dashboard_and_alerts_is_answered_and_every_metric_is_documented() {
-    let lab = Path::new(env!("CARGO_BIN_EXE_parallax-lab"));
-    let bin = lab.parent().expect("a program lies in a folder");
-    build(bin);
-    let folder = bin.with_file_name("lab-runs").join("monitoring");
-    let output = Command::new(lab)
-        .args(["monitoring", "--out"])
-        .arg(&folder)
-        .output()
-        .expect("starting the lab");
-    assert!(
-        output.status.success(),
-        "the lab failed: {}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let built = Built::new(env!("CARGO_BIN_EXE_parallax-lab")).expect("the programs");
+    let folder = built.folder("monitoring");
+    built.run(&["monitoring"], &folder).expect("the run");
     let text = std::fs::read(folder.join(MONITORING_FILE)).expect("the run's file");
     let outcome: Outcome = serde_json::from_slice(&text).expect("the run's outcome");
     assert!(outcome.wrong.is_empty(), "{}", outcome.wrong.join("\n"));
     assert!(outcome.queries > 40, "{} queries", outcome.queries);
     assert_eq!(documented(), served(&folder));
-}
-
-fn build(bin: &Path) {
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--quiet", "--workspace", "--bins"]);
-    if bin.ends_with("release") {
-        cargo.arg("--release");
-    }
-    assert!(cargo.status().expect("starting cargo").success());
 }
 
 /// What the tables of the documentation say.

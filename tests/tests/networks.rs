@@ -3,10 +3,10 @@
 //!
 //! One run plays everything before recorders and live agents; the tests look at what they left.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 use std::sync::OnceLock;
 
+use parallax_tests::built::Built;
 use parallax_tests::networks::check::{WAYS, analyze, read, truth};
 use parallax_tests::networks::compare::compare;
 use parallax_tests::networks::run::{LIVE_FILE, Live};
@@ -23,36 +23,14 @@ struct Stage {
 fn stage() -> &'static Stage {
     static STAGE: OnceLock<Stage> = OnceLock::new();
     STAGE.get_or_init(|| {
-        let lab = Path::new(env!("CARGO_BIN_EXE_parallax-lab"));
-        let bin = lab.parent().expect("a program lies in a folder");
-        build(bin);
-        let programs = Programs::in_folder(bin).expect("programs");
+        let built = Built::new(env!("CARGO_BIN_EXE_parallax-lab")).expect("the programs");
+        let programs = built.programs().expect("programs");
         // The newest run stays, to look into.
-        let folder = bin.with_file_name("lab-runs").join("networks");
-        let output = Command::new(lab)
-            .args(["networks", "--play-only", "--live", "--out"])
-            .arg(&folder)
-            .output()
-            .expect("starting the lab");
-        assert!(
-            output.status.success(),
-            "the lab failed: {}{}",
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr)
-        );
+        let folder = built.folder("networks");
+        let arguments = ["networks", "--play-only", "--live"];
+        built.run(&arguments, &folder).expect("the run");
         Stage { programs, folder }
     })
-}
-
-/// Builds the programs that the lab starts; a test of one package alone would not.
-fn build(bin: &Path) {
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--quiet", "--workspace", "--bins"]);
-    if bin.ends_with("release") {
-        cargo.arg("--release");
-    }
-    let status = cargo.status().expect("starting cargo");
-    assert!(status.success(), "cargo build failed");
 }
 
 /// Asks for what is wrong in each network, and fails with all of it.

@@ -1,8 +1,6 @@
 //! Agents that ship context only, asked for what they remember, before real kernels and a real firewall.
 
-use std::path::Path;
-use std::process::Command;
-
+use parallax_tests::built::{Built, heard};
 use parallax_tests::bytes::{BYTES_FILE, Measured};
 use parallax_tests::recall::{Outcome, RECALL_FILE};
 
@@ -18,25 +16,12 @@ fn the_memories_of_three_threads_say_what_that_of_one_says() {
 
 /// Plays every phase, with agents of so many capture threads.
 fn verdicts_are_right(threads: u32) {
-    let lab = Path::new(env!("CARGO_BIN_EXE_parallax-lab"));
-    let bin = lab.parent().expect("a program lies in a folder");
-    build(bin);
-    let folder = bin
-        .with_file_name("lab-runs")
-        .join(format!("recall-{threads}"));
-    let output = Command::new(lab)
-        .args(["recall", "--out"])
-        .arg(&folder)
-        // Every agent hears it.
-        .env("PARALLAX_THREADS", threads.to_string())
-        .output()
-        .expect("starting the lab");
-    assert!(
-        output.status.success(),
-        "the lab failed: {}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let built = Built::new(env!("CARGO_BIN_EXE_parallax-lab")).expect("the programs");
+    let folder = built.folder(&format!("recall-{threads}"));
+    let mut lab = built.command(&["recall"], &folder);
+    // Every agent hears it.
+    lab.env("PARALLAX_THREADS", threads.to_string());
+    heard(&mut lab).expect("the run");
     let text = std::fs::read(folder.join(RECALL_FILE)).expect("the run's file");
     let outcome: Outcome = serde_json::from_slice(&text).expect("the run's outcome");
     let wrong: Vec<String> = outcome
@@ -55,34 +40,12 @@ fn verdicts_are_right(threads: u32) {
 
 #[test]
 fn an_agent_at_a_hop_sends_less_than_half_a_percent_of_what_it_observes() {
-    let lab = Path::new(env!("CARGO_BIN_EXE_parallax-lab"));
-    let bin = lab.parent().expect("a program lies in a folder");
-    build(bin);
-    let folder = bin.with_file_name("lab-runs").join("bytes");
-    let output = Command::new(lab)
-        .args(["bytes", "--connections", "50000", "--out"])
-        .arg(&folder)
-        .output()
-        .expect("starting the lab");
-    assert!(
-        output.status.success(),
-        "the lab failed: {}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let built = Built::new(env!("CARGO_BIN_EXE_parallax-lab")).expect("the programs");
+    let folder = built.folder("bytes");
+    let arguments = ["bytes", "--connections", "50000"];
+    built.run(&arguments, &folder).expect("the run");
     let text = std::fs::read(folder.join(BYTES_FILE)).expect("the run's file");
     let measured: Measured = serde_json::from_slice(&text).expect("the result");
     assert!(measured.observed_octets > 1_000_000_000, "{measured:?}");
     assert!(measured.percent() < 0.5, "{measured:?}");
-}
-
-/// Builds the programs that the lab starts; a test of one package alone would not.
-fn build(bin: &Path) {
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--quiet", "--workspace", "--bins"]);
-    if bin.ends_with("release") {
-        cargo.arg("--release");
-    }
-    let status = cargo.status().expect("starting cargo");
-    assert!(status.success(), "cargo build failed");
 }

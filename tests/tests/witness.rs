@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use parallax_core::report::{Cause, Origin, ResetReport};
+use parallax_tests::built::Built;
 use parallax_tests::networks::check::read;
 use parallax_tests::networks::run::{LIVE_FILE, Live};
 use parallax_tests::networks::witness::REASONS;
@@ -26,22 +27,10 @@ fn stage() -> &'static Stage {
             nix::unistd::geteuid().is_root(),
             "the kernel's trace is for root only: run this test as root"
         );
-        let lab = Path::new(env!("CARGO_BIN_EXE_parallax-lab"));
-        let bin = lab.parent().expect("a program lies in a folder");
-        build(bin);
-        let folder = bin.with_file_name("lab-runs").join("witness");
-        let output = Command::new(lab)
-            .args(["networks", "--play-only", "--live", "--only", "witness_"])
-            .arg("--out")
-            .arg(&folder)
-            .output()
-            .expect("starting the lab");
-        assert!(
-            output.status.success(),
-            "the lab failed: {}{}",
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr)
-        );
+        let built = Built::new(env!("CARGO_BIN_EXE_parallax-lab")).expect("the programs");
+        let folder = built.folder("witness");
+        let arguments = ["networks", "--play-only", "--live", "--only", "witness_"];
+        built.run(&arguments, &folder).expect("the run");
         Stage {
             folder,
             instances: [before, instances()],
@@ -56,17 +45,6 @@ fn instances() -> Vec<OsString> {
     names
         .filter(|name| name.to_string_lossy().starts_with("parallax-"))
         .collect()
-}
-
-/// Builds the programs that the lab starts; a test of one package alone would not.
-fn build(bin: &Path) {
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--quiet", "--workspace", "--bins"]);
-    if bin.ends_with("release") {
-        cargo.arg("--release");
-    }
-    let status = cargo.status().expect("starting cargo");
-    assert!(status.success(), "cargo build failed");
 }
 
 fn live(network: &str) -> Live {

@@ -8,13 +8,14 @@ mod chinese;
 mod documents;
 mod terminal;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use parallax_core::report::{Document, Origin};
 use parallax_tests::analysis::Order;
+use parallax_tests::built::Built;
 use parallax_tests::programs::{Programs, wait_for};
 use parallax_tests::replay::{Collector, feed};
 
@@ -32,13 +33,11 @@ pub struct Stage {
 
 impl Stage {
     fn set() -> Result<Self> {
-        let lab = Path::new(env!("CARGO_BIN_EXE_parallax-lab"));
-        let bin = lab.parent().context("a program lies in a folder")?;
-        build(bin)?;
-        let programs = Programs::in_folder(bin)?;
+        let built = Built::new(env!("CARGO_BIN_EXE_parallax-lab"))?;
+        let programs = built.programs()?;
         let folder = tempfile::tempdir()?;
         for act in [ACT, TALKING] {
-            record(lab, folder.path(), act)?;
+            built.record(act, folder.path())?;
         }
         let stage = Self {
             collector: Collector::start(&programs, Order::Told)?,
@@ -82,27 +81,6 @@ pub fn forged(url: &str) -> Result<Option<String>> {
     let mut resets = found.resets.iter();
     let forged = resets.find(|reset| reset.origin == Origin::Middlebox);
     Ok(forged.map(|reset| reset.id.to_string()))
-}
-
-fn build(bin: &Path) -> Result<()> {
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--quiet", "--workspace", "--bins"]);
-    if bin.ends_with("release") {
-        cargo.arg("--release");
-    }
-    ensure!(cargo.status()?.success(), "cargo build failed");
-    Ok(())
-}
-
-fn record(lab: &Path, out: &Path, act: &str) -> Result<()> {
-    let output = Command::new(lab)
-        .args(["record", "--only", act, "--out"])
-        .arg(out)
-        .output()
-        .context("starting the lab")?;
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    ensure!(output.status.success(), "the lab failed at {act}: {said}");
-    Ok(())
 }
 
 #[test]

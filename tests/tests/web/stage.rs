@@ -1,12 +1,12 @@
 //! What the browser stands before.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use parallax_core::report::{Document, Origin};
 use parallax_tests::analysis::Order;
 use parallax_tests::browser::{Browser, Driver, Visitor};
+use parallax_tests::built::Built;
 use parallax_tests::programs::{Programs, wait_for};
 use parallax_tests::replay::{Collector, feed};
 
@@ -20,13 +20,11 @@ pub struct Stage {
 
 impl Stage {
     pub fn set() -> Result<Self> {
-        let lab = Path::new(env!("CARGO_BIN_EXE_parallax-lab"));
-        let bin = lab.parent().context("a program lies in a folder")?;
-        build(bin)?;
-        let programs = Programs::in_folder(bin)?;
+        let built = Built::new(env!("CARGO_BIN_EXE_parallax-lab"))?;
+        let programs = built.programs()?;
         let folder = tempfile::tempdir()?;
         for act in ["reject_content-v4", "closed_port-v4", "reject_syn-v4"] {
-            record(lab, folder.path(), act)?;
+            built.record(act, folder.path())?;
         }
         let stage = Self {
             collector: Collector::start(&programs, Order::Told)?,
@@ -81,25 +79,4 @@ impl Stage {
         browser.open(&format!("{}{path}", self.collector.url))?;
         Ok(browser)
     }
-}
-
-fn build(bin: &Path) -> Result<()> {
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--quiet", "--workspace", "--bins"]);
-    if bin.ends_with("release") {
-        cargo.arg("--release");
-    }
-    ensure!(cargo.status()?.success(), "cargo build failed");
-    Ok(())
-}
-
-fn record(lab: &Path, out: &Path, act: &str) -> Result<()> {
-    let output = Command::new(lab)
-        .args(["record", "--only", act, "--out"])
-        .arg(out)
-        .output()
-        .context("starting the lab")?;
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    ensure!(output.status.success(), "the lab failed at {act}: {said}");
-    Ok(())
 }
