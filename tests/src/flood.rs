@@ -2,11 +2,12 @@
 //! both programs stay within the memory that they were given, and every reset has its verdict.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use parallax_core::report::{Origin, ResetReport, Side};
+use parallax_core::report::{Document, LossAt, Origin, ResetReport, Side};
 use pcap::{Active, Capture};
 use serde::{Deserialize, Serialize};
 
@@ -54,8 +55,9 @@ pub struct Measured {
     pub right: usize,
     /// Of these, sighted by the flooded agent, too.
     pub sighted: usize,
-    /// What that agent counts as lost, by what and why.
+    /// What that agent counts as lost, by what and why; and what the kernel dropped before it.
     pub lost: BTreeMap<String, u64>,
+    pub dropped: u64,
 }
 
 /// The file with what was [`Measured`].
@@ -80,35 +82,10 @@ pub fn run(out: &Path, programs: &Programs, (flows, rate): (u32, u32)) -> Result
         open.push(connection);
     }
     pause(500);
-    let mut wire = recorder::open(&lab.switch, &Wire::Near.port(Side::Server))?;
     let begun = clock();
-    for part in 0..OPEN as u32 {
-        let share = flows / OPEN as u32;
-        send(&mut wire, part * share..(part + 1) * share, rate)?;
-        let connection = open.pop().context("an open connection")?;
-        abort_on_close(&connection.client)?;
-        drop(connection);
-    }
+    flood(&lab, open, flows, rate)?;
     let seconds = begun.elapsed().as_secs_f64();
-    let mut last = Vec::new();
-    wait_for(Duration::from_mins(2), || {
-        let body = service::get(
-            &lab.management,
-            &format!("/v1/resets?port={PORT}&limit=1000"),
-        )?;
-        let document: parallax_core::report::Document = serde_json::from_str(&body)?;
-        last = document.resets;
-        let done = last.len() == OPEN && last.iter().all(right) && last.iter().all(sighted);
-        Ok(done.then_some(()))
-    })?;
-    let query = format!("/v1/losses?vantage={FLOODED}&limit=100000");
-    let losses: Vec<parallax_core::report::LossAt> =
-        serde_json::from_str(&service::get(&lab.management, &query)?)?;
-    let mut counted: BTreeMap<String, u64> = BTreeMap::new();
-    for at in losses {
-        let what = format!("{} ({})", at.loss.of.as_str(), at.loss.cause.as_str());
-        *counted.entry(what).or_default() += at.loss.count.unwrap_or(0);
-    }
+    let last = verdicts(&lab)?;
     let flooded = agents.iter().find(|(name, _)| *name == FLOODED);
     let (_, flooded) = flooded.context("the flooded agent")?;
     let measured = Measured {
@@ -121,19 +98,10 @@ pub fn run(out: &Path, programs: &Programs, (flows, rate): (u32, u32)) -> Result
         resets: last.len(),
         right: last.iter().filter(|reset| right(reset)).count(),
         sighted: last.iter().filter(|reset| sighted(reset)).count(),
-        lost: counted,
+        lost: lost(&lab)?,
+        dropped: dropped(&lab)?,
     };
-    println!(
-        "{flows} SYNs of as many flows in {seconds:.1} s; agent {} of {} MiB, collector {} of {} MiB; {} of {OPEN} resets \
-         right, {} of them sighted in the flood; lost there: {:?}",
-        measured.agent,
-        measured.agent_limit,
-        measured.collector,
-        measured.collector_limit,
-        measured.right,
-        measured.sighted,
-        measured.lost
-    );
+    println!("{measured}");
     let file = out.join(FLOOD_FILE);
     std::fs::write(&file, serde_json::to_vec_pretty(&measured)?)
         .with_context(|| format!("writing {}", file.display()))?;
@@ -143,19 +111,100 @@ pub fn run(out: &Path, programs: &Programs, (flows, rate): (u32, u32)) -> Result
         println!("{name}: {}", last.unwrap_or_default());
     }
     collector.stop()?;
-    ensure!(
-        measured.right == OPEN,
-        "not every reset has the right verdict"
-    );
-    ensure!(
-        measured.agent <= measured.agent_limit,
-        "the agent grew beyond what it was given"
-    );
-    ensure!(
-        measured.collector <= measured.collector_limit,
-        "the collector grew beyond its bound"
-    );
+    measured.check()
+}
+
+impl Measured {
+    fn check(&self) -> Result<()> {
+        ensure!(self.right == OPEN, "not every reset has the right verdict");
+        let counted = self.lost.values().sum::<u64>() + self.dropped;
+        ensure!(
+            self.sighted as u64 + counted >= OPEN as u64,
+            "sightings of the flooded agent are missing and nothing counts them as lost"
+        );
+        ensure!(
+            self.agent <= self.agent_limit,
+            "the agent grew beyond what it was given"
+        );
+        ensure!(
+            self.collector <= self.collector_limit,
+            "the collector grew beyond its bound"
+        );
+        Ok(())
+    }
+}
+
+impl fmt::Display for Measured {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            flows,
+            seconds,
+            agent,
+            agent_limit,
+            collector,
+            collector_limit,
+            right,
+            sighted,
+            lost,
+            dropped,
+            ..
+        } = self;
+        write!(
+            formatter,
+            "{flows} SYNs of as many flows in {seconds:.1} s; agent {agent} of {agent_limit} MiB, collector {collector} of \
+             {collector_limit} MiB; {right} of {OPEN} resets right, {sighted} of them sighted in the flood; lost there: \
+             {lost:?}, dropped by the kernel: {dropped}"
+        )
+    }
+}
+
+/// Sends the flood, in whose parts the open connections are reset one after another.
+fn flood(lab: &Lab, open: Vec<Connection>, flows: u32, rate: u32) -> Result<()> {
+    let mut wire = recorder::open(&lab.switch, &Wire::Near.port(Side::Server))?;
+    let share = flows / OPEN as u32;
+    for (part, connection) in (0..).zip(open) {
+        send(&mut wire, part * share..(part + 1) * share, rate)?;
+        abort_on_close(&connection.client)?;
+        drop(connection);
+    }
     Ok(())
+}
+
+/// The verdicts, when all are right and sighted, or as they stand after two minutes.
+fn verdicts(lab: &Lab) -> Result<Vec<ResetReport>> {
+    let mut last = Vec::new();
+    wait_for(Duration::from_mins(2), || {
+        let body = service::get(
+            &lab.management,
+            &format!("/v1/resets?port={PORT}&limit=1000"),
+        )?;
+        let document: Document = serde_json::from_str(&body)?;
+        last = document.resets;
+        let done = last.len() == OPEN && last.iter().all(right) && last.iter().all(sighted);
+        Ok(done.then_some(()))
+    })?;
+    Ok(last)
+}
+
+/// What the flooded agent counts as lost.
+fn lost(lab: &Lab) -> Result<BTreeMap<String, u64>> {
+    let query = format!("/v1/losses?vantage={FLOODED}&limit=100000");
+    let losses: Vec<LossAt> = serde_json::from_str(&service::get(&lab.management, &query)?)?;
+    let mut counted: BTreeMap<String, u64> = BTreeMap::new();
+    for at in losses {
+        let what = format!("{} ({})", at.loss.of.as_str(), at.loss.cause.as_str());
+        *counted.entry(what).or_default() += at.loss.count.unwrap_or(0);
+    }
+    Ok(counted)
+}
+
+/// Packets that the kernel dropped before the flooded agent.
+fn dropped(lab: &Lab) -> Result<u64> {
+    let body = service::get(&lab.management, "/v1/vantages")?;
+    let document: Document = serde_json::from_str(&body)?;
+    let mut vantages = document.vantages.iter();
+    let flooded = vantages.find(|vantage| vantage.name == FLOODED);
+    Ok(flooded.context("the flooded vantage")?.dropped)
 }
 
 fn serve(lab: &Lab, programs: &Programs, out: &Path) -> Result<Running> {
