@@ -1,43 +1,37 @@
 //! One stream: what an agent may say when, and what it is answered.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use parallax_core::{Digest, LossRecord, Selection};
+use parallax_core::Selection;
+use parallax_proto::packed;
 use parallax_proto::v1::agent_message::Message as Said;
 use parallax_proto::v1::collector_message::Message as Answer;
 use parallax_proto::v1::{
-    AgentMessage, Beat as BeatMessage, ClockAnswer, CollectorMessage, Committed, DigestBatch,
-    Hello, Loss, RecallAnswer, SelectionChange, Skip, Welcome,
+    AgentMessage, Beat as BeatMessage, CollectorMessage, Committed, Hello, Welcome,
 };
-use parallax_proto::{batch, packed};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout, timeout_at};
 use tonic::{Status, Streaming};
 use tracing::{Span, info, warn};
 
-use super::aside::{self, AsideError};
 use super::inquiry::{Inquiry, Memory};
 use super::loader::{Item, Progress};
 use super::registry::Claim;
-use super::{MESSAGE_MAX, Shared, beat, hello, loss, testimony};
-use crate::clock;
+use super::{MESSAGE_MAX, Shared, hello, testimony};
 use crate::gate::Caller;
-use crate::store::{
-    Answered, Asides, Beat, NewRun, Octets, Portion, RegisterError, Registered, Source, StoreError,
-};
+use crate::store::{Answered, NewRun, Portion, RegisterError, Registered, Source, StoreError};
 use crate::traces;
+
+mod taking;
+
+use taking::Gain;
 
 /// How long an agent may take to say who it is.
 const HELLO_PATIENCE: Duration = Duration::from_secs(10);
 /// A live agent beats several times a second; after this it is gone.
 const LIVE_PATIENCE: Duration = Duration::from_secs(30);
-/// Beats that may wait for their digests.
-const BEATS_WAITING_MAX: usize = 4096;
-/// Answers that may wait for their digests.
-const ANSWERS_WAITING_MAX: usize = 4096;
 
 /// Streams that began in this process.
 static STREAMS: AtomicU64 = AtomicU64::new(0);
@@ -195,17 +189,6 @@ fn log_refusal(run: &NewRun, status: &Status) {
     );
 }
 
-/// What one message brings.
-#[derive(Default)]
-struct Gain {
-    digests: Vec<Digest>,
-    beats: Vec<Beat>,
-    losses: Vec<LossRecord>,
-    skipped_to: u64,
-    asides: Asides,
-    finished: bool,
-}
-
 /// Who ships everything has nothing to recall; a file's reader has no memory.
 fn memory(run: &NewRun) -> Memory {
     match (run.source, run.selection) {
@@ -218,10 +201,6 @@ fn unpacked(octets: &[u8]) -> Result<Option<Said>, Status> {
     let message = packed::unpack(octets, MESSAGE_MAX)
         .map_err(|error| Status::invalid_argument(error.to_string()))?;
     Ok(message.message)
-}
-
-fn nonsense(error: &AsideError) -> Status {
-    Status::invalid_argument(error.to_string())
 }
 
 /// The agent no longer listens.
@@ -335,150 +314,6 @@ impl Conversation<'_> {
         }
         self.told = committed;
         Ok(send(answers, Answer::Committed(Committed { committed })).await)
-    }
-
-    async fn take_batch(&mut self, batch: DigestBatch) -> Result<(), Status> {
-        let first_number = batch.first_number;
-        if first_number > self.received {
-            return Err(Status::invalid_argument(format!(
-                "digests {} to {} are missing before this batch",
-                self.received,
-                first_number - 1
-            )));
-        }
-        let decoded = batch::decode(batch).map_err(|error| {
-            Status::invalid_argument(format!("batch from digest {first_number} on: {error}"))
-        })?;
-        let digests: Vec<Digest> = decoded.into_iter().map(|(_, digest)| digest).collect();
-        let end = first_number + digests.len() as u64;
-        self.received = self.received.max(end);
-        let beats = self.due_beats();
-        let gain = Gain {
-            digests,
-            beats,
-            ..self.due_asides()
-        };
-        self.hand_over(first_number, gain).await
-    }
-
-    async fn take_beat(&mut self, beat: BeatMessage) -> Result<(), Status> {
-        beat::check(&beat)?;
-        let octets = (beat.observed_octets > 0).then_some(Octets {
-            sent: beat.sent_octets,
-            observed: beat.observed_octets,
-        });
-        if self.beats.len() >= BEATS_WAITING_MAX {
-            return Err(Status::invalid_argument(
-                "too many beats wait for digests that do not come",
-            ));
-        }
-        self.beats.push_back(beat);
-        let beats = self.due_beats();
-        if beats.is_empty() {
-            return Ok(());
-        }
-        let mut gain = Gain {
-            beats,
-            ..Gain::default()
-        };
-        gain.asides.octets = octets;
-        self.hand_over(self.received, gain).await
-    }
-
-    /// A loss has no digests of its own, so it waits for nothing.
-    async fn take_loss(&mut self, said: Loss) -> Result<(), Status> {
-        let next_number = said.next_number;
-        let loss =
-            loss::check(said).map_err(|error| Status::invalid_argument(error.to_string()))?;
-        if next_number > self.received {
-            return Err(Status::invalid_argument(format!(
-                "a loss speaks of digests up to {next_number} and only those below {} came",
-                self.received
-            )));
-        }
-        let gain = Gain {
-            losses: vec![loss],
-            ..Gain::default()
-        };
-        self.hand_over(self.received, gain).await
-    }
-
-    async fn take_skip(&mut self, skip: &Skip) -> Result<(), Status> {
-        let (first, next) = (skip.first_number, skip.next_number);
-        if first > self.received || next < first {
-            return Err(Status::invalid_argument(format!(
-                "digests {first} to {next} are skipped, but {} is due",
-                self.received
-            )));
-        }
-        self.received = self.received.max(next);
-        let beats = self.due_beats();
-        let gain = Gain {
-            beats,
-            skipped_to: next,
-            ..self.due_asides()
-        };
-        self.hand_over(first, gain).await
-    }
-
-    async fn take_answer(&mut self, said: &RecallAnswer) -> Result<(), Status> {
-        let answer = aside::answer(said).map_err(|error| nonsense(&error))?;
-        if self.answers.len() >= ANSWERS_WAITING_MAX {
-            return Err(Status::invalid_argument(
-                "too many answers wait for digests that do not come",
-            ));
-        }
-        self.answers.push_back((said.next_number, answer));
-        let gain = self.due_asides();
-        if gain.asides.answers.is_empty() {
-            return Ok(());
-        }
-        self.hand_over(self.received, gain).await
-    }
-
-    /// Answers whose digests have all come.
-    fn due_asides(&mut self) -> Gain {
-        let mut gain = Gain::default();
-        while let Some((next_number, _)) = self.answers.front()
-            && *next_number <= self.received
-        {
-            gain.asides
-                .answers
-                .extend(self.answers.pop_front().map(|(_, answer)| answer));
-        }
-        gain
-    }
-
-    async fn take_change(&mut self, said: &SelectionChange) -> Result<(), Status> {
-        let change = aside::change(said).map_err(|error| nonsense(&error))?;
-        self.inquiry.ships(change.selection);
-        let mut gain = Gain::default();
-        gain.asides.changes.push(change);
-        self.hand_over(self.received, gain).await
-    }
-
-    fn take_stamps(&mut self, said: &ClockAnswer) {
-        let Some(clock) = self.inquiry.heard(said, clock::wall()) else {
-            return;
-        };
-        let (store, run) = (Arc::clone(&self.shared.store), self.registered);
-        tokio::spawn(async move {
-            if let Err(error) = store.note_clock(run, clock).await {
-                warn!("{error}");
-            }
-        });
-    }
-
-    /// The beats whose digests have all come.
-    fn due_beats(&mut self) -> Vec<Beat> {
-        let mut due = Vec::new();
-        while let Some(beat) = self.beats.front() {
-            if beat.next_number > self.received {
-                break;
-            }
-            due.extend(self.beats.pop_front().map(beat::counted));
-        }
-        due
     }
 
     async fn hand_over(&self, first_number: u64, gain: Gain) -> Result<(), Status> {

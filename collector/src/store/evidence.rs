@@ -1,6 +1,6 @@
 //! Gathering everything known about flows, in a constant number of questions for many of them.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::IpAddr;
 
 use parallax_core::evidence::{Surroundings, numbers, surroundings};
@@ -214,22 +214,7 @@ impl Store {
         tx.commit()
             .await
             .map_err(StoreError::database("end gathering evidence"))?;
-        let mut gathered: Vec<Gathered> = asks
-            .iter()
-            .zip(kin)
-            .enumerate()
-            .map(|(index, (ask, flows))| Gathered {
-                flow: ask.flow,
-                vantages: relevant.ids(index),
-                evidence: Ok(Vec::new()),
-                portion: PortionOfFlow::Whole,
-                docket: docket.get(&ask.flow).copied(),
-                kin: Kin {
-                    flows,
-                    numbers: BTreeSet::new(),
-                },
-            })
-            .collect();
+        let mut gathered = ungathered(asks, kin, &relevant, &docket);
         // Posts come flow by flow, and within a flow in the order of the vantages.
         let mut start = 0;
         for chunk in posts.chunk_by(|a, b| a.ask == b.ask && a.flow == b.flow) {
@@ -305,6 +290,28 @@ impl Store {
             kin: kin.flows,
         })
     }
+}
+
+/// What is known of each ask before its evidence is built.
+fn ungathered(
+    asks: &[Ask],
+    kin: Vec<BTreeSet<i64>>,
+    relevant: &Relevant,
+    docket: &BTreeMap<i64, i64>,
+) -> Vec<Gathered> {
+    let all = asks.iter().zip(kin).enumerate();
+    all.map(|(index, (ask, flows))| Gathered {
+        flow: ask.flow,
+        vantages: relevant.ids(index),
+        evidence: Ok(Vec::new()),
+        portion: PortionOfFlow::Whole,
+        docket: docket.get(&ask.flow).copied(),
+        kin: Kin {
+            flows,
+            numbers: BTreeSet::new(),
+        },
+    })
+    .collect()
 }
 
 /// The initial numbers of a flow's connections under all their names.
