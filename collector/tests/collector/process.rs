@@ -281,10 +281,10 @@ fn a_named_folder_without_postgres_is_refused() {
 
 #[test]
 fn without_any_postgres_and_any_network_it_says_what_to_install() {
-    if !nix::unistd::Uid::effective().is_root() {
-        eprintln!("skipped: only root can hide the installed servers");
-        return;
-    }
+    assert!(
+        nix::unistd::Uid::effective().is_root(),
+        "only root can hide the installed servers: run this test as root"
+    );
     let folder = folder();
     let mut command = Command::new("unshare");
     command
@@ -306,10 +306,10 @@ fn without_any_postgres_and_any_network_it_says_what_to_install() {
 
 #[test]
 fn a_folder_that_postgres_cannot_pass_is_named() {
-    if !nix::unistd::Uid::effective().is_root() {
-        eprintln!("skipped: only root switches users");
-        return;
-    }
+    assert!(
+        nix::unistd::Uid::effective().is_root(),
+        "only root switches users: run this test as root"
+    );
     let folder = tempfile::tempdir().unwrap();
     let closed = std::os::unix::fs::PermissionsExt::from_mode(0o700);
     std::fs::set_permissions(folder.path(), closed).unwrap();
