@@ -6,7 +6,7 @@
 
 use std::num::NonZeroU32;
 
-use parallax_core::{Digest, Way};
+use parallax_core::{CaptureTime, Digest, Way};
 
 use super::LAST_SEGMENTS;
 use crate::noted::key::FlowKey;
@@ -322,31 +322,56 @@ impl Segments {
     }
 
     /// Appends the digests of a flow's two chains to `out`, merged by time.
+    ///
+    /// Such a flow was mostly not in use just now: all slots are found, and all times read, before any digest is
+    /// made, so that many reads are under way.
     pub fn append(&self, chains: [Chain; 2], key: &FlowKey, out: &mut Vec<Digest>) {
-        let [mut low, mut high] = chains.map(|chain| self.walk(chain, key).peekable());
+        let mut slots = [[None; LAST_SEGMENTS as usize]; 2];
+        let mut next = chains.map(|chain| self.oldest(chain));
+        for at in 0..usize::from(LAST_SEGMENTS) {
+            for (side, chain) in chains.iter().enumerate() {
+                if at < usize::from(chain.len) {
+                    slots[side][at] = next[side];
+                    next[side] = next[side].and_then(|slot| self.after(slot));
+                }
+            }
+        }
+        let times = slots.map(|side| side.map(|slot| slot.map(|slot| self.time(slot))));
+        let [mut low, mut high] = [0, 1].map(|side| {
+            let of_side = slots[side]
+                .iter()
+                .flatten()
+                .zip(times[side].iter().flatten());
+            of_side.peekable()
+        });
         loop {
             let next = match (low.peek(), high.peek()) {
-                (Some(a), Some(b)) if b.time < a.time => high.next(),
+                (Some((_, a)), Some((_, b))) if b < a => high.next(),
                 (Some(_), _) => low.next(),
                 (None, _) => high.next(),
             };
-            let Some(digest) = next else { return };
-            out.push(digest);
+            let Some((slot, _)) = next else { return };
+            out.push(self.get(*slot, key));
         }
     }
 
-    /// A chain's digests, oldest first.
-    fn walk(&self, chain: Chain, key: &FlowKey) -> impl Iterator<Item = Digest> {
-        let oldest = if chain.is_full() {
-            chain.at
+    /// The slot of a chain's oldest segment.
+    fn oldest(&self, chain: Chain) -> Option<Slot> {
+        if chain.is_full() {
+            return chain.at;
+        }
+        let youngest = chain.at?;
+        self.lines[youngest.last_of_block()].next()
+    }
+
+    /// When the segment in a slot was captured.
+    fn time(&self, slot: Slot) -> CaptureTime {
+        let line = &self.lines[slot.index()];
+        if line.is_wide() {
+            wide::time(&line.0[FIRST..])
         } else {
-            chain
-                .at
-                .and_then(|at| self.lines[at.last_of_block()].next())
-        };
-        std::iter::successors(oldest, |slot| self.after(*slot))
-            .take(usize::from(chain.len))
-            .map(move |slot| self.get(slot, key))
+            plain::time(&line.0[PLAIN..])
+        }
     }
 
     /// Frees all slots of a chain. `wide`: some of its segments may take several.

@@ -1,8 +1,8 @@
 //! A digest as the ring holds it, in some 80 octets.
 //!
-//! A record is a multiple of eight octets long: its length in units of eight, its state, which parts are
-//! present, how far back the records of the same two chains lie; then a plain segment with its ends between
-//! the fixed and the special part, or a wide one.
+//! A record is a multiple of eight octets long: its state, part of what it is marked by, which parts are present,
+//! how far back the records of the same two chains lie; then a plain segment with its ends between the fixed
+//! and the special part, or a wide one.
 
 use parallax_core::{CaptureTime, Digest, Way};
 
@@ -11,7 +11,7 @@ use crate::noted::key::{Family, FlowKey};
 use crate::noted::plain::{self, FIXED, Plain, field};
 use crate::noted::wide::{self, Wide};
 
-/// Octets before the parts: length, state, presence, two distances.
+/// Octets before the parts: state, mark, presence, two distances.
 const HEAD: usize = 12;
 /// No record is longer.
 pub(super) const LONGEST: usize = (HEAD + wide::LONGEST).next_multiple_of(UNIT);
@@ -19,8 +19,6 @@ pub(super) const LONGEST: usize = (HEAD + wide::LONGEST).next_multiple_of(UNIT);
 pub(super) const UNIT: usize = 8;
 
 pub(super) const SHIPPED: u8 = 1;
-/// Not a record: the ring goes on at its start.
-pub(super) const FILLER: u8 = 2;
 const WIDE: u8 = 4;
 const V6: u8 = 8;
 /// From the higher end to the lower.
@@ -41,16 +39,26 @@ pub(super) fn room_for(noted: &Noted) -> usize {
     }
 }
 
+/// What a record keeps of its mark.
+const fn part_of(mark: u64) -> u8 {
+    (mark ^ mark >> 24) as u8
+}
+
 /// Writes a record into its [room](room_for), and tells how much of it it took.
 #[inline]
-pub(super) fn write(noted: &Noted, shipped: bool, distances: Distances, room: &mut [u8]) -> usize {
+pub(super) fn write(
+    noted: &Noted,
+    (shipped, mark): (bool, Option<u64>),
+    distances: Distances,
+    room: &mut [u8],
+) -> usize {
     let shipped = if shipped { SHIPPED } else { 0 };
     let len = match (noted.plain(), noted.of.key.family) {
         (Some(plain), Family::V4) => write_plain::<3>(noted, plain, shipped, room),
         (Some(plain), Family::V6) => write_plain::<9>(noted, plain, shipped | V6, room),
         (None, _) => write_wide(&noted.digest, shipped, room),
     };
-    room[0] = (len / UNIT) as u8;
+    room[1] = mark.map_or(0, part_of);
     room[4..8].copy_from_slice(&distances[0].to_le_bytes());
     room[8..HEAD].copy_from_slice(&distances[1].to_le_bytes());
     len
@@ -70,7 +78,7 @@ fn write_plain<const WORDS: usize>(
     };
     let special = ENDS + 4 * WORDS;
     let room = &mut room[..special + 8];
-    room[1] = state | back;
+    room[0] = state | back;
     room[2..4].copy_from_slice(&plain.present.to_le_bytes());
     room[HEAD..ENDS].copy_from_slice(&plain.octets[..FIXED]);
     for (part, word) in room[ENDS..special]
@@ -90,7 +98,7 @@ fn write_plain<const WORDS: usize>(
 fn write_wide(digest: &Digest, state: u8, room: &mut [u8]) -> usize {
     let wide = Wide::of(digest);
     let end = HEAD + wide.octets().len();
-    room[1] = state | WIDE;
+    room[0] = state | WIDE;
     room[HEAD..end].copy_from_slice(wide.octets());
     end.next_multiple_of(UNIT)
 }
@@ -107,7 +115,7 @@ impl<'a> Record<'a> {
     }
 
     fn is(self, state: u8) -> bool {
-        self.octets[1] & state != 0
+        self.octets[0] & state != 0
     }
 
     pub fn is_shipped(self) -> bool {
@@ -124,6 +132,11 @@ impl<'a> Record<'a> {
         } else {
             plain::time(self.parts())
         }
+    }
+
+    /// Whether it may bear this mark; one of 256 others seems to.
+    pub fn may_bear(self, mark: u64) -> bool {
+        self.octets[1] == part_of(mark)
     }
 
     /// Whether it is one of these.

@@ -3,12 +3,17 @@
 //! Records are written one after another and overwrite the oldest. Two tables of chains lead from a hash
 //! to the latest record and from each record to the one before it: by flow, and by what else a segment may
 //! be looked for (the number of a SYN, the hash of a payload). Tables and records are allocated once.
+//!
+//! What is overwritten is not read before: the ring remembers where about a thousand of its records begin, and
+//! forgets what lies before one of them at once.
+
+use std::collections::VecDeque;
 
 use parallax_core::archive::CARRIERS_MAX;
 use parallax_core::time::SECOND;
 use parallax_core::{CaptureTime, Digest, Flow};
 
-use super::record::{self, FILLER, LONGEST, Record, SHIPPED, UNIT};
+use super::record::{self, LONGEST, Record, SHIPPED, UNIT};
 use crate::noted::Noted;
 use crate::noted::key::FlowKey;
 
@@ -27,9 +32,10 @@ const DIGESTS_MAX: usize = 8192;
 /// A clock that goes back by this much was set; less is a capture that mixes its sources.
 const SET_BACK: i64 = SECOND / 2;
 
-/// Octets that a record takes on average, about, and those that the processor fetches at once.
-const RECORD: usize = 80;
-const LINE: usize = 64;
+/// Parts in which a ring is forgotten.
+const PARTS: usize = 1024;
+/// One is begun, and one is about to be forgotten.
+const PARTS_MAX: usize = PARTS + 2;
 
 /// The chain that a record is looked for by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,10 +93,14 @@ pub struct Ring {
     records: Vec<u8>,
     /// Positions rise for ever; a record lies at its position modulo the size.
     head: u64,
+    /// The first record that is not forgotten.
     tail: u64,
-    /// Where those lie.
+    /// Where the head lies.
     head_at: usize,
-    tail_at: usize,
+    /// The first record of each part after the one that the tail is in.
+    parts: VecDeque<u64>,
+    /// Where the next part begins.
+    next_part: u64,
     by_flow: Vec<u64>,
     by_mark: Vec<u64>,
     newest: CaptureTime,
@@ -106,13 +116,15 @@ impl Ring {
         let octets = octets.max(LEAST_OCTETS);
         // A record takes some 72 octets: about one place in each table for every two of them.
         let places = (octets / 256).next_power_of_two() / 2;
-        let size = (octets - 2 * places * size_of::<u64>()) / UNIT * UNIT;
+        let beside = (2 * places + PARTS_MAX) * size_of::<u64>();
+        let size = (octets - beside) / UNIT * UNIT;
         Self {
             records: vec![0; size],
             head: 0,
             tail: 0,
             head_at: 0,
-            tail_at: 0,
+            parts: VecDeque::with_capacity(PARTS_MAX),
+            next_part: (size / PARTS) as u64,
             by_flow: vec![0; places],
             by_mark: vec![0; places],
             newest: CaptureTime::from_nanos(i64::MIN),
@@ -123,7 +135,8 @@ impl Ring {
 
     /// Octets that it takes, all told.
     pub fn octets(&self) -> usize {
-        self.records.len() + (self.by_flow.len() + self.by_mark.len()) * size_of::<u64>()
+        let tables = self.by_flow.len() + self.by_mark.len();
+        self.records.len() + (tables + self.parts.capacity()) * size_of::<u64>()
     }
 
     /// How far back it surely holds everything; `None`: to the start of the capture.
@@ -145,13 +158,7 @@ impl Ring {
             read ^ self.by_flow[self.place_of(noted.of.hash)]
         });
         let marks = batch.iter().filter_map(|noted| mark(&noted.digest));
-        let marks = marks.fold(flows, |read, mark| read ^ self.by_mark[self.place_of(mark)]);
-        let ahead = self.records.get(self.tail_at..).unwrap_or_default();
-        ahead
-            .iter()
-            .step_by(LINE)
-            .take(batch.len() * RECORD / LINE)
-            .fold(marks, |read, octet| read ^ u64::from(*octet))
+        marks.fold(flows, |read, mark| read ^ self.by_mark[self.place_of(mark)])
     }
 
     /// Keeps a segment.
@@ -165,10 +172,11 @@ impl Ring {
         }
         self.newest = self.newest.max(digest.time);
         let flow = self.link(By::Flow, noted.of.hash);
-        let mark = mark(digest).map_or(0, |mark| self.link(By::Mark, mark));
+        let mark = mark(digest);
+        let marked = mark.map_or(0, |mark| self.link(By::Mark, mark));
         let at = self.head_at;
         let room = &mut self.records[at..at + room];
-        let len = record::write(noted, shipped, [flow, mark], room);
+        let len = record::write(noted, (shipped, mark), [flow, marked], room);
         self.head += len as u64;
         self.head_at += len;
     }
@@ -198,41 +206,32 @@ impl Ring {
         }
     }
 
-    /// Forgets what lies in the way of a record of at most this length, and what is left at the ring's end if
-    /// it does not fit there.
+    /// Forgets what lies in the way of a record of at most this length. What is left at the ring's end stays
+    /// empty if the record does not fit there.
+    #[inline]
     fn make_room(&mut self, len: usize) {
         let size = self.records.len();
         let left = size - self.head_at;
         if left < len {
-            self.forget_up_to((self.head + left as u64).saturating_sub(size as u64));
-            if left > 0 {
-                self.records[self.head_at] = (left / UNIT) as u8;
-                self.records[self.head_at + 1] = FILLER;
-            }
             self.head += left as u64;
             self.head_at = 0;
         }
-        self.forget_up_to((self.head + len as u64).saturating_sub(size as u64));
+        let end = self.head + len as u64;
+        if end > self.tail + size as u64 {
+            self.forget_up_to(end - size as u64);
+        }
+        if self.head >= self.next_part {
+            self.parts.push_back(self.head);
+            self.next_part = self.head + (size / PARTS) as u64;
+        }
     }
 
-    /// Nothing before this position counts; the oldest that does is a record, never a filler.
+    /// Nothing before this position counts.
+    #[inline(never)]
     fn forget_up_to(&mut self, position: u64) {
+        self.forgot = true;
         while self.tail < position {
-            self.forgot = true;
-            self.forget_oldest();
-        }
-        if self.tail < self.head && self.records[self.tail_at + 1] & FILLER != 0 {
-            self.forget_oldest();
-        }
-    }
-
-    #[inline]
-    fn forget_oldest(&mut self) {
-        let len = usize::from(self.records[self.tail_at]) * UNIT;
-        self.tail += len as u64;
-        self.tail_at += len;
-        if self.tail_at == self.records.len() {
-            self.tail_at = 0;
+            self.tail = self.parts.pop_front().unwrap_or(self.head);
         }
     }
 
@@ -281,7 +280,7 @@ impl Ring {
     }
 
     fn ship(&mut self, position: u64) {
-        let at = self.at(position) + 1;
+        let at = self.at(position);
         self.records[at] |= SHIPPED;
     }
 
@@ -357,12 +356,13 @@ impl Ring {
     /// Flows that began with one of the numbers, or carry one of the payloads within the span.
     fn related(&self, sought: &Sought, steps: &mut usize, since: &mut CaptureTime) -> Vec<Flow> {
         let mut found = Vec::new();
+        let ever = CaptureTime::from_nanos(i64::MIN);
         for number in &sought.numbers {
-            let marked = self.marked(opening(*number), sought, FOUND_MAX, steps, since);
+            let marked = self.marked((opening(*number), ever), FOUND_MAX, steps, since);
             found.extend(marked);
         }
         for hash in &sought.payload_hashes {
-            let marked = self.marked(*hash, sought, CARRIERS_MAX + 1, steps, since);
+            let marked = self.marked((*hash, sought.from), CARRIERS_MAX + 1, steps, since);
             // What many connections carry, such as the start of a common request, tells of none of them.
             if marked.len() <= CARRIERS_MAX {
                 found.extend(marked);
@@ -372,11 +372,10 @@ impl Ring {
         found
     }
 
-    /// Up to `most` flows with a segment that bears a mark, the newest first.
+    /// Up to `most` flows with a segment that bears a mark from a moment on, the newest first.
     fn marked(
         &self,
-        wanted: u64,
-        sought: &Sought,
+        (wanted, from): (u64, CaptureTime),
         most: usize,
         steps: &mut usize,
         since: &mut CaptureTime,
@@ -384,15 +383,22 @@ impl Ring {
         let mut found = Vec::new();
         for position in self.chain(By::Mark, wanted) {
             let record = self.record(position);
+            let time = record.time();
+            // Nothing further back is younger than this.
+            if from.since(time) > SET_BACK {
+                break;
+            }
             if *steps == 0 {
-                *since = (*since).max(record.time().plus(SET_BACK));
+                *since = (*since).max(time.plus(SET_BACK));
                 break;
             }
             *steps -= 1;
+            if time < from || !record.may_bear(wanted) {
+                continue;
+            }
             let digest = record.digest();
-            let early = digest.time < sought.from && digest.payload_hash == Some(wanted);
             let flow = digest.tuple.flow();
-            if mark(&digest) == Some(wanted) && !early && !found.contains(&flow) {
+            if mark(&digest) == Some(wanted) && !found.contains(&flow) {
                 found.push(flow);
                 if found.len() == most {
                     break;
