@@ -49,11 +49,8 @@ impl Packer {
 
     /// The message, packed where that is worth it.
     pub fn pack(&mut self, message: AgentMessage) -> AgentMessage {
-        if message.encoded_len() < WORTH_IT {
-            return message;
-        }
         self.plain.clear();
-        if message.encode(&mut self.plain).is_err() {
+        if message.encode(&mut self.plain).is_err() || self.plain.len() < WORTH_IT {
             return message;
         }
         match self.compressor.compress(&self.plain) {

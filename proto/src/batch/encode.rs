@@ -1,8 +1,8 @@
 //! Digests to columns.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 
+use hashbrown::HashMap;
 use parallax_core::digest::{Digest, Direction, LinkFields, TcpOptions};
 use parallax_core::reason::ResetReason;
 use parallax_core::tunnel::Tunnel;
