@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use parallax_core::{CaptureTime, Coverage, Digest};
 
-use super::ring::{Held, Ring, Sought};
+use super::ring::{Held, Ring, Searched, Sought};
 use crate::noted::Noted;
 
 /// Questions whose span has not passed yet.
@@ -49,6 +49,7 @@ pub struct Recalled {
 #[derive(Debug)]
 struct Open {
     question: Question,
+    searched: Searched,
     /// Beats since it was asked.
     beats: u32,
 }
@@ -106,7 +107,7 @@ impl Desk {
             let passed = open.question.sought.until <= coverage.until;
             // Once soon, with the present covered; and at the end.
             if passed || open.beats == 1 {
-                self.answer(&open.question, !passed);
+                self.answer(&open.question, &mut open.searched, !passed);
             }
             if !passed {
                 self.open.push_back(open);
@@ -120,10 +121,15 @@ impl Desk {
             .watched
             .is_none_or(|watched| watched < question.sought.until);
         let more = ahead && self.open.len() < OPEN_MAX;
-        self.answer(&question, more);
+        let mut searched = Searched::default();
+        self.answer(&question, &mut searched, more);
         self.open.retain(|open| open.question.id != question.id);
         if more {
-            self.open.push_back(Open { question, beats: 0 });
+            self.open.push_back(Open {
+                question,
+                searched,
+                beats: 0,
+            });
         }
     }
 
@@ -132,9 +138,9 @@ impl Desk {
         self.ready.pop_front()
     }
 
-    fn answer(&mut self, question: &Question, more: bool) {
+    fn answer(&mut self, question: &Question, searched: &mut Searched, more: bool) {
         let sought = &question.sought;
-        let found = self.ring.search(sought);
+        let found = self.ring.search_on(sought, searched);
         if question.quiet && found.flows.iter().all(|held| held.count == 0) {
             return;
         }

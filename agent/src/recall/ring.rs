@@ -26,11 +26,17 @@ const STEPS_MAX: usize = 1 << 17;
 /// Flows that a search by numbers and hashes adds, at most.
 const FOUND_MAX: usize = 32;
 
+/// Flows that are remembered for the next search, at most.
+const MARKED_MAX: usize = 256;
+
 /// Digests that one search brings, at most.
 const DIGESTS_MAX: usize = 8192;
 
 /// A clock that goes back by this much was set; less is a capture that mixes its sources.
 const SET_BACK: i64 = SECOND / 2;
+
+/// Before all segments.
+const EVER: CaptureTime = CaptureTime::from_nanos(i64::MIN);
 
 /// Parts in which a ring is forgotten.
 const PARTS: usize = 1024;
@@ -87,6 +93,33 @@ pub struct Found {
     pub since: Option<CaptureTime>,
 }
 
+/// How far a search has come: the next one for the same looks only at what was kept since.
+#[derive(Debug, Clone, Default)]
+pub struct Searched {
+    /// Everything before was looked at.
+    head: u64,
+    steady_from: u64,
+    /// The oldest record among what is held.
+    oldest: Option<u64>,
+    /// The flows that bear each number, then each payload hash.
+    marked: Vec<Vec<Flow>>,
+    held: Vec<Held>,
+}
+
+/// A search under way.
+struct Search<'a> {
+    ring: &'a Ring,
+    sought: &'a Sought,
+    before: Searched,
+    /// Records that it may still look at.
+    steps: usize,
+    /// From when on everything was looked at.
+    since: CaptureTime,
+    /// Records that are to travel.
+    positions: Vec<u64>,
+    oldest: Option<u64>,
+}
+
 /// The latest segments of everything.
 #[derive(Debug)]
 pub struct Ring {
@@ -127,7 +160,7 @@ impl Ring {
             next_part: (size / PARTS) as u64,
             by_flow: vec![0; places],
             by_mark: vec![0; places],
-            newest: CaptureTime::from_nanos(i64::MIN),
+            newest: EVER,
             steady_from: 0,
             forgot: false,
         }
@@ -286,19 +319,22 @@ impl Ring {
 
     /// Looks for connections.
     pub fn search(&mut self, sought: &Sought) -> Found {
-        let mut steps = STEPS_MAX;
-        let mut flows = sought.flows.clone();
-        let mut since = CaptureTime::from_nanos(i64::MIN);
-        for flow in self.related(sought, &mut steps, &mut since) {
-            if !flows.contains(&flow) {
-                flows.push(flow);
+        self.search_on(sought, &mut Searched::default())
+    }
+
+    /// As [`Self::search`], where the same was sought before: only what was kept since is looked at, unless some
+    /// of what was found then is forgotten.
+    pub fn search_on(&mut self, sought: &Sought, searched: &mut Searched) -> Found {
+        let mut search = Search::new(self, sought, std::mem::take(searched));
+        let marked = search.marked();
+        let flows = sought.flows.iter().chain(related(&marked, sought));
+        let mut held: Vec<Held> = Vec::with_capacity(sought.flows.len());
+        for flow in flows.take(sought.flows.len() + FOUND_MAX) {
+            if held.len() < sought.flows.len() || held.iter().all(|known| known.flow != *flow) {
+                held.push(search.trace(*flow));
             }
         }
-        let mut positions = Vec::new();
-        let mut held = Vec::with_capacity(flows.len());
-        for flow in flows {
-            held.push(self.trace(flow, sought, &mut steps, &mut since, &mut positions));
-        }
+        let (oldest, since, mut positions) = (search.oldest, search.since, search.positions);
         positions.sort_unstable();
         let whole = positions.len() <= DIGESTS_MAX;
         let first = positions.len().saturating_sub(DIGESTS_MAX);
@@ -309,90 +345,95 @@ impl Ring {
         for position in &positions[first..] {
             self.ship(*position);
         }
+        let few = marked.iter().map(Vec::len).sum::<usize>() <= MARKED_MAX;
+        if whole && since == EVER && few {
+            *searched = Searched {
+                head: self.head,
+                steady_from: self.steady_from,
+                oldest,
+                marked,
+                held: held.clone(),
+            };
+        }
         Found {
             digests,
             flows: held,
             since: whole.then_some(since),
         }
     }
+}
 
-    /// One flow's segments in the ring; `positions` gains those that are to travel.
-    fn trace(
-        &self,
-        flow: Flow,
-        sought: &Sought,
-        steps: &mut usize,
-        since: &mut CaptureTime,
-        positions: &mut Vec<u64>,
-    ) -> Held {
-        let mut held = Held {
-            flow,
-            count: 0,
-            seen: None,
+/// Flows found by numbers and hashes. What many connections carry, such as the start of a common request, tells of
+/// none of them.
+fn related<'a>(marked: &'a [Vec<Flow>], sought: &Sought) -> impl Iterator<Item = &'a Flow> {
+    let (numbers, hashes) = marked.split_at(sought.numbers.len());
+    let hashes = hashes.iter().filter(|flows| flows.len() <= CARRIERS_MAX);
+    numbers.iter().chain(hashes).flatten()
+}
+
+impl<'a> Search<'a> {
+    fn new(ring: &'a Ring, sought: &'a Sought, before: Searched) -> Self {
+        let forgotten = before.oldest.is_some_and(|oldest| oldest < ring.tail);
+        let before = if forgotten || before.steady_from != ring.steady_from {
+            Searched::default()
+        } else {
+            before
         };
-        let key = FlowKey::of_flow(flow);
-        for position in self.chain(By::Flow, key.hash()) {
-            let record = self.record(position);
-            let time = record.time();
-            if *steps == 0 {
-                // What lies further back was not looked at.
-                *since = (*since).max(time.plus(SET_BACK));
-                break;
-            }
-            *steps -= 1;
-            if record.key() != key {
-                continue;
-            }
-            held.count += 1;
-            let (first, last) = held.seen.unwrap_or((time, time));
-            held.seen = Some((first.min(time), last.max(time)));
-            if !record.is_shipped() && sought.from <= time && time <= sought.until {
-                positions.push(position);
-            }
+        Self {
+            ring,
+            sought,
+            oldest: before.oldest,
+            before,
+            steps: STEPS_MAX,
+            since: EVER,
+            positions: Vec::new(),
         }
-        held
     }
 
-    /// Flows that began with one of the numbers, or carry one of the payloads within the span.
-    fn related(&self, sought: &Sought, steps: &mut usize, since: &mut CaptureTime) -> Vec<Flow> {
-        let mut found = Vec::new();
-        let ever = CaptureTime::from_nanos(i64::MIN);
-        for number in &sought.numbers {
-            let marked = self.marked((opening(*number), ever), FOUND_MAX, steps, since);
-            found.extend(marked);
+    /// Takes a step in a chain; none is left if the record there, of this time, is not to be looked at.
+    fn step(&mut self, time: CaptureTime) -> Option<()> {
+        if self.steps == 0 {
+            self.since = self.since.max(time.plus(SET_BACK));
         }
-        for hash in &sought.payload_hashes {
-            let marked = self.marked((*hash, sought.from), CARRIERS_MAX + 1, steps, since);
-            // What many connections carry, such as the start of a common request, tells of none of them.
-            if marked.len() <= CARRIERS_MAX {
-                found.extend(marked);
-            }
-        }
-        found.truncate(FOUND_MAX);
-        found
+        self.steps = self.steps.checked_sub(1)?;
+        Some(())
     }
 
-    /// Up to `most` flows with a segment that bears a mark from a moment on, the newest first.
-    fn marked(
-        &self,
-        (wanted, from): (u64, CaptureTime),
-        most: usize,
-        steps: &mut usize,
-        since: &mut CaptureTime,
-    ) -> Vec<Flow> {
+    /// The flows that began with each of the numbers, then those that carry each of the payloads within the span.
+    fn marked(&mut self) -> Vec<Vec<Flow>> {
+        let sought = self.sought;
+        let numbers = sought.numbers.iter();
+        let numbers = numbers.map(|number| (opening(*number), EVER, FOUND_MAX));
+        let hashes = sought.payload_hashes.iter();
+        let hashes = hashes.map(|hash| (*hash, sought.from, CARRIERS_MAX + 1));
+        let marks = numbers.chain(hashes).enumerate();
+        marks
+            .map(|(index, (mark, from, most))| {
+                let mut found = self.bearers(mark, from, most);
+                let before = self.before.marked.get(index).into_iter().flatten();
+                for flow in before {
+                    if found.len() < most && !found.contains(flow) {
+                        found.push(*flow);
+                    }
+                }
+                found
+            })
+            .collect()
+    }
+
+    /// Up to `most` flows with a segment since the search before that bears a mark from a moment on, the newest
+    /// first.
+    fn bearers(&mut self, wanted: u64, from: CaptureTime, most: usize) -> Vec<Flow> {
         let mut found = Vec::new();
-        for position in self.chain(By::Mark, wanted) {
-            let record = self.record(position);
+        let ring = self.ring;
+        for position in ring.chain(By::Mark, wanted) {
+            let record = ring.record(position);
             let time = record.time();
-            // Nothing further back is younger than this.
-            if from.since(time) > SET_BACK {
+            // Nothing further back is younger than that.
+            let is_past = position < self.before.head || from.since(time) > SET_BACK;
+            if is_past || found.len() == most || self.step(time).is_none() {
                 break;
             }
-            if *steps == 0 {
-                *since = (*since).max(time.plus(SET_BACK));
-                break;
-            }
-            *steps -= 1;
             if time < from || !record.may_bear(wanted) {
                 continue;
             }
@@ -400,12 +441,46 @@ impl Ring {
             let flow = digest.tuple.flow();
             if mark(&digest) == Some(wanted) && !found.contains(&flow) {
                 found.push(flow);
-                if found.len() == most {
-                    break;
-                }
             }
         }
         found
+    }
+
+    /// One flow's segments in the ring; `positions` gains those that are to travel.
+    fn trace(&mut self, flow: Flow) -> Held {
+        let known = self.before.held.iter().find(|held| held.flow == flow);
+        let (mut held, from) = known.map_or(
+            (
+                Held {
+                    flow,
+                    count: 0,
+                    seen: None,
+                },
+                0,
+            ),
+            |known| (*known, self.before.head),
+        );
+        let key = FlowKey::of_flow(flow);
+        let ring = self.ring;
+        for position in ring.chain(By::Flow, key.hash()) {
+            let record = ring.record(position);
+            let time = record.time();
+            if position < from || self.step(time).is_none() {
+                break;
+            }
+            if record.key() != key {
+                continue;
+            }
+            held.count += 1;
+            let (first, last) = held.seen.unwrap_or((time, time));
+            held.seen = Some((first.min(time), last.max(time)));
+            self.oldest = Some(self.oldest.map_or(position, |oldest| oldest.min(position)));
+            let within = self.sought.from <= time && time <= self.sought.until;
+            if within && !record.is_shipped() {
+                self.positions.push(position);
+            }
+        }
+        held
     }
 }
 

@@ -14,7 +14,7 @@ use proptest::prelude::*;
 
 use super::desk::{Desk, Question};
 use super::record::{self, Record};
-use super::ring::{LEAST_OCTETS, Ring, Sought};
+use super::ring::{LEAST_OCTETS, Ring, Searched, Sought};
 use crate::noted::Noted;
 use crate::noted::key::FlowKey;
 
@@ -368,5 +368,43 @@ proptest! {
         let found = ring.search(&sought(&flows, i64::MIN, i64::MAX));
         let steady = digests.len() - found.digests.len();
         prop_assert_eq!(&found.digests[..], &digests[steady..]);
+    }
+
+    /// Few flows, numbers and payloads, so that they are shared; some fill the ring between the searches.
+    #[test]
+    fn a_search_that_goes_on_finds_what_one_from_the_start_does(
+        parts in prop::collection::vec((prop::collection::vec((0..6_u16, 0..4_u32, 0..3_u8), 0..40), any::<bool>()), 1..5),
+    ) {
+        let wanted = Sought {
+            flows: vec![tuple(1).flow(), tuple(2).flow()],
+            numbers: vec![1, 2],
+            payload_hashes: vec![3, 4],
+            from: at(20),
+            until: at(i64::MAX),
+        };
+        let mut rings = [Ring::new(LEAST_OCTETS), Ring::new(LEAST_OCTETS)];
+        let mut searched = Searched::default();
+        let mut now = 0;
+        for (segments, much) in &parts {
+            let filling = if *much { LEAST_OCTETS as u32 / 80 } else { 0 };
+            let few = segments.iter().map(|(port, number, kind)| {
+                let mut digest = match kind {
+                    0 => segment(*port, TcpFlags::SYN, *number, 0),
+                    _ => ack(*port, *number, 0),
+                };
+                if *kind == 2 {
+                    digest.payload_len = 100;
+                    digest.payload_hash = Some(u64::from(*number) + 2);
+                }
+                digest
+            });
+            for mut digest in few.chain((0..filling).map(|number| ack(9, number, 0))) {
+                now += 1;
+                digest.time = at(now);
+                rings.iter_mut().for_each(|ring| ring.push(&Noted::of(&digest), false));
+            }
+            let [on, anew] = &mut rings;
+            prop_assert_eq!(on.search_on(&wanted, &mut searched), anew.search(&wanted));
+        }
     }
 }
