@@ -12,6 +12,7 @@ use anyhow::{Context, Result, bail, ensure};
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::unistd::Pid;
+use parallax_core::report::Document;
 use parallax_tests::enclosure::{self, Half, SCRATCH};
 use parallax_tests::namespace::{Namespace, run as run_program};
 use parallax_tests::programs::{Programs, Running, wait_for};
@@ -113,6 +114,14 @@ struct Watched {
     cpu: f64,
     /// Packets that the sender sent a second.
     rate: f64,
+    sent: Option<Sent>,
+}
+
+/// What an agent sent to its collector: digests, and octets on the connection in all.
+#[derive(Debug, Clone, Copy)]
+struct Sent {
+    digests: f64,
+    octets: f64,
 }
 
 pub fn run(options: &Options) -> Result<()> {
@@ -142,7 +151,12 @@ pub fn run(options: &Options) -> Result<()> {
         let mut round = Vec::with_capacity(2);
         for watcher in Watcher::ALL {
             let command = watcher.command(&watched, options.buffer, &programs.agent(), &tcpdump);
-            round.push(watch(watcher, command, &folder, &frames, &wire)?);
+            let before = sent_octets(&watched)?;
+            let mut one = watch(watcher, command, &folder, &frames, &wire)?;
+            if let Some(sent) = &mut one.sent {
+                sent.octets = sent_octets(&watched)? - before;
+            }
+            round.push(one);
         }
         rounds.extend(<[Watched; 2]>::try_from(round).ok());
     }
@@ -257,12 +271,25 @@ fn watch(
     let [Some(captured), Some(dropped)] = numbers else {
         bail!("{} does not say what it captured: {said}", watcher.name());
     };
+    let digests = number_before(&said, " digests numbered");
     Ok(Watched {
         captured,
         dropped,
         cpu,
         rate,
+        sent: digests.map(|digests| Sent {
+            digests,
+            octets: f64::NAN,
+        }),
     })
+}
+
+/// Octets that agents have sent to the collector, in all.
+fn sent_octets(watched: &Namespace) -> Result<f64> {
+    let document = ask(watched, &url(), "/v1/vantages")?;
+    let document: Document = serde_json::from_str(&document).context("reading the vantages")?;
+    let octets = document.vantages.iter().filter_map(|at| at.sent_octets);
+    Ok(octets.sum::<u64>() as f64)
 }
 
 /// Processor seconds of all children that have ended.
@@ -321,6 +348,18 @@ fn tell(options: &Options, frames: &Frames, rounds: &[[Watched; 2]]) -> Result<(
         ],
         &rows,
     );
+    let sent = |what: fn(Sent) -> f64| {
+        middle(rounds.iter().filter_map(|[ours, _]| Some(what(ours.sent?))))
+    };
+    let octets = sent(|sent| sent.octets / sent.digests);
+    report.say(&format!(
+        "The agent sent {} digests (SYN, FIN, each direction's first segment, and the surroundings of resets), {} octets \
+         a digest on the connection, with beats, answers and framing; {:.2} % of the octets that it observed.",
+        grouped(sent(|sent| sent.digests) as i64),
+        short(octets),
+        100.0 * sent(|sent| sent.octets) / (frames.mean() * frames.len() as f64),
+    ));
+    report.goal("octets sent a digest", octets, Bound::AtMost(16.0));
     // Where tcpdump drops some too, only what the agent drops beyond that is its own.
     let beyond = |[ours, theirs]: &[Watched; 2]| (ours.dropped - theirs.dropped).max(0.0);
     let ratio = middle(rounds.iter().map(|[ours, theirs]| ours.cpu / theirs.cpu));
