@@ -326,22 +326,20 @@ impl Segments {
     /// Such a flow was mostly not in use just now: all slots are found, and all times read, before any digest is
     /// made, so that many reads are under way.
     pub fn append(&self, chains: [Chain; 2], key: &FlowKey, out: &mut Vec<Digest>) {
-        let mut slots = [[None; LAST_SEGMENTS as usize]; 2];
+        let mut slots = [[None; 2]; LAST_SEGMENTS as usize];
         let mut next = chains.map(|chain| self.oldest(chain));
-        for at in 0..usize::from(LAST_SEGMENTS) {
-            for (side, chain) in chains.iter().enumerate() {
+        for (at, places) in slots.iter_mut().enumerate() {
+            for ((place, next), chain) in places.iter_mut().zip(&mut next).zip(&chains) {
                 if at < usize::from(chain.len) {
-                    slots[side][at] = next[side];
-                    next[side] = next[side].and_then(|slot| self.after(slot));
+                    *place = *next;
+                    *next = next.and_then(|slot| self.after(slot));
                 }
             }
         }
-        let times = slots.map(|side| side.map(|slot| slot.map(|slot| self.time(slot))));
+        let times = slots.map(|places| places.map(|slot| slot.map(|slot| self.time(slot))));
         let [mut low, mut high] = [0, 1].map(|side| {
-            let of_side = slots[side]
-                .iter()
-                .flatten()
-                .zip(times[side].iter().flatten());
+            let of_side = slots.iter().zip(&times);
+            let of_side = of_side.filter_map(move |(slots, times)| slots[side].zip(times[side]));
             of_side.peekable()
         });
         loop {
@@ -351,7 +349,7 @@ impl Segments {
                 (None, _) => high.next(),
             };
             let Some((slot, _)) = next else { return };
-            out.push(self.get(*slot, key));
+            out.push(self.get(slot, key));
         }
     }
 

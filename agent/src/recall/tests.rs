@@ -401,7 +401,9 @@ proptest! {
             for mut digest in few.chain((0..filling).map(|number| ack(9, number, 0))) {
                 now += 1;
                 digest.time = at(now);
-                rings.iter_mut().for_each(|ring| ring.push(&Noted::of(&digest), false));
+                for ring in &mut rings {
+                    ring.push(&Noted::of(&digest), false);
+                }
             }
             let [on, anew] = &mut rings;
             prop_assert_eq!(on.search_on(&wanted, &mut searched), anew.search(&wanted));

@@ -359,7 +359,6 @@ fn tell(options: &Options, frames: &Frames, rounds: &[[Watched; 2]]) -> Result<(
         short(octets),
         100.0 * sent(|sent| sent.octets) / (frames.mean() * frames.len() as f64),
     ));
-    report.goal("octets sent a digest", octets, Bound::AtMost(16.0));
     // Where tcpdump drops some too, only what the agent drops beyond that is its own.
     let beyond = |[ours, theirs]: &[Watched; 2]| (ours.dropped - theirs.dropped).max(0.0);
     let ratio = middle(rounds.iter().map(|[ours, theirs]| ours.cpu / theirs.cpu));

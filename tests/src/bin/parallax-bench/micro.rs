@@ -17,9 +17,13 @@ use parallax_core::decode::{LinkType, RawPacket, decode};
 use parallax_core::judge::judge_flow;
 use parallax_core::{CaptureTime, Coverage, Digest, FlowEvidence, Selection, Vantage, VantageKind};
 use parallax_proto::batch;
+use parallax_proto::packed::Packer;
+use parallax_proto::v1::AgentMessage;
+use parallax_proto::v1::agent_message::Message;
+use prost::Message as _;
 
 use crate::measured::{middle, now};
-use crate::report::{Report, Show, grouped, short};
+use crate::report::{Bound, Report, Show, grouped, short};
 use crate::traffic::{self, NAMES, Plan};
 
 #[derive(clap::Args)]
@@ -85,7 +89,7 @@ pub fn run(options: &Options) -> Result<()> {
     };
     bench.reading(&frames);
     bench.remembering(&digests);
-    bench.sending(&digests)?;
+    let octets = bench.sending(&digests)?;
     bench.judging(&evidence);
     let mut report = Report::new("micro");
     report.say(&format!(
@@ -96,6 +100,11 @@ pub fn run(options: &Options) -> Result<()> {
         options.runs
     ));
     report.table(&["step", "for each", "median ns", "least ns"], &bench.rows);
+    report.goal(
+        "octets a digest on the wire, 4,096 a message",
+        octets / digests.len() as f64,
+        Bound::AtMost(16.0),
+    );
     report.show(&options.show)
 }
 
@@ -152,7 +161,8 @@ impl Bench {
         });
     }
 
-    fn sending(&mut self, digests: &[Digest]) -> Result<()> {
+    /// Returns the octets that all of them take on the wire.
+    fn sending(&mut self, digests: &[Digest]) -> Result<f64> {
         self.time("encode for the wire", "digest", digests.len(), || {
             for digests in digests.chunks(BATCH) {
                 black_box(batch::encode(0, black_box(digests)));
@@ -165,6 +175,20 @@ impl Bench {
         for encoded in &batches {
             batch::decode(encoded.clone()).context("a batch cannot be read back")?;
         }
+        let messages: Vec<AgentMessage> = batches
+            .iter()
+            .map(|batch| AgentMessage {
+                message: Some(Message::Batch(batch.clone())),
+            })
+            .collect();
+        let mut packer = Packer::new().context("making a packer")?;
+        let mut octets = 0;
+        self.time("pack for the wire", "digest", digests.len(), || {
+            octets = 0;
+            for message in &messages {
+                octets += packer.pack(message.clone()).encoded_len();
+            }
+        });
         self.time("decode from the wire", "digest", digests.len(), || {
             for encoded in &batches {
                 // The copy of the columns is part of the figure, and small.
@@ -176,7 +200,7 @@ impl Bench {
                 black_box(encode_digests(1, 1, 0, black_box(digests)));
             }
         });
-        Ok(())
+        Ok(octets as f64)
     }
 
     fn judging(&mut self, evidence: &[FlowEvidence]) {
