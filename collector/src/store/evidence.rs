@@ -20,6 +20,7 @@ mod found;
 mod kin;
 mod memory;
 mod nearby;
+mod neighbours;
 mod questions;
 mod relevant;
 mod segments;
@@ -279,7 +280,7 @@ impl Store {
             .collect();
         let all_moments = moments.iter().flatten();
         let days = Span::around(all_moments.flat_map(|(_, moments)| moments.all()));
-        let mut kin = kin::Kin::by_number(tx, &hashes, days, self.reach).await?;
+        let mut kin = kin::Kin::by_number(tx, &hashes, &sightings, (days, self.reach)).await?;
         let everywhere_max = match self.reach {
             Reach::Whole => self.everywhere_max,
             // Who knows two hosts is in no one shard.
@@ -292,7 +293,7 @@ impl Store {
         segments
             .add_own_and_kin(tx, &posts, &kin.flows, days)
             .await?;
-        let carriers = kin.add_carriers(tx, &posts, &segments, days).await?;
+        let carriers = kin.add_carriers(tx, &posts, &segments).await?;
         if relevant.add(tx, &carriers, days).await? {
             // The other side of a proxy, which stood at other vantages.
             posts = self::posts(&moments, vantages, &relevant);

@@ -21,7 +21,7 @@ mod zipped;
 /// The most segments of a row: with more, little is saved, and a row may not fit its page.
 pub(super) const SEGMENTS_MAX: usize = 96;
 /// A row stays within an hour, so that it can be found by its beginning.
-const HOUR: i64 = 3600 * SECOND;
+pub(super) const HOUR: i64 = 3600 * SECOND;
 
 pub(super) const COPY_PACKED: &str = "COPY packed (flow, first_ns, last_ns, first_number, vantage_id, run_id, day, \
     segments, octets) FROM STDIN (FORMAT BINARY)";
