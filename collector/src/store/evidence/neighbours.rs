@@ -354,6 +354,44 @@ mod tests {
         }
     }
 
+    /// Times of the segments nearest to a moment, of rows of them.
+    fn nearest_times<'a>(rows: impl Iterator<Item = &'a Vec<i64>>, moment: i64) -> Vec<i64> {
+        let times = rows.flatten().copied();
+        let mut near: Vec<i64> = times
+            .map(|time| (time - moment).abs())
+            .filter(|away| *away <= NEIGHBOURS_WITHIN)
+            .collect();
+        near.sort_unstable();
+        near.truncate(NEIGHBOURS_MAX);
+        near
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn the_segments_nearest_to_a_moment_are_in_rows_that_matter(
+            rows in proptest::collection::vec(
+                proptest::collection::vec(-20 * SECOND..20 * SECOND, 1..96), 0..12,
+            ),
+        ) {
+            let moment = 100 * SECOND;
+            let one = Neighbour { post: 0, flow: 7, vantage_id: 3, moment };
+            let rows: Vec<Vec<i64>> = rows
+                .into_iter()
+                .map(|times| times.into_iter().map(|time| moment + time).collect())
+                .collect();
+            let reaching = |(index, times): (usize, &Vec<i64>)| {
+                let (first, last) = (times.iter().min(), times.iter().max());
+                extent(index as i64, *first.unwrap(), *last.unwrap(), times.len() as i16)
+            };
+            let extents: Vec<Extent> = rows.iter().enumerate().map(reaching).collect();
+            let found = mattering(&[one], &BTreeMap::from([(one.key(), extents)]));
+            let mattering = found.iter().map(|(_, one)| &rows[one.first_number as usize]);
+            proptest::prop_assert_eq!(
+                nearest_times(mattering, moment), nearest_times(rows.iter(), moment)
+            );
+        }
+    }
+
     #[test]
     fn of_packed_rows_those_matter_that_can_hold_one_of_the_nearest_segments() {
         let moment = 100 * SECOND;

@@ -210,3 +210,54 @@ impl Moments {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(seq: i64, times: i64, ack: Option<i64>, opens: bool) -> SightingRow {
+        let addr = IpAddr::from([192, 0, 2, 1]);
+        SightingRow {
+            asked: 1,
+            src: addr,
+            sport: 1,
+            dst: addr,
+            dport: 2,
+            seq,
+            vantage_id: 1,
+            first_ns: 0,
+            last_ns: 0,
+            times,
+            opens,
+            ack,
+        }
+    }
+
+    fn numbers(rows: &[SightingRow]) -> Option<Vec<i64>> {
+        let mut numbered = Numbered::default();
+        for row in rows {
+            numbered.take(row);
+        }
+        let sightings = Sightings {
+            by_ask: BTreeMap::new(),
+            numbered: BTreeMap::from([(0, numbered)]),
+        };
+        sightings.numbers(0)
+    }
+
+    #[test]
+    fn numbers_are_those_of_opening_segments_and_resets_and_what_a_syn_ack_answers() {
+        let opened = [row(7, 1, None, true), row(9, 1, Some(8), true)];
+        assert_eq!(numbers(&opened), Some(vec![7, 9]));
+        let wrapped = [row(9, 1, Some(0), true), row(0, 5, None, false)];
+        assert_eq!(numbers(&wrapped), Some(vec![9, (1 << 32) - 1]));
+        assert_eq!(numbers(&[row(11, 256, None, false)]), Some(vec![11]));
+    }
+
+    #[test]
+    fn where_more_segments_bear_numbers_than_are_read_they_are_not_known() {
+        assert_eq!(numbers(&[row(11, 257, None, false)]), None);
+        let openings: Vec<SightingRow> = (0..257).map(|seq| row(seq, 1, None, true)).collect();
+        assert_eq!(numbers(&openings), None);
+    }
+}
