@@ -74,8 +74,6 @@ pub enum StoreError {
         what: &'static str,
         source: sqlx::Error,
     },
-    #[error("cannot pack segments: {source}")]
-    Pack { source: std::io::Error },
     #[error(transparent)]
     Row(#[from] RowError),
     #[error("cannot {what}: {source}")]
@@ -90,10 +88,6 @@ impl StoreError {
         move |source| Self::Database { what, source }
     }
 
-    pub(crate) fn pack(source: std::io::Error) -> Self {
-        Self::Pack { source }
-    }
-
     /// Whether the statement itself was refused, rather than the database out of reach.
     pub fn is_refusal(&self) -> bool {
         match self {
@@ -105,7 +99,7 @@ impl StoreError {
                     .iter()
                     .any(|class| code.starts_with(class))
             }),
-            Self::Pack { .. } | Self::Row(_) | Self::Json { .. } => true,
+            Self::Row(_) | Self::Json { .. } => true,
         }
     }
 }

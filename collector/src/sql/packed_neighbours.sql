@@ -1,38 +1,23 @@
--- Rows of packed segments of neighbouring flows, near a moment: those that may hold one of the nearest segments to it. $1
--- posts, $2 neighbouring flows, $3 vantages, $4 moments (four columns of one table), $5 nanoseconds before and after the
--- moment, $6 how many segments are kept of all neighbours of a post together, and how many rows of each flow are looked at
--- each way, $7 and $8 first and last day. No row is longer than an hour. Uses packed_by_flow.
-SELECT asked, run_id, first_number, segments, octets
-FROM (
-    -- So far away lie enough segments, counting whole rows.
-    SELECT counted.*, min(farthest) FILTER (WHERE held >= $6) OVER (PARTITION BY asked) AS enough
-    FROM (
-        SELECT measured.*, sum(segments) OVER (PARTITION BY asked ORDER BY farthest ROWS UNBOUNDED PRECEDING) AS held
-        FROM (
-            SELECT asked.post AS asked, part.run_id, part.first_number, part.segments, part.octets,
-                greatest(asked.moment - part.first_ns, part.last_ns - asked.moment) AS farthest,
-                greatest(part.first_ns - asked.moment, asked.moment - part.last_ns) AS nearest
-            FROM unnest($1::bigint[], $2::bigint[], $3::integer[], $4::bigint[]) AS asked (post, flow, vantage_id, moment)
-            CROSS JOIN LATERAL (
-                (SELECT run_id, first_number, first_ns, last_ns, segments, octets
-                FROM packed
-                WHERE (day = 0 OR day BETWEEN $7 AND $8)
-                    AND packed.flow = asked.flow AND packed.vantage_id = asked.vantage_id
-                    AND first_ns BETWEEN asked.moment - $5::bigint - 3600000000000 AND asked.moment
-                    AND last_ns >= asked.moment - $5::bigint
-                ORDER BY first_ns DESC
-                LIMIT $6::bigint)
-                UNION ALL
-                (SELECT run_id, first_number, first_ns, last_ns, segments, octets
-                FROM packed
-                WHERE (day = 0 OR day BETWEEN $7 AND $8)
-                    AND packed.flow = asked.flow AND packed.vantage_id = asked.vantage_id
-                    AND first_ns > asked.moment AND first_ns <= asked.moment + $5::bigint
-                ORDER BY first_ns
-                LIMIT $6::bigint)
-            ) AS part
-        ) AS measured
-    ) AS counted
-) AS weighed
--- A row whose nearest segment is not nearer than that cannot matter.
-WHERE enough IS NULL OR nearest <= enough
+-- From when to when rows of packed segments of neighbouring flows reach, of those that begin in stretches of time, what is
+-- nearest to one end. $1 flows, $2 vantages, $3 after which moment, $4 up to which, $5 whether counted from the late end
+-- (five columns of one table), $6 how long before the late end, nanoseconds, those that are counted from it may have ended,
+-- $7 how many rows are kept of each, $8 and $9 first and last day. Uses packed_by_flow.
+SELECT asked.n AS asked, found.*
+FROM unnest($1::bigint[], $2::integer[], $3::bigint[], $4::bigint[], $5::boolean[])
+    WITH ORDINALITY AS asked (flow, vantage_id, after_ns, until_ns, backwards, n)
+CROSS JOIN LATERAL (
+    (SELECT run_id, first_number, first_ns, last_ns, segments
+    FROM packed
+    WHERE (day = 0 OR day BETWEEN $8 AND $9) AND NOT asked.backwards AND packed.flow = asked.flow
+        AND packed.vantage_id = asked.vantage_id AND first_ns > asked.after_ns AND first_ns <= asked.until_ns
+    ORDER BY first_ns
+    LIMIT $7::bigint)
+    UNION ALL
+    (SELECT run_id, first_number, first_ns, last_ns, segments
+    FROM packed
+    WHERE (day = 0 OR day BETWEEN $8 AND $9) AND asked.backwards AND packed.flow = asked.flow
+        AND packed.vantage_id = asked.vantage_id AND first_ns > asked.after_ns AND first_ns <= asked.until_ns
+        AND last_ns >= asked.until_ns - $6::bigint
+    ORDER BY first_ns DESC
+    LIMIT $7::bigint)
+) AS found

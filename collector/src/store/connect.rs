@@ -26,6 +26,9 @@ const ACQUIRE_PATIENCE: Duration = Duration::from_secs(5);
 const PLANS: &str = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_bitmapscan = off";
 /// Citus finds a statement's shard by its values, so it needs a plan for each.
 const PLANS_BY_VALUE: &str = "SET plan_cache_mode = force_custom_plan; SET enable_seqscan = off; SET enable_bitmapscan = off";
+/// A connection that was used so recently is taken as it is: asking whether the database is still there costs as much as
+/// a small question.
+const TRUSTED: Duration = Duration::from_millis(100);
 /// How long a connection keeps its plans: what was empty then may be large now.
 const CONNECTION_LIFETIME: Duration = Duration::from_mins(2);
 
@@ -188,6 +191,15 @@ impl Store {
                 .max_connections(12)
                 .acquire_timeout(ACQUIRE_PATIENCE)
                 .max_lifetime(CONNECTION_LIFETIME)
+                .test_before_acquire(false)
+                .before_acquire(|connection, meta| {
+                    Box::pin(async move {
+                        if meta.idle_for > TRUSTED {
+                            connection.ping().await?;
+                        }
+                        Ok(true)
+                    })
+                })
                 .after_connect(move |connection, _| {
                     Box::pin(async move { connection.execute(plans).await.map(|_| ()) })
                 })

@@ -59,6 +59,15 @@ pub(super) struct Span {
 impl Span {
     /// Around moments; of none, everything.
     pub fn around(moments: impl Iterator<Item = i64>) -> Self {
+        Self::between(moments, [CASE_BACK, CASE_AHEAD])
+    }
+
+    /// From the earliest of some moments to the latest; of none, everything.
+    pub fn of(moments: impl Iterator<Item = i64>) -> Self {
+        Self::between(moments, [0, 0])
+    }
+
+    fn between(moments: impl Iterator<Item = i64>, [back, ahead]: [i32; 2]) -> Self {
         let whole = moments.fold(None, |whole: Option<(i64, i64)>, moment| {
             let (from, until) = whole.unwrap_or((moment, moment));
             Some((from.min(moment), until.max(moment)))
@@ -66,8 +75,8 @@ impl Span {
         let day = |moment| day_of(CaptureTime::from_nanos(moment));
         match whole {
             Some((from, until)) => Self {
-                first: day(from) - CASE_BACK,
-                last: day(until) + CASE_AHEAD,
+                first: day(from) - back,
+                last: day(until) + ahead,
             },
             None => Self {
                 first: i32::MIN,

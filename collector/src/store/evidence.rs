@@ -1,6 +1,6 @@
 //! Gathering everything known about flows, in a constant number of questions for many of them.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 
 use parallax_core::evidence::{Surroundings, numbers, surroundings};
@@ -8,6 +8,7 @@ use parallax_core::time::SECOND;
 use parallax_core::{CaptureTime, Digest, Flow, FlowEvidence, Vantage, VantageKind};
 
 use sqlx::postgres::PgConnection;
+use sqlx::{Postgres, Transaction};
 
 use super::days::Span;
 use super::rows::{RowError, RowName};
@@ -19,6 +20,7 @@ mod found;
 mod kin;
 mod memory;
 mod nearby;
+mod neighbours;
 mod questions;
 mod relevant;
 mod segments;
@@ -135,14 +137,15 @@ struct Post {
     moment: i64,
 }
 
-/// Where asked flows and their kin stood, and their segments there.
-struct Stands {
+/// The join: where asked flows and their kin stood, their segments there, and what was watched.
+struct Joined {
     posts: Vec<Post>,
     relevant: Relevant,
     days: Span,
     segments: Loaded,
     /// By ask.
     kin: Vec<BTreeSet<i64>>,
+    coverage: HashMap<usize, Vec<CoverageRow>>,
 }
 
 impl Store {
@@ -166,6 +169,30 @@ impl Store {
         self.gather_all(&[ask], Some(flow), path).await
     }
 
+    /// The join alone, without what else a verdict rests on (neighbours, losses, memories, witnesses): for benchmarks.
+    /// Tells how many segments of each flow and its kin were found, at all vantages together.
+    pub async fn join(&self, asks: &[Ask], path: &[String]) -> Result<Vec<usize>, StoreError> {
+        let mut tx = self.begin_to_gather().await?;
+        let vantages = questions::vantages(&mut tx).await?;
+        let joined = self
+            .join_all(&mut tx, (asks, None), path, &vantages)
+            .await?;
+        let mut found = vec![0; asks.len()];
+        for (index, post) in joined.posts.iter().enumerate() {
+            found[post.ask] += joined.segments.all(index).count();
+        }
+        Ok(found)
+    }
+
+    /// All questions of one gathering see one moment of the database. It ends by being dropped: nothing is written, so
+    /// nobody waits for its end.
+    async fn begin_to_gather(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
+        self.pool
+            .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            .await
+            .map_err(StoreError::database("begin to gather evidence"))
+    }
+
     /// `alone`: the flow of the only ask, gathered around its moment.
     async fn gather_all(
         &self,
@@ -173,23 +200,20 @@ impl Store {
         alone: Option<Flow>,
         path: &[String],
     ) -> Result<Vec<Gathered>, StoreError> {
-        let mut tx = self
-            .pool
-            .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            .await
-            .map_err(StoreError::database("begin to gather evidence"))?;
+        let mut tx = self.begin_to_gather().await?;
         let hashes: Vec<i64> = asks.iter().map(|ask| ask.flow).collect();
         let docket = questions::docket(&mut tx, &hashes).await?;
         let vantages = questions::vantages(&mut tx).await?;
-        let Stands {
+        let joined = self.join_all(&mut tx, (asks, alone), path, &vantages);
+        let Joined {
             posts,
             relevant,
             days,
             segments,
             kin,
-        } = self.stands(&mut tx, (asks, alone), path, &vantages).await?;
+            coverage,
+        } = joined.await?;
         let known = questions::known_ids(&mut tx, asks, &kin).await?;
-        let coverage = questions::coverage(&mut tx, &posts).await?;
         let vantage_ids = questions::column(&posts, |post| post.vantage_id);
         let moments = questions::column(&posts, |post| post.moment);
         let losses = losses::around(&mut tx, vantage_ids, moments).await?;
@@ -211,9 +235,7 @@ impl Store {
             clocks,
             testimony,
         };
-        tx.commit()
-            .await
-            .map_err(StoreError::database("end gathering evidence"))?;
+        drop(tx);
         let mut gathered = ungathered(asks, kin, &relevant, &docket);
         // Posts come flow by flow, and within a flow in the order of the vantages.
         let mut start = 0;
@@ -239,13 +261,13 @@ impl Store {
         Ok(gathered)
     }
 
-    async fn stands(
+    async fn join_all(
         &self,
         tx: &mut PgConnection,
         (asks, alone): (&[Ask], Option<Flow>),
         path: &[String],
         vantages: &[VantageRow],
-    ) -> Result<Stands, StoreError> {
+    ) -> Result<Joined, StoreError> {
         let hashes: Vec<i64> = asks.iter().map(|ask| ask.flow).collect();
         let sightings = sightings::load(tx, &hashes, self.reach).await?;
         let moments: Vec<Vec<(Flow, Moments)>> = asks
@@ -258,7 +280,7 @@ impl Store {
             .collect();
         let all_moments = moments.iter().flatten();
         let days = Span::around(all_moments.flat_map(|(_, moments)| moments.all()));
-        let mut kin = kin::Kin::by_number(tx, &hashes, days, self.reach).await?;
+        let mut kin = kin::Kin::by_number(tx, &hashes, &sightings, (days, self.reach)).await?;
         let everywhere_max = match self.reach {
             Reach::Whole => self.everywhere_max,
             // Who knows two hosts is in no one shard.
@@ -271,7 +293,7 @@ impl Store {
         segments
             .add_own_and_kin(tx, &posts, &kin.flows, days)
             .await?;
-        let carriers = kin.add_carriers(tx, &posts, &segments, days).await?;
+        let carriers = kin.add_carriers(tx, &posts, &segments).await?;
         if relevant.add(tx, &carriers, days).await? {
             // The other side of a proxy, which stood at other vantages.
             posts = self::posts(&moments, vantages, &relevant);
@@ -282,12 +304,14 @@ impl Store {
         } else {
             segments.add_kin(tx, &posts, &carriers, days).await?;
         }
-        Ok(Stands {
+        let coverage = questions::coverage(tx, &posts).await?;
+        Ok(Joined {
             posts,
             relevant,
             days,
             segments,
             kin: kin.flows,
+            coverage,
         })
     }
 }

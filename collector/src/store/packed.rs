@@ -1,49 +1,33 @@
-//! Rows of table `packed`: segments of one flow, run and hour in columns, compressed.
-//!
-//! A row's octets are a [`Pack`], compressed by zstd. It holds digests as they travel (`DigestBatch` in
-//! `ingest.proto`), of which the numbers have gaps: the segments in between belong to other flows.
+//! Rows of table `packed`: segments of one flow, run and hour in columns ([`columns`]; rows of before: [`zipped`]).
 
 use std::collections::{BTreeSet, HashMap};
 
 use parallax_core::Digest;
 use parallax_core::digest::TcpFlags;
 use parallax_core::time::SECOND;
-use parallax_proto::batch;
-use parallax_proto::v1::DigestBatch;
-use prost::Message;
 
 use super::copy::CopyBuffer;
 use super::days::day_of;
 use super::digest_row::Stored;
 use super::load::Fresh;
+use super::payloads;
 use super::rows::{RowError, RowName};
-use super::{StoreError, payloads};
+
+mod bits;
+mod columns;
+mod foretold;
+mod zipped;
 
 /// The most segments of a row: with more, little is saved, and a row may not fit its page.
 pub(super) const SEGMENTS_MAX: usize = 96;
 /// A row stays within an hour, so that it can be found by its beginning.
-const HOUR: i64 = 3600 * SECOND;
-/// The fastest: the packer shares its machine with the database often enough.
-const LEVEL: i32 = 1;
-/// More than any digest takes in columns.
-const PLAIN_MAX: usize = SEGMENTS_MAX * 1024;
+pub(super) const HOUR: i64 = 3600 * SECOND;
 
 pub(super) const COPY_PACKED: &str = "COPY packed (flow, first_ns, last_ns, first_number, vantage_id, run_id, day, \
     segments, octets) FROM STDIN (FORMAT BINARY)";
 const COLUMNS: i16 = 9;
 /// What a row takes in a COPY, about.
-const ROW_OCTETS: usize = 2048;
-
-/// What a row's octets hold, before compression.
-#[derive(Clone, PartialEq, prost::Message)]
-struct Pack {
-    /// Its first number is the row's.
-    #[prost(message, optional, tag = "1")]
-    batch: Option<DigestBatch>,
-    /// For each digest how many numbers of the run lie between it and the one before; 0 for the first.
-    #[prost(uint64, repeated, tag = "2")]
-    gaps: Vec<u64>,
-}
+const ROW_OCTETS: usize = 1024;
 
 /// Whether a digest is asked for by other values than its flow, or columns cannot hold all of it: it is a row of table
 /// `digest`.
@@ -106,13 +90,13 @@ impl Groups {
         accepted: &[Fresh<'_>],
         days: &BTreeSet<i32>,
         noted: &mut CopyBuffer,
-    ) -> Result<CopyBuffer, StoreError> {
-        let mut packer = Packer::new(self.all.len())?;
+    ) -> CopyBuffer {
+        let mut packer = Packer::new(self.all.len());
         for group in &self.all {
-            packer.pack(group, &accepted[group.portion], days)?;
+            packer.pack(group, &accepted[group.portion], days);
             payloads::push(noted, group.flow, days, &packer.digests);
         }
-        Ok(packer.rows)
+        packer.rows
     }
 
     pub fn len(&self) -> usize {
@@ -126,30 +110,19 @@ impl Groups {
 
 /// Packs groups, with one set of buffers for all.
 struct Packer {
-    compressor: zstd::bulk::Compressor<'static>,
     digests: Vec<Digest>,
-    plain: Vec<u8>,
-    octets: Vec<u8>,
     rows: CopyBuffer,
 }
 
 impl Packer {
-    fn new(rows: usize) -> Result<Self, StoreError> {
-        Ok(Self {
-            compressor: zstd::bulk::Compressor::new(LEVEL).map_err(StoreError::pack)?,
+    fn new(rows: usize) -> Self {
+        Self {
             digests: Vec::with_capacity(SEGMENTS_MAX),
-            plain: Vec::new(),
-            octets: Vec::with_capacity(zstd::zstd_safe::compress_bound(PLAIN_MAX)),
             rows: CopyBuffer::new(rows * ROW_OCTETS),
-        })
+        }
     }
 
-    fn pack(
-        &mut self,
-        group: &Group,
-        fresh: &Fresh<'_>,
-        days: &BTreeSet<i32>,
-    ) -> Result<(), StoreError> {
+    fn pack(&mut self, group: &Group, fresh: &Fresh<'_>, days: &BTreeSet<i32>) {
         self.digests.clear();
         let members = group
             .members
@@ -157,22 +130,9 @@ impl Packer {
             .map(|index| fresh.digests[*index as usize]);
         self.digests.extend(members);
         let first_number = fresh.first_number + u64::from(group.members[0]);
-        let pack = Pack {
-            batch: Some(batch::encode(first_number, &self.digests)),
-            gaps: gaps(&group.members),
-        };
-        self.plain.clear();
-        pack.encode(&mut self.plain)
-            .map_err(|error| StoreError::pack(error.into()))?;
-        self.octets.clear();
-        self.octets
-            .reserve(zstd::zstd_safe::compress_bound(self.plain.len()));
-        self.compressor
-            .compress_to_buffer(&self.plain, &mut self.octets)
-            .map_err(StoreError::pack)?;
         let times = || self.digests.iter().map(|digest| digest.time);
         let (Some(first), Some(last)) = (times().min(), times().max()) else {
-            return Ok(());
+            return;
         };
         let row = &mut self.rows;
         row.row(COLUMNS);
@@ -184,8 +144,7 @@ impl Packer {
         row.four(fresh.run.id);
         row.four(days.get(&day_of(first)).copied().unwrap_or(0));
         row.two(self.digests.len() as i16);
-        row.field(&self.octets);
-        Ok(())
+        row.field(&columns::write(&self.digests, &gaps(&group.members)));
     }
 }
 
@@ -217,19 +176,17 @@ impl TryFrom<&PackedRow> for Vec<Stored> {
         };
         let rotten =
             |why: &dyn std::fmt::Display| name.refuse("octets", &format!("no segments ({why})"));
-        let plain =
-            zstd::bulk::decompress(&row.octets, PLAIN_MAX).map_err(|error| rotten(&error))?;
-        let pack = Pack::decode(plain.as_slice()).map_err(|error| rotten(&error))?;
-        let batch = pack.batch.ok_or_else(|| rotten(&"nothing"))?;
-        let digests = batch::decode(batch).map_err(|error| rotten(&error))?;
-        let as_told = digests.len() == pack.gaps.len()
-            && usize::try_from(row.segments).is_ok_and(|told| told == digests.len());
-        if !as_told {
+        let read = match row.octets.first() {
+            Some(&columns::FORM) => columns::read(&row.octets),
+            _ => zipped::read(&row.octets),
+        };
+        let digests = read.map_err(|why| rotten(&why))?;
+        if usize::try_from(row.segments) != Ok(digests.len()) {
             return Err(name.refuse("segments", &row.segments));
         }
         let mut number = row.first_number;
         let mut stored = Vec::with_capacity(digests.len());
-        for (index, ((_, digest), gap)) in digests.into_iter().zip(pack.gaps).enumerate() {
+        for (index, (gap, digest)) in digests.into_iter().enumerate() {
             let step = i64::try_from(gap)
                 .ok()
                 .and_then(|gap| gap.checked_add(i64::from(index > 0)));

@@ -387,11 +387,9 @@ fn days_read(plan: &str) -> HashSet<&str> {
     plan.split_whitespace().filter(is_partition).collect()
 }
 
-#[tokio::test]
-async fn the_questions_of_a_case_read_index_ranges_of_its_days_only() {
-    let store = store().await;
+/// Fifty connections on each of the days up to now.
+async fn fill_eight_days(store: &Store, now: i64) {
     let run = store.register(&hop("fw-in", 1)).await.unwrap();
-    let now = until_now();
     let mut next = 0;
     for back in 0..8 {
         let all: Vec<Digest> = (0..50)
@@ -407,6 +405,13 @@ async fn the_questions_of_a_case_read_index_ranges_of_its_days_only() {
         .execute(store.pool())
         .await
         .unwrap();
+}
+
+#[tokio::test]
+async fn the_questions_of_a_case_read_index_ranges_of_its_days_only() {
+    let store = store().await;
+    let now = until_now();
+    fill_eight_days(&store, now).await;
     let moment = at(0).nanos() + now - 5 * DAY;
     let day = day_of(CaptureTime::from_nanos(moment));
     let flow = tuple(40007).flow().hash().cast_signed();
@@ -418,7 +423,12 @@ async fn the_questions_of_a_case_read_index_ranges_of_its_days_only() {
         "ARRAY[{}], ARRAY[{moment}], ARRAY[true], 96, {days}",
         moment - 10 * SECOND
     );
-    let around = format!("{}, 256, {days}", 10 * SECOND);
+    let neighbour = format!("ARRAY[{flow}], ARRAY[1]");
+    let packed_stretch = format!(
+        "ARRAY[{}], ARRAY[{moment}], ARRAY[true], {}, 256, {days}",
+        moment - 3610 * SECOND,
+        10 * SECOND
+    );
     for (name, sql, values) in [
         (
             "segments",
@@ -433,12 +443,17 @@ async fn the_questions_of_a_case_read_index_ranges_of_its_days_only() {
         (
             "neighbours",
             include_str!("../../src/sql/neighbours.sql"),
-            format!("ARRAY[1], {post}, {around}"),
+            format!("{neighbour}, {stretch}"),
         ),
         (
             "packed_neighbours",
             include_str!("../../src/sql/packed_neighbours.sql"),
-            format!("ARRAY[1], {post}, {around}"),
+            format!("{neighbour}, {packed_stretch}"),
+        ),
+        (
+            "packed_octets",
+            include_str!("../../src/sql/packed_octets.sql"),
+            format!("{neighbour}, ARRAY[{moment}], ARRAY[1], ARRAY[2], {days}"),
         ),
         (
             "handshakes",
@@ -461,10 +476,15 @@ async fn the_questions_of_a_case_read_index_ranges_of_its_days_only() {
             format!("ARRAY[{flow}], {days}"),
         ),
         (
+            "sharing_numbers",
+            include_str!("../../src/sql/sharing_numbers.sql"),
+            format!("ARRAY[{flow}], ARRAY[100], {days}"),
+        ),
+        (
             "carriers",
             include_str!("../../src/sql/carriers.sql"),
             format!(
-                "ARRAY[1], ARRAY[7], ARRAY[{}], ARRAY[{}], 16, {days}",
+                "ARRAY[7], ARRAY[{}], ARRAY[{}], 272, {days}",
                 moment - MS,
                 moment + MS
             ),

@@ -201,18 +201,22 @@ async fn each_question_of_a_case_names_the_value_of_the_distribution_column_of_w
     let days = "20000, 20010";
     let from = moment - SECOND;
     let stretch = format!("ARRAY[{from}], ARRAY[{moment}], ARRAY[true], 96, {days}");
-    let around = format!("{SECOND}, 256, {days}");
+    let neighbour = format!("ARRAY[{flow}], ARRAY[5]");
+    let packed_stretch =
+        format!("ARRAY[{from}], ARRAY[{moment}], ARRAY[true], {SECOND}, 256, {days}");
     let span = format!("ARRAY[{}], ARRAY[{}]", moment - MS, moment + MS);
     let (hash, number) = (77_000_000_007_i64, 4_000_000_009_i64);
     let of = |name: &str| match name {
         "sightings" => ("flow", flow, format!("ARRAY[{flow}]")),
         "segments" | "packed_segments" => ("flow", flow, format!("{post}, {days}")),
-        "neighbours" | "packed_neighbours" => ("flow", flow, format!("ARRAY[1], {post}, {around}")),
-        "carriers" => (
-            "hash",
-            hash,
-            format!("ARRAY[1], ARRAY[{hash}], {span}, 16, {days}"),
+        "neighbours" => ("flow", flow, format!("{neighbour}, {stretch}")),
+        "packed_neighbours" => ("flow", flow, format!("{neighbour}, {packed_stretch}")),
+        "packed_octets" => (
+            "flow",
+            flow,
+            format!("{neighbour}, ARRAY[{moment}], ARRAY[1], ARRAY[2], {days}"),
         ),
+        "carriers" => ("hash", hash, format!("ARRAY[{hash}], {span}, 272, {days}")),
         "handshakes" => ("vantage_id", 5, format!("ARRAY[5], {hosts}, {stretch}")),
         "accepts" => (
             "vantage_id",
@@ -230,7 +234,7 @@ async fn each_question_of_a_case_names_the_value_of_the_distribution_column_of_w
         other => panic!("no values for {other}"),
     };
     let mut questions = routed_questions();
-    assert_eq!(questions.len(), 12);
+    assert_eq!(questions.len(), 13);
     // That the plan would tell: the same question for many flows at once.
     questions.push(("segments", include_str!("../../src/sql/segments.sql")));
     let mut told = Vec::new();

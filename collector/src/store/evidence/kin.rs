@@ -8,7 +8,9 @@ use parallax_core::archive::{APART, CARRIERS_MAX};
 use sqlx::postgres::PgConnection;
 
 use super::Post;
+use super::questions::{column, whole_number};
 use super::segments::Loaded;
+use super::sightings::Sightings;
 use crate::store::StoreError;
 use crate::store::days::Span;
 use crate::store::payloads::{beginnings, telling};
@@ -18,6 +20,8 @@ use crate::store::shards::{CARRIERS, FLOWS_NUMBERS, NUMBERS_FLOWS, Reach};
 const KIN_MAX: usize = 96;
 /// Payloads that are looked for, of an asked flow: what begins messages first, then what is nearest to the moment.
 const PROBES_MAX: usize = 64;
+/// Rows of one payload that are looked at: more than as many flows may share it, since each may have several.
+const SHARING_LOADED: i64 = 272;
 
 /// The kin of each asked flow, by hash, without itself.
 pub(super) struct Kin<'a> {
@@ -31,8 +35,8 @@ impl<'a> Kin<'a> {
     pub async fn by_number(
         tx: &mut PgConnection,
         asked: &'a [i64],
-        days: Span,
-        reach: Reach,
+        sightings: &Sightings,
+        (days, reach): (Span, Reach),
     ) -> Result<Self, StoreError> {
         let mut kin = Self {
             asked,
@@ -50,8 +54,12 @@ impl<'a> Kin<'a> {
             }
             return Ok(kin);
         }
+        let sharing = sharing(tx, asked, sightings, days).await?;
+        if sharing.is_empty() {
+            return Ok(kin);
+        }
         let same: Vec<(i64, i64)> = sqlx::query_as(include_str!("../../sql/kin.sql"))
-            .bind(asked)
+            .bind(column(&sharing, |index| asked[*index]))
             .bind(days.first)
             .bind(days.last)
             .fetch_all(tx)
@@ -59,7 +67,12 @@ impl<'a> Kin<'a> {
             .map_err(StoreError::database(
                 "find flows with the same initial numbers",
             ))?;
-        kin.add(same);
+        let of_whole = same.into_iter();
+        kin.add(
+            of_whole
+                .map(|(asked, flow)| (whole_number(&sharing, asked), flow))
+                .collect(),
+        );
         Ok(kin)
     }
 
@@ -77,31 +90,38 @@ impl<'a> Kin<'a> {
         tx: &mut PgConnection,
         posts: &[Post],
         known: &Loaded,
-        days: Span,
     ) -> Result<Vec<(usize, i64)>, StoreError> {
         let probes = probes(posts, known);
         if probes.is_empty() {
             return Ok(Vec::new());
         }
-        let mut carriers: Vec<(i64, i64)> = Vec::new();
+        let days = Span::of(probes.iter().flat_map(|probe| [probe.from, probe.until]));
+        let mut sharing: Vec<BTreeSet<i64>> = vec![BTreeSet::new(); probes.len()];
         for part in self.reach.parts(&probes, |probe| probe.hash) {
-            let column = |value: fn(&Probe) -> i64| -> Vec<i64> {
-                part.iter().map(|index| value(&probes[*index])).collect()
-            };
+            let asked = column(&part, |index| &probes[*index]);
             let found: Vec<(i64, i64)> = sqlx::query_as(CARRIERS.text(self.reach))
-                .bind(column(|probe| probe.ask as i64 + 1))
-                .bind(column(|probe| probe.hash.cast_signed()))
-                .bind(column(|probe| probe.from.saturating_sub(APART)))
-                .bind(column(|probe| probe.until.saturating_add(APART)))
-                .bind(CARRIERS_MAX as i32)
+                .bind(column(&asked, |probe| probe.hash.cast_signed()))
+                .bind(column(&asked, |probe| probe.from))
+                .bind(column(&asked, |probe| probe.until))
+                .bind(SHARING_LOADED)
                 .bind(days.first)
                 .bind(days.last)
                 .fetch_all(&mut *tx)
                 .await
                 .map_err(StoreError::database("find flows with the same payload"))?;
-            carriers.extend(found);
+            for (asked, flow) in found {
+                if let Some(flows) = sharing.get_mut(whole_number(&part, asked) as usize - 1) {
+                    flows.insert(flow);
+                }
+            }
         }
-        Ok(self.add(carriers))
+        let told = probes.iter().zip(sharing);
+        // What many carry is nobody's name.
+        let told = told.filter(|(_, flows)| flows.len() <= CARRIERS_MAX);
+        let carriers: BTreeSet<(i64, i64)> = told
+            .flat_map(|(probe, flows)| flows.into_iter().map(|flow| (probe.ask as i64 + 1, flow)))
+            .collect();
+        Ok(self.add(carriers.into_iter().collect()))
     }
 
     fn add(&mut self, found: Vec<(i64, i64)>) -> Vec<(usize, i64)> {
@@ -115,6 +135,35 @@ impl<'a> Kin<'a> {
         }
         new
     }
+}
+
+/// The asks of which the flow may share a number with another: most do not, and that is known sooner than with whom.
+async fn sharing(
+    tx: &mut PgConnection,
+    asked: &[i64],
+    sightings: &Sightings,
+    days: Span,
+) -> Result<Vec<usize>, StoreError> {
+    let (mut flows, mut numbers, mut unknown) = (Vec::new(), Vec::new(), BTreeSet::new());
+    for (index, flow) in asked.iter().enumerate() {
+        let Some(of_flow) = sightings.numbers(index) else {
+            unknown.insert(*flow);
+            continue;
+        };
+        flows.extend(of_flow.iter().map(|_| *flow));
+        numbers.extend(of_flow);
+    }
+    let found: Vec<(i64,)> = sqlx::query_as(include_str!("../../sql/sharing_numbers.sql"))
+        .bind(flows)
+        .bind(numbers)
+        .bind(days.first)
+        .bind(days.last)
+        .fetch_all(tx)
+        .await
+        .map_err(StoreError::database("find flows that share a number"))?;
+    unknown.extend(found.into_iter().map(|(flow,)| flow));
+    let indices = (0..asked.len()).filter(|index| unknown.contains(&asked[*index]));
+    Ok(indices.collect())
 }
 
 /// The flows that share an initial number with a flow, or with one that does: what `sql/kin.sql` finds at once, number by
@@ -161,7 +210,7 @@ async fn bearing_its_numbers(
     Ok(found)
 }
 
-/// A payload to look for: whose, and when it was seen.
+/// A payload to look for: whose, and from when to when.
 struct Probe {
     ask: usize,
     hash: u64,
@@ -209,15 +258,15 @@ fn note(
         let probe = Probe {
             ask: post.ask,
             hash,
-            from: time,
-            until: time,
+            from: time.saturating_sub(APART),
+            until: time.saturating_add(APART),
         };
         (rank, probe)
     };
     let (best, probe) = seen.entry(hash).or_insert_with(fresh);
     *best = rank.min(*best);
-    probe.from = probe.from.min(time);
-    probe.until = probe.until.max(time);
+    probe.from = probe.from.min(time.saturating_sub(APART));
+    probe.until = probe.until.max(time.saturating_add(APART));
 }
 
 /// Where a part of the posts begins.

@@ -9,7 +9,8 @@ use sqlx::postgres::PgConnection;
 
 use super::Post;
 use super::memory::Memory;
-use super::questions::{self, Neighbour, column, whole_number};
+use super::neighbours::{self, Neighbour};
+use super::questions::{column, whole_number};
 use super::shelf::{End, Kept, Shelf, Stretch, stretches};
 use crate::store::StoreError;
 use crate::store::days::Span;
@@ -130,24 +131,31 @@ pub(super) async fn load(
                 .map(move |server| (server, moment))
         });
         let known = only_clients(named().map(|(post, name, _)| (post, name)));
-        let accepted = stretches(accepted, i64::MAX).into_iter();
+        let accepted = stretches(accepted, [i64::MAX; 2]).into_iter();
         let accepted: Vec<_> = accepted
             .map(|stretch| (stretch, known.get(&stretch.key).copied().flatten()))
             .collect();
-        (stretches(between, i64::MAX), accepted)
+        (stretches(between, [i64::MAX; 2]), accepted)
     };
     let moments = posts.iter().zip(&surroundings);
     let moments = moments.map(|(post, around)| (post.vantage_id, around.moment.nanos()));
-    let reset = stretches(moments, NEIGHBOURS_WITHIN);
+    let near = |moment: i64| {
+        [
+            moment.saturating_sub(NEIGHBOURS_WITHIN),
+            moment.saturating_add(NEIGHBOURS_WITHIN),
+        ]
+    };
+    let reset_days = Span::of(moments.clone().flat_map(|(_, moment)| near(moment)));
+    let reset = stretches(moments, [NEIGHBOURS_WITHIN; 2]);
     let mut around = Around {
         between: between_hosts(tx, &between, days, reach).await?,
         accepted: accepted_by(tx, &accepted, days, reach).await?,
-        resets: resets(tx, &reset, days, reach).await?,
+        resets: resets(tx, &reset, reset_days, reach).await?,
         others: HashMap::new(),
         surroundings,
     };
     let wanted = neighbours(posts, &around, selection);
-    around.others = questions::neighbours(tx, &wanted, days, reach).await?;
+    around.others = neighbours::load(tx, &wanted, reach).await?;
     Ok(around)
 }
 

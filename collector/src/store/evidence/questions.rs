@@ -3,17 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use parallax_core::KnownId;
-use parallax_core::evidence::{NEIGHBOURS_MAX, NEIGHBOURS_WITHIN};
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
-use super::segments::together;
 use super::{Ask, CoverageRow, Post, VantageRow};
 use crate::store::StoreError;
-use crate::store::days::Span;
-use crate::store::digest_row::{DigestRow, Segments, Stored};
-use crate::store::packed::PackedRow;
-use crate::store::shards::{NEIGHBOURS, PACKED_NEIGHBOURS, Reach};
 
 pub(super) async fn docket(
     tx: &mut PgConnection,
@@ -63,74 +57,6 @@ pub(super) async fn known_ids(
             ids.flatten().copied().collect()
         })
         .collect())
-}
-
-/// A neighbouring flow to look for at a post.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Neighbour {
-    /// Index into the posts.
-    pub post: usize,
-    pub flow: i64,
-    pub vantage_id: i32,
-    pub moment: i64,
-}
-
-/// What else neighbouring flows carried, nearest to each post's moment.
-pub(super) async fn neighbours(
-    tx: &mut PgConnection,
-    wanted: &[Neighbour],
-    days: Span,
-    reach: Reach,
-) -> Result<HashMap<usize, Segments>, StoreError> {
-    if wanted.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let (mut rows, mut packed): (Vec<DigestRow>, Vec<PackedRow>) = (Vec::new(), Vec::new());
-    for part in reach.parts(wanted, |wanted| wanted.flow) {
-        let posts = column(&part, |index| wanted[*index].post as i64 + 1);
-        let flows = column(&part, |index| wanted[*index].flow);
-        let vantages = column(&part, |index| wanted[*index].vantage_id);
-        let moments = column(&part, |index| wanted[*index].moment);
-        let found: Vec<DigestRow> = sqlx::query_as(NEIGHBOURS.text(reach))
-            .bind(&posts)
-            .bind(&flows)
-            .bind(&vantages)
-            .bind(&moments)
-            .bind(NEIGHBOURS_WITHIN)
-            .bind(NEIGHBOURS_MAX as i64)
-            .bind(days.first)
-            .bind(days.last)
-            .fetch_all(&mut *tx)
-            .await
-            .map_err(StoreError::database("gather neighbouring flows"))?;
-        rows.extend(found);
-        let found: Vec<PackedRow> = sqlx::query_as(PACKED_NEIGHBOURS.text(reach))
-            .bind(&posts)
-            .bind(&flows)
-            .bind(&vantages)
-            .bind(&moments)
-            .bind(NEIGHBOURS_WITHIN)
-            .bind(NEIGHBOURS_MAX as i64)
-            .bind(days.first)
-            .bind(days.last)
-            .fetch_all(&mut *tx)
-            .await
-            .map_err(StoreError::database("gather neighbouring packed segments"))?;
-        packed.extend(found);
-    }
-    let mut found = together(rows, packed);
-    let moments: HashMap<usize, i64> = wanted
-        .iter()
-        .map(|wanted| (wanted.post, wanted.moment))
-        .collect();
-    for (post, read) in &mut found {
-        if let (Ok(read), Some(moment)) = (read, moments.get(post)) {
-            let distance = |stored: &Stored| stored.digest.time.nanos().abs_diff(*moment);
-            read.sort_by_key(|stored| (distance(stored), stored.digest.time));
-            read.truncate(NEIGHBOURS_MAX);
-        }
-    }
-    Ok(found)
 }
 
 pub(super) async fn coverage(

@@ -162,7 +162,7 @@ async fn load(
 }
 
 /// Digests of rows of both tables, by question.
-pub(super) fn together(rows: Vec<DigestRow>, packed: Vec<PackedRow>) -> HashMap<usize, Segments> {
+fn together(rows: Vec<DigestRow>, packed: Vec<PackedRow>) -> HashMap<usize, Segments> {
     let mut found: HashMap<usize, Segments> = HashMap::new();
     for (question, rows) in by_question(rows, |row| row.asked) {
         found.insert(question, rows.iter().map(Stored::try_from).collect());

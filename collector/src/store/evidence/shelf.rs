@@ -26,10 +26,10 @@ pub(super) enum End {
     Late,
 }
 
-/// What to load for moments of several keys: rows not farther from a moment than `within`.
+/// What to load for moments of several keys: rows not farther before and after a moment than `within`.
 pub(super) fn stretches<Key: Copy + Ord>(
     moments: impl IntoIterator<Item = (Key, i64)>,
-    within: i64,
+    [before, after]: [i64; 2],
 ) -> Vec<Stretch<Key>> {
     let mut by_key: BTreeMap<Key, BTreeSet<i64>> = BTreeMap::new();
     for (key, moment) in moments {
@@ -40,12 +40,35 @@ pub(super) fn stretches<Key: Copy + Ord>(
         let mut earlier = None;
         for moment in moments {
             if let Some(earlier) = earlier {
-                all.push(following(key, earlier, within, moment));
+                all.push(following(key, earlier, after, moment));
             }
-            all.push(leading(key, moment, within, earlier.unwrap_or(i64::MIN)));
+            all.push(leading(key, moment, before, earlier.unwrap_or(i64::MIN)));
             earlier = Some(moment);
         }
-        all.extend(earlier.map(|last| following(key, last, within, i64::MAX)));
+        all.extend(earlier.map(|last| following(key, last, after, i64::MAX)));
+    }
+    all
+}
+
+/// The same in one stretch for moments that are near to each other: less is asked for, as long as not too much is there.
+pub(super) fn spans<Key: Copy + Ord>(
+    moments: impl IntoIterator<Item = (Key, i64)>,
+    [before, after]: [i64; 2],
+) -> Vec<Stretch<Key>> {
+    let sorted: BTreeSet<(Key, i64)> = moments.into_iter().collect();
+    let mut all: Vec<Stretch<Key>> = Vec::new();
+    for (key, moment) in sorted {
+        let from = moment.saturating_sub(before).saturating_sub(1);
+        let until = moment.saturating_add(after);
+        match all.last_mut() {
+            Some(last) if last.key == key && from <= last.until => last.until = until,
+            _ => all.push(Stretch {
+                key,
+                after: from,
+                until,
+                from: End::Early,
+            }),
+        }
     }
     all
 }
@@ -145,7 +168,7 @@ mod tests {
             most in 1..6_usize,
         ) {
             let times: Vec<i64> = times.into_iter().collect();
-            let stretches = stretches(moments.iter().map(|moment| (0_u8, *moment)), within);
+            let stretches = stretches(moments.iter().map(|moment| (0_u8, *moment)), [within; 2]);
             let loaded: BTreeSet<i64> = stretches
                 .iter()
                 .flat_map(|stretch| answers(&times, stretch, most))
@@ -160,10 +183,21 @@ mod tests {
         }
 
         #[test]
+        fn a_span_holds_what_is_near_to_its_moments_and_spans_do_not_touch(
+            moments in proptest::collection::vec(-60..60_i64, 1..8), before in 0..40_i64, after in 0..40_i64, time in -100..100_i64,
+        ) {
+            let spans = spans(moments.iter().map(|moment| (0_u8, *moment)), [before, after]);
+            let holding = spans.iter().filter(|span| span.after < time && time <= span.until).count();
+            let near = moments.iter().any(|moment| moment - before <= time && time <= moment + after);
+            proptest::prop_assert!(holding <= 1);
+            proptest::prop_assert!(holding == 1 || !near);
+        }
+
+        #[test]
         fn no_row_is_asked_for_more_than_twice(
             moments in proptest::collection::vec(-60..60_i64, 1..8), time in -80..80_i64, within in 0..40_i64,
         ) {
-            let stretches = stretches(moments.iter().map(|moment| (0_u8, *moment)), within);
+            let stretches = stretches(moments.iter().map(|moment| (0_u8, *moment)), [within; 2]);
             let asked = stretches.iter().filter(|stretch| stretch.after < time && time <= stretch.until);
             proptest::prop_assert!(asked.count() <= 2);
         }
@@ -171,7 +205,7 @@ mod tests {
 
     #[test]
     fn the_ends_of_time_are_no_trouble() {
-        let all = stretches([((), i64::MIN), ((), i64::MAX)], i64::MAX);
+        let all = stretches([((), i64::MIN), ((), i64::MAX)], [i64::MAX; 2]);
         assert_eq!(all.len(), 4);
     }
 }

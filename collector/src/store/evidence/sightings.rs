@@ -1,6 +1,6 @@
 //! Resets joined across vantages, and the moment at which each vantage saw the one in question.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use parallax_core::{CaptureTime, Endpoint, Flow, FourTuple};
@@ -11,7 +11,10 @@ use crate::store::StoreError;
 use crate::store::rows::RowName;
 use crate::store::shards::{Reach, SIGHTINGS};
 
-/// One reset at one vantage.
+/// As many of a flow's opening segments, and of its RSTs, are read for its numbers (`sql/kin.sql`).
+const NUMBERED_MAX: i64 = 256;
+
+/// One reset at one vantage, or a segment that opens a connection.
 #[derive(Debug, sqlx::FromRow)]
 struct SightingRow {
     asked: i64,
@@ -23,6 +26,10 @@ struct SightingRow {
     vantage_id: i32,
     first_ns: i64,
     last_ns: i64,
+    times: i64,
+    opens: bool,
+    /// What a SYN+ACK answers.
+    ack: Option<i64>,
 }
 
 /// Direction and sequence number: what joins sightings.
@@ -31,6 +38,29 @@ type Key = (IpAddr, i32, i64);
 /// Resets by asked flow, real 4-tuple and key.
 pub(super) struct Sightings {
     by_ask: BTreeMap<usize, BTreeMap<Flow, BTreeMap<Key, Vec<SightingRow>>>>,
+    numbered: BTreeMap<usize, Numbered>,
+}
+
+/// The segments of an ask that bear numbers by which its connections may be known under other names.
+#[derive(Debug, Default)]
+struct Numbered {
+    numbers: BTreeSet<i64>,
+    openings: i64,
+    resets: i64,
+}
+
+impl Numbered {
+    fn take(&mut self, row: &SightingRow) {
+        if row.opens {
+            self.openings += row.times;
+            self.numbers.insert(row.seq);
+            let answered = row.ack.map(|ack| (ack - 1).rem_euclid(1 << 32));
+            self.numbers.extend(answered);
+        } else {
+            self.resets += row.times;
+            self.numbers.extend(Some(row.seq).filter(|seq| *seq != 0));
+        }
+    }
 }
 
 /// When each vantage saw a reset.
@@ -81,7 +111,13 @@ pub(super) async fn load(
     }
     let mut by_ask: BTreeMap<usize, BTreeMap<Flow, BTreeMap<Key, Vec<SightingRow>>>> =
         BTreeMap::new();
+    let mut numbered: BTreeMap<usize, Numbered> = BTreeMap::new();
     for row in rows {
+        let ask = row.asked as usize - 1;
+        numbered.entry(ask).or_default().take(&row);
+        if row.opens {
+            continue;
+        }
         let name = RowName {
             table: "digest",
             row: format!("at {}", row.first_ns),
@@ -91,7 +127,7 @@ pub(super) async fn load(
             Endpoint::new(row.dst, name.narrow("dport", row.dport)?),
         );
         by_ask
-            .entry(row.asked as usize - 1)
+            .entry(ask)
             .or_default()
             .entry(tuple.flow())
             .or_default()
@@ -99,10 +135,19 @@ pub(super) async fn load(
             .or_default()
             .push(row);
     }
-    Ok(Sightings { by_ask })
+    Ok(Sightings { by_ask, numbered })
 }
 
 impl Sightings {
+    /// The numbers of an ask's opening segments and resets; `None`: there may be more of them.
+    pub fn numbers(&self, ask: usize) -> Option<Vec<i64>> {
+        let Some(numbered) = self.numbered.get(&ask) else {
+            return Some(Vec::new());
+        };
+        let all = numbered.openings <= NUMBERED_MAX && numbered.resets <= NUMBERED_MAX;
+        all.then(|| numbered.numbers.iter().copied().collect())
+    }
+
     /// The vantages that saw a reset of an ask.
     pub fn vantages(&self, ask: usize) -> impl Iterator<Item = i32> {
         let flows = self.by_ask.get(&ask).into_iter().flatten();
@@ -163,5 +208,56 @@ impl Moments {
             by_vantage: rows.iter().map(|row| (row.vantage_id, time(row))).collect(),
             elsewhere: rows.iter().map(time).min().unwrap_or_default(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(seq: i64, times: i64, ack: Option<i64>, opens: bool) -> SightingRow {
+        let addr = IpAddr::from([192, 0, 2, 1]);
+        SightingRow {
+            asked: 1,
+            src: addr,
+            sport: 1,
+            dst: addr,
+            dport: 2,
+            seq,
+            vantage_id: 1,
+            first_ns: 0,
+            last_ns: 0,
+            times,
+            opens,
+            ack,
+        }
+    }
+
+    fn numbers(rows: &[SightingRow]) -> Option<Vec<i64>> {
+        let mut numbered = Numbered::default();
+        for row in rows {
+            numbered.take(row);
+        }
+        let sightings = Sightings {
+            by_ask: BTreeMap::new(),
+            numbered: BTreeMap::from([(0, numbered)]),
+        };
+        sightings.numbers(0)
+    }
+
+    #[test]
+    fn numbers_are_those_of_opening_segments_and_resets_and_what_a_syn_ack_answers() {
+        let opened = [row(7, 1, None, true), row(9, 1, Some(8), true)];
+        assert_eq!(numbers(&opened), Some(vec![7, 9]));
+        let wrapped = [row(9, 1, Some(0), true), row(0, 5, None, false)];
+        assert_eq!(numbers(&wrapped), Some(vec![9, (1 << 32) - 1]));
+        assert_eq!(numbers(&[row(11, 256, None, false)]), Some(vec![11]));
+    }
+
+    #[test]
+    fn where_more_segments_bear_numbers_than_are_read_they_are_not_known() {
+        assert_eq!(numbers(&[row(11, 257, None, false)]), None);
+        let openings: Vec<SightingRow> = (0..257).map(|seq| row(seq, 1, None, true)).collect();
+        assert_eq!(numbers(&openings), None);
     }
 }

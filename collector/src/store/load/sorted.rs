@@ -73,7 +73,7 @@ impl<'a> Sorted<'a> {
         let near = (reach == Reach::Shard).then(|| digests.clone());
         digests.send(tx, COPY_DIGESTS).await.map_err(failed())?;
         if !self.groups.is_empty() {
-            let packed = self.groups.rows(self.accepted, days, &mut noted)?;
+            let packed = self.groups.rows(self.accepted, days, &mut noted);
             packed.send(tx, COPY_PACKED).await.map_err(failed())?;
         }
         noted.send(tx, COPY_PAYLOADS).await.map_err(failed())?;

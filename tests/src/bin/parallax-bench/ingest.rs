@@ -10,10 +10,11 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use parallax_collector::postgres::{self, Durability};
 use parallax_collector::store::{
-    Asides, Ask, COPY_DIGESTS, NewRun, Outcome, Portion, Registered, Source, Store, Target,
+    Asides, Ask, Beat, COPY_DIGESTS, NewRun, Outcome, Portion, Registered, Source, Store, Target,
     encode_digests,
 };
-use parallax_core::{CaptureTime, Digest, Selection, Vantage, VantageKind};
+use parallax_core::time::SECOND;
+use parallax_core::{CaptureTime, Coverage, Digest, Selection, Vantage, VantageKind};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
@@ -227,40 +228,66 @@ impl Growing {
         Ok(tenths)
     }
 
-    /// How long gathering everything about a flow with a reset takes, alone and in a batch.
+    /// How long the join of a flow with a reset takes, and gathering everything about it, alone and in a batch.
     async fn joins(&self, options: &Options) -> Result<Joins> {
         // As autovacuum does after a while.
         sqlx::query("VACUUM (ANALYZE) digest, packed, payload")
             .execute(self.store.pool())
             .await?;
+        let (alone, together) = ((options.joins, 1), (options.joins / 10, options.together));
         Ok(Joins {
             stored: self.stored,
-            alone: self.gather(options.joins, 1).await?,
-            together: self.gather(options.joins / 10, options.together).await?,
+            joined: Times {
+                alone: self.times(How::Join, alone).await?,
+                together: self.times(How::Join, together).await?,
+            },
+            gathered: Times {
+                alone: self.times(How::Gather, alone).await?,
+                together: self.times(How::Gather, together).await?,
+            },
         })
     }
 
-    /// Times of a flow's join, in order.
-    async fn gather(&self, turns: usize, together: usize) -> Result<Vec<Duration>> {
+    /// Times for one flow each, in order; so many turns, of so many flows together.
+    async fn times(&self, how: How, (turns, together): (usize, usize)) -> Result<Vec<Duration>> {
         let mut random = Random(7);
         let mut took = Vec::with_capacity(turns);
         let warm_up = turns / 10 + 10;
         for turn in 0..turns + warm_up {
             let asks = self.asks(&mut random, together)?;
-            let begun = now();
-            let gathered = self.store.gather(&asks, &[]).await?;
-            let elapsed = begun.elapsed();
-            for of in &gathered {
-                if of.evidence.as_ref().map_or(0, Vec::len) != 1 {
-                    bail!("flow {} was not gathered: {:?}", of.flow, of.evidence);
-                }
-            }
+            let count = asks.len() as u32;
+            let elapsed = match how {
+                How::Join => self.join(asks).await?,
+                How::Gather => self.gather(asks).await?,
+            };
             if turn >= warm_up {
-                took.push(elapsed / asks.len() as u32);
+                took.push(elapsed / count);
             }
         }
         took.sort_unstable();
         Ok(took)
+    }
+
+    async fn join(&self, asks: Vec<Ask>) -> Result<Duration> {
+        let store = self.store.clone();
+        let (found, elapsed) = timed(async move { store.join(&asks, &[]).await }).await?;
+        // A connection has 60 segments and more.
+        let least = 60 * self.runs.len();
+        if let Some(found) = found?.iter().find(|found| **found < least) {
+            bail!("{found} segments of a flow were joined, not {least}");
+        }
+        Ok(elapsed)
+    }
+
+    async fn gather(&self, asks: Vec<Ask>) -> Result<Duration> {
+        let store = self.store.clone();
+        let (gathered, elapsed) = timed(async move { store.gather(&asks, &[]).await }).await?;
+        for of in &gathered? {
+            if of.evidence.as_ref().map_or(0, Vec::len) != 1 {
+                bail!("flow {} was not gathered: {:?}", of.flow, of.evidence);
+            }
+        }
+        Ok(elapsed)
     }
 
     /// Different flows with a reset, anywhere.
@@ -279,29 +306,65 @@ impl Growing {
     }
 }
 
-/// Times of joins, each in order, where so many digests are stored.
+/// What is measured.
+#[derive(Clone, Copy)]
+enum How {
+    /// A flow's resets at all vantages, its kin, the segments of both, coverage.
+    Join,
+    /// That and all else that a verdict rests on.
+    Gather,
+}
+
+/// Times of joins and gatherings where so many digests are stored.
 struct Joins {
     stored: u64,
+    joined: Times,
+    gathered: Times,
+}
+
+/// Times for one flow, in order.
+struct Times {
     alone: Vec<Duration>,
     /// A flow's share of a batch.
     together: Vec<Duration>,
 }
 
 impl Joins {
-    fn rows(&self, together: usize) -> [Vec<String>; 2] {
+    fn rows(&self, together: usize) -> Vec<Vec<String>> {
         let stored = grouped(self.stored as i64);
         let row = |what: String, took: &[Duration]| {
             let times = [0.5, 0.99].map(|share| short(millis(took, share)));
             [vec![what], times.to_vec()].concat()
         };
-        [
-            row(format!("one flow, {stored} digests stored"), &self.alone),
-            row(
-                format!("a flow's share of a batch of {together}, {stored} digests stored"),
-                &self.together,
-            ),
-        ]
+        let each = [("the join", &self.joined), ("all evidence", &self.gathered)];
+        let rows = each.map(|(what, times)| {
+            let batch = format!("a flow's share of a batch of {together}");
+            [
+                row(
+                    format!("{what}, one flow, {stored} digests stored"),
+                    &times.alone,
+                ),
+                row(
+                    format!("{what}, {batch}, {stored} digests stored"),
+                    &times.together,
+                ),
+            ]
+        });
+        rows.concat()
     }
+}
+
+/// How long something takes as a task, as it is for the judge: from outside the runtime each answer would wake one
+/// thread more.
+async fn timed<T: Send + 'static>(
+    what: impl Future<Output = T> + Send + 'static,
+) -> Result<(T, Duration)> {
+    let task = tokio::spawn(async move {
+        let begun = now();
+        let result = what.await;
+        (result, begun.elapsed())
+    });
+    Ok(task.await?)
 }
 
 fn millis(sorted: &[Duration], share: f64) -> f64 {
@@ -321,7 +384,23 @@ async fn load(store: Store, queue: Vec<Portion>) -> Result<()> {
     Ok(())
 }
 
+/// Digests with the beat that says what was watched meanwhile.
 fn portion(run: Registered, first_number: u64, digests: Vec<Digest>) -> Portion {
+    let span = digests
+        .first()
+        .zip(digests.last())
+        .map(|(first, last)| Coverage {
+            // What was watched before counts once.
+            from: first.time.plus(-SECOND),
+            until: last.time,
+            received: digests.len() as u64,
+            dropped: 0,
+        });
+    let beat = Beat {
+        epoch: 0,
+        span,
+        unread: Vec::new(),
+    };
     Portion {
         stream: 0,
         run,
@@ -330,7 +409,7 @@ fn portion(run: Registered, first_number: u64, digests: Vec<Digest>) -> Portion 
         losses: Vec::new(),
         skipped_to: 0,
         asides: Asides::default(),
-        beats: Vec::new(),
+        beats: vec![beat],
         finished: false,
     }
 }

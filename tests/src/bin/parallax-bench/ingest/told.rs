@@ -72,10 +72,15 @@ impl Measured {
     }
 
     fn tell_joins(&self, options: &Options, report: &mut Report) {
-        report.say("Gathering all evidence of a flow with a reset, milliseconds.");
+        report.say(
+            "Of a flow with a reset, milliseconds: the join (its resets at all vantages, its kin by numbers and payload, the \
+             segments of both, coverage), and all evidence of a verdict (that, neighbouring flows, losses, memories, \
+             witnesses).",
+        );
         let rows = [&self.early, &self.late].map(|joins| joins.rows(options.together));
-        report.table(&["join of", "median", "p99"], &rows.concat());
-        let [early, late] = [&self.early, &self.late].map(|joins| millis(&joins.alone, 0.99));
+        report.table(&["what", "median", "p99"], &rows.concat());
+        let [early, late] =
+            [&self.early, &self.late].map(|joins| millis(&joins.joined.alone, 0.99));
         report.goal("p99 of a join, milliseconds", late, Bound::Below(1.0));
         report.goal(
             "p99 of a join, late over early",
