@@ -1,12 +1,13 @@
 //! 4-tuples: as a packet carries them, and as both directions share them.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
 /// An address and a TCP port.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Endpoint {
     pub addr: IpAddr,
     pub port: u16,
@@ -15,6 +16,21 @@ pub struct Endpoint {
 impl Endpoint {
     pub const fn new(addr: IpAddr, port: u16) -> Self {
         Self { addr, port }
+    }
+}
+
+/// As one number where there is room for it: maps by endpoint and flow are asked for every packet.
+impl Hash for Endpoint {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self.addr {
+            IpAddr::V4(addr) => {
+                state.write_u64(u64::from(addr.to_bits()) << 16 | u64::from(self.port));
+            }
+            IpAddr::V6(addr) => {
+                state.write_u128(addr.to_bits());
+                state.write_u16(self.port);
+            }
+        }
     }
 }
 

@@ -1,0 +1,332 @@
+//! What is kept of the vantages' digests, and what of it has to do with one flow.
+
+use hashbrown::HashSet;
+
+use super::interest::pair;
+use super::kin::Kin;
+use super::nearby::Nearby;
+use super::packed::{Common, Packed};
+use super::tally::Tally;
+use crate::digest::{Digest, TcpFlags};
+use crate::evidence::{self, Surroundings};
+use crate::flow::Flow;
+use crate::time::CaptureTime;
+
+/// What is kept of all vantages.
+#[derive(Debug, Default)]
+pub(super) struct All {
+    pub(super) vantages: Vec<Kept>,
+    kin: Kin,
+}
+
+/// What is kept of one vantage's digests.
+#[derive(Debug)]
+pub(super) struct Kept {
+    pub(super) common: Common,
+    /// Of flows of interest, in the order of capture.
+    segments: Vec<Packed>,
+    by_flow: ByFlow,
+    /// By the flow's number: when something was last seen of it.
+    last: Vec<Last>,
+    nearby: Nearby,
+    tally: Tally,
+}
+
+/// When a flow's last reset, and its last segment of any kind, were recorded.
+#[derive(Debug, Clone, Copy, Default)]
+struct Last {
+    reset: Option<CaptureTime>,
+    any: Option<CaptureTime>,
+}
+
+/// Places of digests in a list, by the numbers of their flows.
+#[derive(Debug, Default)]
+pub(super) struct ByFlow {
+    /// By number: where its places begin; those of the next one follow.
+    starts: Vec<u32>,
+    places: Vec<u32>,
+}
+
+impl ByFlow {
+    pub(super) fn of(digests: &[Packed], flows: usize) -> Self {
+        let mut starts = vec![0_u32; flows + 1];
+        for digest in digests {
+            starts[digest.flow() as usize + 1] += 1;
+        }
+        for flow in 0..flows {
+            starts[flow + 1] += starts[flow];
+        }
+        let mut next = starts.clone();
+        let mut places = vec![0; digests.len()];
+        for (place, digest) in (0..).zip(digests) {
+            let at = &mut next[digest.flow() as usize];
+            places[*at as usize] = place;
+            *at += 1;
+        }
+        Self { starts, places }
+    }
+
+    /// The places of one flow's digests, in order.
+    pub(super) fn get(&self, flow: u32) -> &[u32] {
+        let flow = flow as usize;
+        let ends = self.starts.get(flow).zip(self.starts.get(flow + 1));
+        ends.map_or(&[], |(from, until)| {
+            &self.places[*from as usize..*until as usize]
+        })
+    }
+}
+
+/// When segments of which flows are asked for at a vantage, nanoseconds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Spans {
+    /// By the flow's number, apart and in order.
+    flows: Vec<Vec<(i64, i64)>>,
+}
+
+impl Spans {
+    fn add(&mut self, flow: u32, moment: CaptureTime, reach: i64) {
+        let flow = flow as usize;
+        if self.flows.len() <= flow {
+            self.flows.resize_with(flow + 1, Vec::new);
+        }
+        let ends = [-reach, reach].map(|away| moment.plus(away).nanos());
+        self.flows[flow].push((ends[0], ends[1]));
+    }
+
+    /// Makes one of those that touch.
+    fn join(&mut self) {
+        for spans in &mut self.flows {
+            spans.sort_unstable();
+            spans.dedup_by(|next, last| {
+                let touch = next.0 <= last.1;
+                if touch {
+                    last.1 = last.1.max(next.1);
+                }
+                touch
+            });
+        }
+    }
+
+    pub(super) fn hold(&self, flow: u32, time: CaptureTime) -> bool {
+        let Some(spans) = self.flows.get(flow as usize) else {
+            return false;
+        };
+        let time = time.nanos();
+        let begun = spans.partition_point(|(from, _)| *from <= time);
+        begun > 0 && time <= spans[begun - 1].1
+    }
+}
+
+impl All {
+    pub(super) fn of(vantages: Vec<Kept>) -> Self {
+        Self {
+            kin: Kin::of(&vantages),
+            vantages,
+        }
+    }
+
+    /// At each vantage the segments of a flow and its kin, in the order of capture, and what else was near to it.
+    pub(super) fn around(&self, flow: Flow) -> Vec<(Vec<Digest>, evidence::Nearby)> {
+        let kin = self.kin.around(flow);
+        let around = self.surroundings(&kin, flow);
+        let (near, neighbours) = self.handshakes(&around);
+        self.vantages
+            .iter()
+            .zip(around)
+            .zip(near)
+            .map(|((at, around), near)| {
+                let segments = at.segments_of(&kin);
+                (segments, at.nearby(&around, near, &neighbours))
+            })
+            .collect()
+    }
+
+    /// When segments of neighbours are asked for at each vantage for the sake of these flows.
+    pub(super) fn spans(&self, flows: &[Flow]) -> Vec<Spans> {
+        let mut spans = vec![Spans::default(); self.vantages.len()];
+        for flow in flows {
+            let kin = self.kin.around(*flow);
+            let around = self.surroundings(&kin, *flow);
+            let (_, neighbours) = self.handshakes(&around);
+            for ((at, around), spans) in self.vantages.iter().zip(&around).zip(&mut spans) {
+                let numbers = at.neighbours(around, &neighbours);
+                let reach = at.tally.reach(numbers.iter().copied(), around.moment);
+                for number in numbers {
+                    spans.add(number, around.moment, reach);
+                }
+            }
+        }
+        for spans in &mut spans {
+            spans.join();
+        }
+        spans
+    }
+
+    /// As [`evidence::surroundings`] of the segments of a flow's kin.
+    fn surroundings(&self, kin: &HashSet<Flow>, flow: Flow) -> Vec<Surroundings> {
+        let mut names = self.kin.names(flow, kin);
+        names.sort_unstable();
+        let lasts: Vec<Vec<(Flow, Last)>> = self
+            .vantages
+            .iter()
+            .map(|at| {
+                let seen = names.iter().map(|name| (*name, at.last(*name)));
+                seen.filter(|(_, last)| last.any.is_some()).collect()
+            })
+            .collect();
+        let anywhere = lasts.iter().flatten().filter_map(|(_, last)| last.reset).max();
+        lasts
+            .iter()
+            .map(|here| {
+                let reset = here.iter().filter_map(|(_, last)| last.reset).max();
+                let any = here.iter().filter_map(|(_, last)| last.any).max();
+                let mut names: Vec<Flow> = here.iter().map(|(name, _)| *name).collect();
+                if names.is_empty() {
+                    names.push(flow);
+                }
+                Surroundings {
+                    names,
+                    moment: reset.or(any).or(anywhere).unwrap_or_default(),
+                }
+            })
+            .collect()
+    }
+
+    /// The handshakes near to a flow at each vantage, as places, and all flows that they are of.
+    fn handshakes(&self, around: &[Surroundings]) -> (Vec<Vec<u32>>, Vec<Flow>) {
+        let mut flows = Vec::new();
+        let near = self
+            .vantages
+            .iter()
+            .zip(around)
+            .map(|(at, around)| {
+                let names = at.numbers(&around.names);
+                let near = at.nearby.handshakes(&around.names, &names, around.moment);
+                let numbers = near.iter().map(|place| at.nearby.handshake(*place).flow());
+                flows.extend(numbers.map(|number| at.common.flows.get(number)));
+                near
+            })
+            .collect();
+        flows.sort_unstable();
+        flows.dedup();
+        (near, flows)
+    }
+}
+
+impl Kept {
+    pub(super) fn new(
+        common: Common,
+        parts: Vec<Vec<Packed>>,
+        handshakes: Vec<Packed>,
+        mut tally: Tally,
+    ) -> Self {
+        tally.put_in_order();
+        let mut kept = Self {
+            nearby: Nearby::new(handshakes, &common),
+            common,
+            segments: Vec::new(),
+            by_flow: ByFlow::default(),
+            last: Vec::new(),
+            tally,
+        };
+        kept.set_segments(parts);
+        kept
+    }
+
+    /// Forgets the segments of flows of interest, so that they can be read again.
+    pub(super) fn forget_segments(&mut self) {
+        self.segments = Vec::new();
+    }
+
+    /// Takes the segments of flows of interest; each part is in the order of the file.
+    pub(super) fn set_segments(&mut self, parts: Vec<Vec<Packed>>) {
+        self.segments = evidence::in_order_by(parts, |packed| packed.time);
+        self.by_flow = ByFlow::of(&self.segments, self.common.flows.len());
+        self.last = vec![Last::default(); self.common.flows.len()];
+        let mut resets = Vec::new();
+        for (place, packed) in (0..).zip(&self.segments) {
+            let last = &mut self.last[packed.flow() as usize];
+            last.any = last.any.max(Some(packed.time));
+            if self.common.flags(packed).has(TcpFlags::RST) {
+                last.reset = last.reset.max(Some(packed.time));
+                resets.push(place);
+            }
+        }
+        resets.sort_by_key(|place: &u32| self.segments[*place as usize].time);
+        self.nearby.set_resets(resets);
+    }
+
+    /// Takes the segments of neighbouring flows, in the order of the files.
+    pub(super) fn set_others(&mut self, others: Vec<Packed>) {
+        self.nearby.set_others(others, self.common.flows.len());
+    }
+
+    /// All kept segments of flows of interest, whole.
+    pub(super) fn segments(&self) -> impl Iterator<Item = Digest> {
+        self.segments.iter().map(|packed| self.common.unpack(packed))
+    }
+
+    fn number(&self, flow: Flow) -> Option<u32> {
+        let flows = &self.common.flows;
+        flows.find(flow, flows.hash(flow))
+    }
+
+    fn numbers(&self, flows: &[Flow]) -> Vec<u32> {
+        let numbers = flows.iter().filter_map(|flow| self.number(*flow));
+        numbers.collect()
+    }
+
+    fn last(&self, flow: Flow) -> Last {
+        let number = self.number(flow);
+        let last = number.and_then(|number| self.last.get(number as usize));
+        last.copied().unwrap_or_default()
+    }
+
+    /// The digests of some flows, in the order of capture.
+    fn segments_of(&self, flows: &HashSet<Flow>) -> Vec<Digest> {
+        let mut places: Vec<u32> = flows
+            .iter()
+            .filter_map(|flow| self.number(*flow))
+            .flat_map(|number| self.by_flow.get(number))
+            .copied()
+            .collect();
+        places.sort_unstable();
+        places
+            .into_iter()
+            .map(|place| self.common.unpack(&self.segments[place as usize]))
+            .collect()
+    }
+
+    /// Those of some flows, by number, that go between the hosts of one of a flow's names and are none of these.
+    fn neighbours(&self, around: &Surroundings, of: &[Flow]) -> Vec<u32> {
+        let names = &around.names;
+        let pairs: Vec<_> = names.iter().map(|name| pair(*name)).collect();
+        of.iter()
+            .filter(|flow| pairs.contains(&pair(**flow)) && !names.contains(flow))
+            .filter_map(|flow| self.number(*flow))
+            .collect()
+    }
+
+    fn nearby(
+        &self,
+        around: &Surroundings,
+        handshakes: Vec<u32>,
+        neighbours: &[Flow],
+    ) -> evidence::Nearby {
+        let moment = around.moment;
+        let names = self.numbers(&around.names);
+        let others = self
+            .nearby
+            .others(&self.neighbours(around, neighbours), moment);
+        let resets = self.nearby.resets(&self.segments, &names, moment);
+        let handshakes = handshakes.into_iter().map(|place| self.nearby.handshake(place));
+        evidence::Nearby::chosen(
+            moment,
+            handshakes.collect(),
+            others,
+            resets,
+            |packed| packed.time,
+            |packed| self.common.unpack(packed),
+        )
+    }
+}
