@@ -43,7 +43,12 @@ mod tests {
     #[test]
     fn results_are_in_the_order_of_the_things() {
         let squares = share((0..1000_u64).collect(), |number| number * number);
-        assert_eq!(squares, (0..1000).map(|number| number * number).collect::<Vec<u64>>());
+        assert_eq!(
+            squares,
+            (0..1000)
+                .map(|number| number * number)
+                .collect::<Vec<u64>>()
+        );
         assert!(share(Vec::<u64>::new(), |number| number).is_empty());
     }
 }

@@ -32,23 +32,29 @@ fn any_options() -> impl Strategy<Value = TcpOptions> {
         0..3_u64,
         any::<bool>(),
     )
-        .prop_map(|(mss, window_scale, sack_permitted, stamps, sack, order, cut)| TcpOptions {
-            mss,
-            window_scale,
-            sack_permitted,
-            timestamps: stamps.map(|(value, echo)| Timestamps { value, echo }),
-            sack: sack.map(|(left, right)| SackBlock {
-                left: TcpSeq(left),
-                right: TcpSeq(right),
-            }),
-            order,
-            cut,
-        })
+        .prop_map(
+            |(mss, window_scale, sack_permitted, stamps, sack, order, cut)| TcpOptions {
+                mss,
+                window_scale,
+                sack_permitted,
+                timestamps: stamps.map(|(value, echo)| Timestamps { value, echo }),
+                sack: sack.map(|(left, right)| SackBlock {
+                    left: TcpSeq(left),
+                    right: TcpSeq(right),
+                }),
+                order,
+                cut,
+            },
+        )
 }
 
 fn any_link() -> impl Strategy<Value = LinkFields> {
-    let tunnel = (any_endpoint(), any_endpoint(), proptest::option::of(0..3_u32)).prop_map(
-        |(src, dst, id)| Tunnel {
+    let tunnel = (
+        any_endpoint(),
+        any_endpoint(),
+        proptest::option::of(0..3_u32),
+    )
+        .prop_map(|(src, dst, id)| Tunnel {
             kind: TunnelKind::Vxlan,
             depth: 1,
             ends: Some(TunnelEnds {
@@ -56,8 +62,7 @@ fn any_link() -> impl Strategy<Value = LinkFields> {
                 dst: dst.addr,
             }),
             id,
-        },
-    );
+        });
     (
         prop_oneof![
             Just(Direction::Unknown),
@@ -96,14 +101,22 @@ pub fn any_digest() -> impl Strategy<Value = Digest> {
         0..2_u8,
         any::<bool>(),
     )
-        .prop_map(|(ttl, id, dont_fragment, traffic_class, fragment)| IpFields {
-            ttl,
-            id,
-            dont_fragment,
-            traffic_class,
-            fragment,
-        });
-    let numbers = (any::<u32>(), any::<u32>(), 0..512_u16, any::<u16>(), any::<u32>());
+        .prop_map(
+            |(ttl, id, dont_fragment, traffic_class, fragment)| IpFields {
+                ttl,
+                id,
+                dont_fragment,
+                traffic_class,
+                fragment,
+            },
+        );
+    let numbers = (
+        any::<u32>(),
+        any::<u32>(),
+        0..512_u16,
+        any::<u16>(),
+        any::<u32>(),
+    );
     (
         any::<i64>(),
         (any_endpoint(), any_endpoint()),
@@ -115,7 +128,16 @@ pub fn any_digest() -> impl Strategy<Value = Digest> {
         any_link(),
     )
         .prop_map(
-            |(time, (src, dst), (seq, ack, flags, window, payload_len), payload_hash, options, rst_reason, ip, link)| {
+            |(
+                time,
+                (src, dst),
+                (seq, ack, flags, window, payload_len),
+                payload_hash,
+                options,
+                rst_reason,
+                ip,
+                link,
+            )| {
                 Digest {
                     time: CaptureTime::from_nanos(time),
                     tuple: FourTuple::new(src, dst),

@@ -55,7 +55,13 @@ impl Gathered {
             // What they carry seldom shows another name.
             let known = kept.spans(&flows);
             if known != spans {
-                neighbours(recordings, &mut kept, &known, &interest, &Payloads::default())?;
+                neighbours(
+                    recordings,
+                    &mut kept,
+                    &known,
+                    &interest,
+                    &Payloads::default(),
+                )?;
             }
         }
         Ok(Self { kept, flows })

@@ -60,7 +60,10 @@ impl Interest {
 
     /// Takes the hash of a flow that carries the same payload.
     pub(super) fn add_flow(&mut self, hash: u64) {
-        let _ = self.flows.entry(hash, |known| *known == hash, |known| *known).or_insert(hash);
+        let _ = self
+            .flows
+            .entry(hash, |known| *known == hash, |known| *known)
+            .or_insert(hash);
     }
 
     pub(super) fn hash(&self, flow: Flow) -> u64 {

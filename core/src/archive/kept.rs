@@ -174,7 +174,11 @@ impl All {
                 seen.filter(|(_, last)| last.any.is_some()).collect()
             })
             .collect();
-        let anywhere = lasts.iter().flatten().filter_map(|(_, last)| last.reset).max();
+        let anywhere = lasts
+            .iter()
+            .flatten()
+            .filter_map(|(_, last)| last.reset)
+            .max();
         lasts
             .iter()
             .map(|here| {
@@ -263,7 +267,9 @@ impl Kept {
 
     /// All kept segments of flows of interest, whole.
     pub(super) fn segments(&self) -> impl Iterator<Item = Digest> {
-        self.segments.iter().map(|packed| self.common.unpack(packed))
+        self.segments
+            .iter()
+            .map(|packed| self.common.unpack(packed))
     }
 
     fn number(&self, flow: Flow) -> Option<u32> {
@@ -319,7 +325,9 @@ impl Kept {
             .nearby
             .others(&self.neighbours(around, neighbours), moment);
         let resets = self.nearby.resets(&self.segments, &names, moment);
-        let handshakes = handshakes.into_iter().map(|place| self.nearby.handshake(place));
+        let handshakes = handshakes
+            .into_iter()
+            .map(|place| self.nearby.handshake(place));
         evidence::Nearby::chosen(
             moment,
             handshakes.collect(),

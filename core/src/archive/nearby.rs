@@ -219,7 +219,10 @@ mod tests {
         let found = nearby.handshakes(&[flow], &[number], moment);
         let found = crate::Nearby::chosen(
             moment,
-            found.into_iter().map(|place| nearby.handshake(place)).collect(),
+            found
+                .into_iter()
+                .map(|place| nearby.handshake(place))
+                .collect(),
             Vec::new(),
             Vec::new(),
             |packed| packed.time,

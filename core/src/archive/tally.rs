@@ -64,8 +64,8 @@ impl Slot {
     /// How far from a moment its nearest and its farthest nanosecond are.
     fn distances(&self, moment: CaptureTime) -> (i64, i64) {
         let from = self.number << LONG;
-        let ends = [from, from + ((1 << LONG) - 1)]
-            .map(|end| CaptureTime::from_nanos(end).since(moment));
+        let ends =
+            [from, from + ((1 << LONG) - 1)].map(|end| CaptureTime::from_nanos(end).since(moment));
         let [first, last] = ends.map(i64::saturating_abs);
         let holds = ends[0] <= 0 && ends[1] >= 0;
         (if holds { 0 } else { first.min(last) }, first.max(last))

@@ -37,7 +37,9 @@ impl Simple {
         simple.kept.clone_from(&resets);
         for _ in 0..3 {
             let known: BTreeSet<u32> = simple.of_kept(&simple.kept).flat_map(numbers).collect();
-            let more = simple.all().filter(|digest| numbers(digest).any(|number| known.contains(&number)));
+            let more = simple
+                .all()
+                .filter(|digest| numbers(digest).any(|number| known.contains(&number)));
             let more: BTreeSet<Flow> = more.map(|digest| digest.tuple.flow()).collect();
             simple.kept.extend(more);
         }
@@ -51,7 +53,8 @@ impl Simple {
     }
 
     fn of_kept<'a>(&'a self, flows: &'a BTreeSet<Flow>) -> impl Iterator<Item = &'a Digest> {
-        self.all().filter(|digest| flows.contains(&digest.tuple.flow()))
+        self.all()
+            .filter(|digest| flows.contains(&digest.tuple.flow()))
     }
 
     /// Other flows that carry a payload of a flow with resets.
@@ -66,13 +69,18 @@ impl Simple {
             let from = times.iter().min().unwrap().plus(-APART);
             let until = times.iter().max().unwrap().plus(APART);
             self.all()
-                .filter(|digest| telling(digest) == Some(*hash) && (from..=until).contains(&digest.time))
+                .filter(|digest| {
+                    telling(digest) == Some(*hash) && (from..=until).contains(&digest.time)
+                })
                 .map(|digest| digest.tuple.flow())
                 .filter(|flow| !self.kept.contains(flow))
                 .collect()
         };
         let found = times.iter().map(|(hash, times)| carry(hash, times));
-        found.filter(|flows| flows.len() <= CARRIERS_MAX).flatten().collect()
+        found
+            .filter(|flows| flows.len() <= CARRIERS_MAX)
+            .flatten()
+            .collect()
     }
 
     fn kin(&self, flow: Flow) -> BTreeSet<Flow> {
@@ -111,7 +119,9 @@ impl Simple {
             .digests
             .iter()
             .map(|digests| {
-                let own = digests.iter().filter(|digest| kin.contains(&digest.tuple.flow()));
+                let own = digests
+                    .iter()
+                    .filter(|digest| kin.contains(&digest.tuple.flow()));
                 own.copied().collect()
             })
             .collect();
@@ -122,7 +132,11 @@ impl Simple {
             .zip(&around)
             .map(|(digests, around)| handshakes(digests, around))
             .collect();
-        let neighbours: BTreeSet<Flow> = near.iter().flatten().map(|digest| digest.tuple.flow()).collect();
+        let neighbours: BTreeSet<Flow> = near
+            .iter()
+            .flatten()
+            .map(|digest| digest.tuple.flow())
+            .collect();
         let all = self.digests.iter().zip(segments).zip(near).zip(&around);
         all.map(|(((digests, segments), near), around)| {
             let sorted = by_time(digests);
@@ -162,7 +176,11 @@ fn nearest_each_way<'a>(
         .filter(|digest| is(digest) && !around.names.contains(&digest.tuple.flow()))
         .partition(|digest| digest.time < around.moment);
     let skipped = before.len().saturating_sub(most);
-    before.into_iter().skip(skipped).chain(after.into_iter().take(most)).collect()
+    before
+        .into_iter()
+        .skip(skipped)
+        .chain(after.into_iter().take(most))
+        .collect()
 }
 
 fn handshakes<'a>(digests: &'a [Digest], around: &evidence::Surroundings) -> Vec<&'a Digest> {
@@ -203,19 +221,21 @@ fn segments() -> impl Strategy<Value = (i64, Digest)> {
     let numbers = (0..40_u32, 0..40_u32);
     let payload = proptest::option::weighted(0.05, 0..30_u64);
     let pause = prop_oneof![20 => 0..4_i64, 1 => 0..9000_i64];
-    (pause, flows(), kind, numbers, payload).prop_map(|(pause, tuple, flags, (seq, ack), payload)| {
-        let digest = Digest {
-            tuple,
-            flags,
-            // Few of the handshakes share a number.
-            seq: TcpSeq(seq * 1000 + u32::from(tuple.src.port)),
-            ack: TcpSeq(ack * 1000 + u32::from(tuple.src.port % 4)),
-            payload_hash: payload,
-            payload_len: payload.map_or(0, |_| 100),
-            ..Digest::BLANK
-        };
-        (pause * MILLISECOND, digest)
-    })
+    (pause, flows(), kind, numbers, payload).prop_map(
+        |(pause, tuple, flags, (seq, ack), payload)| {
+            let digest = Digest {
+                tuple,
+                flags,
+                // Few of the handshakes share a number.
+                seq: TcpSeq(seq * 1000 + u32::from(tuple.src.port)),
+                ack: TcpSeq(ack * 1000 + u32::from(tuple.src.port % 4)),
+                payload_hash: payload,
+                payload_len: payload.map_or(0, |_| 100),
+                ..Digest::BLANK
+            };
+            (pause * MILLISECOND, digest)
+        },
+    )
 }
 
 fn records() -> impl Strategy<Value = Vec<Record>> {
