@@ -21,6 +21,7 @@ impl Endpoint {
 
 /// As one number where there is room for it: maps by endpoint and flow are asked for every packet.
 impl Hash for Endpoint {
+    #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
         match self.addr {
             IpAddr::V4(addr) => {
@@ -77,6 +78,7 @@ impl FourTuple {
         }
     }
 
+    #[inline]
     pub fn flow(self) -> Flow {
         match self.way() {
             Way::LowToHigh => Flow {
@@ -90,6 +92,7 @@ impl FourTuple {
         }
     }
 
+    #[inline]
     pub fn way(self) -> Way {
         if self.src <= self.dst {
             Way::LowToHigh

@@ -13,6 +13,7 @@ use crate::time::CaptureTime;
 /// Two addresses, the lower one first.
 pub(super) type Pair = (IpAddr, IpAddr);
 
+#[inline]
 pub(super) fn pair(flow: Flow) -> Pair {
     let (a, b) = (flow.low().addr, flow.high().addr);
     (a.min(b), a.max(b))
@@ -66,10 +67,12 @@ impl Interest {
             .or_insert(hash);
     }
 
+    #[inline]
     pub(super) fn hash(&self, flow: Flow) -> u64 {
         self.hashing.hash_one(flow)
     }
 
+    #[inline]
     fn pair(&self, flow: Flow) -> u32 {
         self.hashing.hash_one(pair(flow)) as u32
     }
@@ -90,11 +93,13 @@ impl Interest {
     }
 
     /// Whether the segments of a flow with this hash are kept.
+    #[inline]
     pub(super) fn has_flow(&self, hash: u64) -> bool {
         self.flows.find(hash, |known| *known == hash).is_some()
     }
 
     /// Whether a flow goes between the hosts of one that is kept.
+    #[inline]
     pub(super) fn has_pair(&self, flow: Flow) -> bool {
         self.pairs.contains(&self.pair(flow))
     }
@@ -248,6 +253,7 @@ impl Payloads {
         known.1 = known.1.max(until);
     }
 
+    #[inline]
     pub(super) fn is_empty(&self) -> bool {
         self.sought.is_empty()
     }

@@ -107,6 +107,7 @@ impl Spans {
         }
     }
 
+    #[inline]
     pub(super) fn hold(&self, flow: u32, time: CaptureTime) -> bool {
         let Some(spans) = self.flows.get(flow as usize) else {
             return false;

@@ -1,7 +1,5 @@
 //! Segments of other flows, found by address pair and by endpoint.
 
-use std::collections::BinaryHeap;
-
 use hashbrown::HashMap;
 
 use super::interest::{Pair, pair};
@@ -139,31 +137,47 @@ fn nearest<'a>(
 }
 
 /// The [`NEIGHBOURS_MAX`] nearest of what it is shown, none farther than [`NEIGHBOURS_WITHIN`].
-#[derive(Default)]
-struct Nearest(BinaryHeap<(i64, u32)>);
+struct Nearest {
+    /// Distances and places; now and then those too many are taken out.
+    found: Vec<(i64, u32)>,
+    /// What is farther away is not among the nearest.
+    farthest: i64,
+}
+
+impl Default for Nearest {
+    fn default() -> Self {
+        Self {
+            found: Vec::with_capacity(2 * NEIGHBOURS_MAX),
+            farthest: NEIGHBOURS_WITHIN,
+        }
+    }
+}
 
 impl Nearest {
     /// Shows it one; `false`: none that is farther away would be kept.
     fn takes(&mut self, distance: i64, place: u32) -> bool {
-        if distance > NEIGHBOURS_WITHIN {
+        if distance > self.farthest {
             return false;
         }
-        if self.0.len() < NEIGHBOURS_MAX {
-            self.0.push((distance, place));
-            return true;
+        self.found.push((distance, place));
+        if self.found.len() == 2 * NEIGHBOURS_MAX {
+            self.cut();
         }
-        let Some(mut farthest) = self.0.peek_mut() else {
-            return false;
-        };
-        if (distance, place) < *farthest {
-            *farthest = (distance, place);
+        true
+    }
+
+    fn cut(&mut self) {
+        if self.found.len() > NEIGHBOURS_MAX {
+            let (_, last, _) = self.found.select_nth_unstable(NEIGHBOURS_MAX - 1);
+            self.farthest = last.0;
+            self.found.truncate(NEIGHBOURS_MAX);
         }
-        distance <= farthest.0
     }
 
     /// Those that were kept, in their order.
-    fn places(self) -> Vec<u32> {
-        let mut places: Vec<u32> = self.0.into_iter().map(|(_, place)| place).collect();
+    fn places(mut self) -> Vec<u32> {
+        self.cut();
+        let mut places: Vec<u32> = self.found.into_iter().map(|(_, place)| place).collect();
         places.sort_unstable();
         places
     }

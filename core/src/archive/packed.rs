@@ -233,6 +233,7 @@ impl Flows {
         self.hashing.hash_one(flow)
     }
 
+    #[inline]
     pub(super) fn find(&self, flow: Flow, hash: u64) -> Option<u32> {
         let found = self
             .by_hash
@@ -241,6 +242,7 @@ impl Flows {
     }
 
     /// The number of a flow, which it gets if it has none.
+    #[inline]
     pub(super) fn number(&mut self, flow: Flow, hash: u64) -> u32 {
         let Self {
             all,

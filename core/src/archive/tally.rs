@@ -1,8 +1,6 @@
 //! How many segments of which flows were recorded when: enough to tell how far the nearest of them reach, long
 //! before it is known whose neighbours they are.
 
-use std::collections::BinaryHeap;
-
 use crate::evidence::{NEIGHBOURS_MAX, NEIGHBOURS_WITHIN};
 use crate::time::CaptureTime;
 
@@ -24,6 +22,7 @@ struct Slot {
 const LONG: u32 = 24;
 
 impl Tally {
+    #[inline]
     pub(super) fn add(&mut self, flow: u32, time: CaptureTime) {
         let flow = flow as usize;
         if self.flows.len() <= flow {
@@ -73,37 +72,53 @@ impl Slot {
 }
 
 /// The nearest slots that hold enough together.
-#[derive(Default)]
 struct Reach {
-    slots: BinaryHeap<(i64, u32)>,
-    total: u64,
+    /// How far away the end of each is, and how many it holds; now and then those too many are taken out.
+    slots: Vec<(i64, u32)>,
+    /// What begins farther away is of no use.
+    farthest: i64,
+}
+
+impl Default for Reach {
+    fn default() -> Self {
+        Self {
+            slots: Vec::with_capacity(2 * NEIGHBOURS_MAX),
+            farthest: NEIGHBOURS_WITHIN,
+        }
+    }
 }
 
 impl Reach {
     /// Shows it one; `false`: none that is farther away is of use.
     fn takes(&mut self, slot: &Slot, moment: CaptureTime) -> bool {
         let (nearest, farthest) = slot.distances(moment);
-        if nearest > self.distance() {
+        if nearest > self.farthest {
             return false;
         }
         self.slots.push((farthest, slot.count));
-        self.total += u64::from(slot.count);
-        while let Some((_, count)) = self.slots.peek()
-            && self.total - u64::from(*count) >= NEIGHBOURS_MAX as u64
-        {
-            self.total -= u64::from(*count);
-            self.slots.pop();
+        if self.slots.len() == 2 * NEIGHBOURS_MAX {
+            self.cut();
         }
         true
     }
 
-    fn distance(&self) -> i64 {
-        let farthest = self.slots.peek().map(|(farthest, _)| *farthest);
-        farthest
-            .filter(|_| self.total >= NEIGHBOURS_MAX as u64)
-            .map_or(NEIGHBOURS_WITHIN, |farthest| {
-                farthest.min(NEIGHBOURS_WITHIN)
-            })
+    /// Each slot holds one at least, so that this takes out half of them when it is called from above.
+    fn cut(&mut self) {
+        self.slots.sort_unstable();
+        let mut total = 0;
+        let enough = self.slots.iter().position(|(_, count)| {
+            total += u64::from(*count);
+            total >= NEIGHBOURS_MAX as u64
+        });
+        if let Some(last) = enough {
+            self.farthest = self.farthest.min(self.slots[last].0);
+            self.slots.truncate(last + 1);
+        }
+    }
+
+    fn distance(mut self) -> i64 {
+        self.cut();
+        self.farthest
     }
 }
 
