@@ -94,7 +94,14 @@ impl FourTuple {
 
     #[inline]
     pub fn way(self) -> Way {
-        if self.src <= self.dst {
+        // Asked of every packet; the general comparison takes three times as long.
+        let rises = match (self.src.addr, self.dst.addr) {
+            (IpAddr::V4(src), IpAddr::V4(dst)) => {
+                (src.to_bits(), self.src.port) <= (dst.to_bits(), self.dst.port)
+            }
+            _ => self.src <= self.dst,
+        };
+        if rises {
             Way::LowToHigh
         } else {
             Way::HighToLow
@@ -160,6 +167,11 @@ impl fmt::Display for Flow {
 
 #[cfg(test)]
 mod tests {
+    use std::hash::BuildHasher;
+
+    use hashbrown::DefaultHashBuilder;
+    use proptest::prelude::*;
+
     use super::*;
 
     fn tuple() -> FourTuple {
@@ -167,6 +179,33 @@ mod tests {
             Endpoint::new("10.1.0.2".parse().unwrap(), 40000),
             Endpoint::new("10.2.0.2".parse().unwrap(), 80),
         )
+    }
+
+    proptest! {
+        #[test]
+        fn a_flow_goes_from_its_lower_end(one in endpoints(), other in endpoints()) {
+            let tuple = FourTuple::new(one, other);
+            prop_assert_eq!(tuple.way() == Way::LowToHigh, one <= other);
+            prop_assert!(tuple.flow().low() <= tuple.flow().high());
+            prop_assert_eq!(tuple.flow().tuple(tuple.way()), tuple);
+        }
+
+        #[test]
+        fn equal_ends_have_equal_hashes(one in endpoints(), other in endpoints()) {
+            let hashing = DefaultHashBuilder::default();
+            let same = hashing.hash_one(one) == hashing.hash_one(other);
+            prop_assert_eq!(one == other, same);
+        }
+    }
+
+    fn endpoints() -> impl Strategy<Value = Endpoint> {
+        let addr = prop_oneof![
+            (0..3_u8, any::<bool>()).prop_map(|(last, high)| {
+                IpAddr::from([if high { 200 } else { 9 }, 0, 0, last])
+            }),
+            (0..3_u16).prop_map(|last| IpAddr::from([0, 0, 0, 0, 0, 0, 0x0900, last])),
+        ];
+        (addr, 0..3_u16).prop_map(|(addr, port)| Endpoint::new(addr, port))
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! under other names, and others near to them.
 
 use hashbrown::{DefaultHashBuilder, HashMap, HashSet, HashTable};
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::net::IpAddr;
 
 use crate::digest::Digest;
@@ -10,13 +10,26 @@ use crate::evidence::numbers;
 use crate::flow::{Endpoint, Flow};
 use crate::time::CaptureTime;
 
-/// Two addresses, the lower one first.
-pub(super) type Pair = (IpAddr, IpAddr);
+/// The two addresses of a flow, the lower one first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Pair(IpAddr, IpAddr);
 
 #[inline]
 pub(super) fn pair(flow: Flow) -> Pair {
-    let (a, b) = (flow.low().addr, flow.high().addr);
-    (a.min(b), a.max(b))
+    Pair(flow.low().addr, flow.high().addr)
+}
+
+/// As one number where there is room for it: asked of every packet.
+impl Hash for Pair {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match (self.0, self.1) {
+            (IpAddr::V4(low), IpAddr::V4(high)) => {
+                state.write_u64(u64::from(low.to_bits()) << 32 | u64::from(high.to_bits()));
+            }
+            (low, high) => (low, high).hash(state),
+        }
+    }
 }
 
 /// What is of interest in a set of recordings.

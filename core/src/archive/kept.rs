@@ -1,6 +1,6 @@
 //! What is kept of the vantages' digests, and what of it has to do with one flow.
 
-use hashbrown::HashSet;
+use hashbrown::{HashMap, HashSet};
 
 use super::interest::pair;
 use super::kin::Kin;
@@ -17,6 +17,18 @@ use crate::time::CaptureTime;
 pub(super) struct All {
     pub(super) vantages: Vec<Kept>,
     kin: Kin,
+    /// Flows with handshakes, by the numbers that they have for all vantages together.
+    shaken: Vec<Shaken>,
+    /// By vantage, and there by the place of the handshake: the number of its flow.
+    shaken_at: Vec<Vec<u32>>,
+}
+
+/// A flow of which a handshake is kept.
+#[derive(Debug)]
+struct Shaken {
+    flow: Flow,
+    /// Its number at each vantage, where it has one.
+    numbers: Vec<Option<u32>>,
 }
 
 /// What is kept of one vantage's digests.
@@ -43,8 +55,8 @@ struct Last {
 #[derive(Debug, Default)]
 pub(super) struct ByFlow {
     /// By number: where its places begin; those of the next one follow.
-    starts: Vec<u32>,
-    places: Vec<u32>,
+    pub(super) starts: Vec<u32>,
+    pub(super) places: Vec<u32>,
 }
 
 impl ByFlow {
@@ -120,8 +132,23 @@ impl Spans {
 
 impl All {
     pub(super) fn of(vantages: Vec<Kept>) -> Self {
+        let mut numbers: HashMap<Flow, u32> = HashMap::new();
+        let mut shaken = Vec::new();
+        let mut number = |flow: Flow| {
+            *numbers.entry(flow).or_insert_with(|| {
+                let numbers = vantages.iter().map(|at| at.number(flow)).collect();
+                shaken.push(Shaken { flow, numbers });
+                shaken.len() as u32 - 1
+            })
+        };
+        let shaken_at = vantages
+            .iter()
+            .map(|at| at.shaken().map(&mut number).collect())
+            .collect();
         Self {
             kin: Kin::of(&vantages),
+            shaken,
+            shaken_at,
             vantages,
         }
     }
@@ -131,13 +158,13 @@ impl All {
         let kin = self.kin.around(flow);
         let around = self.surroundings(&kin, flow);
         let (near, neighbours) = self.handshakes(&around);
-        self.vantages
-            .iter()
-            .zip(around)
-            .zip(near)
-            .map(|((at, around), near)| {
+        let vantages = self.vantages.iter().zip(around).zip(near);
+        vantages
+            .enumerate()
+            .map(|(vantage, ((at, around), handshakes))| {
+                let numbers = self.numbers(vantage, &around, &neighbours);
                 let segments = at.segments_of(&kin);
-                (segments, at.nearby(&around, near, &neighbours))
+                (segments, at.nearby(&around, handshakes, numbers))
             })
             .collect()
     }
@@ -149,10 +176,11 @@ impl All {
             let kin = self.kin.around(*flow);
             let around = self.surroundings(&kin, *flow);
             let (_, neighbours) = self.handshakes(&around);
-            for ((at, around), spans) in self.vantages.iter().zip(&around).zip(&mut spans) {
-                let numbers = at.neighbours(around, &neighbours);
-                let reach = at.tally.reach(numbers.iter().copied(), around.moment);
-                for number in numbers {
+            let vantages = self.vantages.iter().zip(&around).zip(&mut spans);
+            for (vantage, ((at, around), spans)) in vantages.enumerate() {
+                let numbers = || self.numbers(vantage, around, &neighbours);
+                let reach = at.tally.reach(numbers(), around.moment);
+                for number in numbers() {
                     spans.add(number, around.moment, reach);
                 }
             }
@@ -161,6 +189,23 @@ impl All {
             spans.join();
         }
         spans
+    }
+
+    /// The numbers at a vantage of those neighbours that go between the hosts of one of a flow's names and are
+    /// none of these.
+    fn numbers<'a>(
+        &'a self,
+        vantage: usize,
+        around: &'a Surroundings,
+        neighbours: &'a [u32],
+    ) -> impl Iterator<Item = u32> + 'a {
+        let names = &around.names;
+        let is_between = |flow: Flow| names.iter().any(|name| pair(*name) == pair(flow));
+        neighbours
+            .iter()
+            .map(|number| &self.shaken[*number as usize])
+            .filter(move |shaken| is_between(shaken.flow) && !names.contains(&shaken.flow))
+            .filter_map(move |shaken| shaken.numbers[vantage])
     }
 
     /// As [`evidence::surroundings`] of the segments of a flow's kin.
@@ -197,18 +242,18 @@ impl All {
             .collect()
     }
 
-    /// The handshakes near to a flow at each vantage, as places, and all flows that they are of.
-    fn handshakes(&self, around: &[Surroundings]) -> (Vec<Vec<u32>>, Vec<Flow>) {
+    /// The handshakes near to a flow at each vantage, as places, and the numbers of all flows that they are of.
+    fn handshakes(&self, around: &[Surroundings]) -> (Vec<Vec<u32>>, Vec<u32>) {
         let mut flows = Vec::new();
         let near = self
             .vantages
             .iter()
             .zip(around)
-            .map(|(at, around)| {
+            .zip(&self.shaken_at)
+            .map(|((at, around), shaken)| {
                 let names = at.numbers(&around.names);
                 let near = at.nearby.handshakes(&around.names, &names, around.moment);
-                let numbers = near.iter().map(|place| at.nearby.handshake(*place).flow());
-                flows.extend(numbers.map(|number| at.common.flows.get(number)));
+                flows.extend(near.iter().map(|place| shaken[*place as usize]));
                 near
             })
             .collect();
@@ -304,27 +349,22 @@ impl Kept {
             .collect()
     }
 
-    /// Those of some flows, by number, that go between the hosts of one of a flow's names and are none of these.
-    fn neighbours(&self, around: &Surroundings, of: &[Flow]) -> Vec<u32> {
-        let names = &around.names;
-        let pairs: Vec<_> = names.iter().map(|name| pair(*name)).collect();
-        of.iter()
-            .filter(|flow| pairs.contains(&pair(**flow)) && !names.contains(flow))
-            .filter_map(|flow| self.number(*flow))
-            .collect()
+    /// The flow of each kept handshake.
+    fn shaken(&self) -> impl Iterator<Item = Flow> {
+        let flows = self.nearby.handshake_flows();
+        flows.map(|number| self.common.flows.get(number))
     }
 
+    /// What was near to a flow: these handshakes, the nearest segments of `neighbours`, and resets.
     fn nearby(
         &self,
         around: &Surroundings,
         handshakes: Vec<u32>,
-        neighbours: &[Flow],
+        neighbours: impl Iterator<Item = u32>,
     ) -> evidence::Nearby {
         let moment = around.moment;
         let names = self.numbers(&around.names);
-        let others = self
-            .nearby
-            .others(&self.neighbours(around, neighbours), moment);
+        let others = self.nearby.others(neighbours, moment);
         let resets = self.nearby.resets(&self.segments, &names, moment);
         let handshakes = handshakes
             .into_iter()

@@ -17,9 +17,7 @@ pub(super) struct Nearby {
     by_pair: HashMap<Pair, Vec<u32>>,
     /// SYN+ACKs by their sender.
     by_endpoint: HashMap<Endpoint, Vec<u32>>,
-    /// All other segments.
-    others: Vec<Packed>,
-    others_by_flow: ByFlow,
+    others: Others,
     /// Places among the segments of flows with resets.
     resets: Vec<u32>,
 }
@@ -41,8 +39,7 @@ impl Nearby {
             handshakes,
             by_pair,
             by_endpoint,
-            others: Vec::new(),
-            others_by_flow: ByFlow::default(),
+            others: Others::default(),
             resets: Vec::new(),
         }
     }
@@ -53,10 +50,13 @@ impl Nearby {
     }
 
     /// Takes all other segments that are asked for, in any order; `flows` are known.
-    pub(super) fn set_others(&mut self, mut others: Vec<Packed>, flows: usize) {
-        others.sort_by_key(|packed| packed.time);
-        self.others_by_flow = ByFlow::of(&others, flows);
-        self.others = others;
+    pub(super) fn set_others(&mut self, others: Vec<Packed>, flows: usize) {
+        self.others = Others::of(others, flows);
+    }
+
+    /// The number of each handshake's flow, by place.
+    pub(super) fn handshake_flows(&self) -> impl Iterator<Item = u32> {
+        self.handshakes.iter().map(Packed::flow)
     }
 
     pub(super) fn handshake(&self, place: u32) -> &Packed {
@@ -102,21 +102,56 @@ impl Nearby {
     }
 
     /// What else is there of some flows around a moment: the [`NEIGHBOURS_MAX`] nearest.
-    pub(super) fn others(&self, flows: &[u32], moment: CaptureTime) -> Vec<&Packed> {
+    pub(super) fn others(
+        &self,
+        flows: impl Iterator<Item = u32>,
+        moment: CaptureTime,
+    ) -> Vec<&Packed> {
+        self.others.nearest(flows, moment)
+    }
+}
+
+/// Segments of neighbouring flows: each flow's together, in order of time.
+#[derive(Debug, Default)]
+struct Others {
+    starts: Vec<u32>,
+    all: Vec<Packed>,
+    /// Of each its place among those of all flows in order of time.
+    ranks: Vec<u32>,
+}
+
+impl Others {
+    fn of(mut all: Vec<Packed>, flows: usize) -> Self {
+        all.sort_by_key(|packed| packed.time);
+        let ByFlow { starts, places } = ByFlow::of(&all, flows);
+        let by_flow = places.iter().map(|place| all[*place as usize]).collect();
+        Self {
+            starts,
+            all: by_flow,
+            ranks: places,
+        }
+    }
+
+    fn range(&self, flow: u32) -> std::ops::Range<usize> {
+        let flow = flow as usize;
+        let ends = self.starts.get(flow).zip(self.starts.get(flow + 1));
+        ends.map_or(0..0, |(from, until)| *from as usize..*until as usize)
+    }
+
+    fn nearest(&self, flows: impl Iterator<Item = u32>, moment: CaptureTime) -> Vec<&Packed> {
         let mut near = Nearest::default();
-        for places in flows.iter().map(|flow| self.others_by_flow.get(*flow)) {
-            let time = |place: &u32| self.others[*place as usize].time;
-            let (before, after) =
-                places.split_at(places.partition_point(|place| time(place) <= moment));
-            let mut take = |place: &u32| {
-                let away = time(place).since(moment).saturating_abs();
-                near.takes(away, *place)
+        for range in flows.map(|flow| self.range(flow)) {
+            let middle = self.all[range.clone()].partition_point(|packed| packed.time <= moment);
+            let middle = range.start + middle;
+            let mut take = |place: usize| {
+                let away = self.all[place].time.since(moment).saturating_abs();
+                near.takes(away, self.ranks[place], place as u32)
             };
-            let _ = before.iter().rev().all(&mut take);
-            let _ = after.iter().all(&mut take);
+            let _ = (range.start..middle).rev().all(&mut take);
+            let _ = (middle..range.end).all(&mut take);
         }
         let places = near.places().into_iter();
-        places.map(|place| &self.others[place as usize]).collect()
+        places.map(|place| &self.all[place as usize]).collect()
     }
 }
 
@@ -138,11 +173,13 @@ fn nearest<'a>(
 
 /// The [`NEIGHBOURS_MAX`] nearest of what it is shown, none farther than [`NEIGHBOURS_WITHIN`].
 struct Nearest {
-    /// Distances and places; now and then those too many are taken out.
-    found: Vec<(i64, u32)>,
+    found: Vec<Near>,
     /// What is farther away is not among the nearest.
     farthest: i64,
 }
+
+/// A distance, a rank in order of time, and a place.
+type Near = (i64, u32, u32);
 
 impl Default for Nearest {
     fn default() -> Self {
@@ -155,17 +192,18 @@ impl Default for Nearest {
 
 impl Nearest {
     /// Shows it one; `false`: none that is farther away would be kept.
-    fn takes(&mut self, distance: i64, place: u32) -> bool {
+    fn takes(&mut self, distance: i64, rank: u32, place: u32) -> bool {
         if distance > self.farthest {
             return false;
         }
-        self.found.push((distance, place));
+        self.found.push((distance, rank, place));
         if self.found.len() == 2 * NEIGHBOURS_MAX {
             self.cut();
         }
         true
     }
 
+    /// Takes out those too many.
     fn cut(&mut self) {
         if self.found.len() > NEIGHBOURS_MAX {
             let (_, last, _) = self.found.select_nth_unstable(NEIGHBOURS_MAX - 1);
@@ -174,12 +212,11 @@ impl Nearest {
         }
     }
 
-    /// Those that were kept, in their order.
+    /// The places of those that were kept, in order of time.
     fn places(mut self) -> Vec<u32> {
         self.cut();
-        let mut places: Vec<u32> = self.found.into_iter().map(|(_, place)| place).collect();
-        places.sort_unstable();
-        places
+        self.found.sort_unstable_by_key(|(_, rank, _)| *rank);
+        self.found.into_iter().map(|(_, _, place)| place).collect()
     }
 }
 
@@ -277,20 +314,22 @@ mod tests {
             let own = common.flows.number(own, common.flows.hash(own));
             let all = packed(&mut common, segments);
             let mut nearby = Nearby::new(Vec::new(), &common);
+            let mut sorted = all.clone();
+            sorted.sort_by_key(|packed| packed.time);
             nearby.set_others(all, common.flows.len());
             let moment = CaptureTime::from_nanos(moment);
-            let away = |place: u32| nearby.others[place as usize].time.since(moment).abs();
-            let mut expected: Vec<u32> = (0..).zip(&nearby.others)
+            let away = |place: u32| sorted[place as usize].time.since(moment).abs();
+            let mut expected: Vec<u32> = (0..).zip(&sorted)
                 .filter(|(place, packed)| packed.flow() != own && away(*place) <= NEIGHBOURS_WITHIN)
                 .map(|(place, _)| place)
                 .collect();
             expected.sort_unstable_by_key(|place| (away(*place), *place));
             expected.truncate(NEIGHBOURS_MAX);
             expected.sort_unstable();
-            let expected: Vec<CaptureTime> = expected.into_iter().map(|place| nearby.others[place as usize].time).collect();
-            let flows: Vec<u32> = (0..common.flows.len() as u32).filter(|flow| *flow != own).collect();
-            let found = nearby.others(&flows, moment);
-            let found: Vec<CaptureTime> = found.into_iter().map(|packed| packed.time).collect();
+            let expected: Vec<Digest> = expected.into_iter().map(|place| common.unpack(&sorted[place as usize])).collect();
+            let flows = (0..common.flows.len() as u32).filter(|flow| *flow != own);
+            let found = nearby.others(flows, moment);
+            let found: Vec<Digest> = found.into_iter().map(|packed| common.unpack(packed)).collect();
             prop_assert_eq!(found, expected);
         }
     }

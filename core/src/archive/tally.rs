@@ -75,6 +75,7 @@ impl Slot {
 struct Reach {
     /// How far away the end of each is, and how many it holds; now and then those too many are taken out.
     slots: Vec<(i64, u32)>,
+    total: u64,
     /// What begins farther away is of no use.
     farthest: i64,
 }
@@ -82,7 +83,8 @@ struct Reach {
 impl Default for Reach {
     fn default() -> Self {
         Self {
-            slots: Vec::with_capacity(2 * NEIGHBOURS_MAX),
+            slots: Vec::new(),
+            total: 0,
             farthest: NEIGHBOURS_WITHIN,
         }
     }
@@ -96,13 +98,13 @@ impl Reach {
             return false;
         }
         self.slots.push((farthest, slot.count));
-        if self.slots.len() == 2 * NEIGHBOURS_MAX {
+        self.total += u64::from(slot.count);
+        if self.total >= 4 * NEIGHBOURS_MAX as u64 {
             self.cut();
         }
         true
     }
 
-    /// Each slot holds one at least, so that this takes out half of them when it is called from above.
     fn cut(&mut self) {
         self.slots.sort_unstable();
         let mut total = 0;
@@ -114,6 +116,7 @@ impl Reach {
             self.farthest = self.farthest.min(self.slots[last].0);
             self.slots.truncate(last + 1);
         }
+        self.total = total;
     }
 
     fn distance(mut self) -> i64 {
