@@ -164,7 +164,7 @@ impl All {
             .map(|(vantage, ((at, around), handshakes))| {
                 let numbers = self.numbers(vantage, &around, &neighbours);
                 let segments = at.segments_of(&kin);
-                (segments, at.nearby(&around, handshakes, numbers))
+                (segments, at.nearby(&around, handshakes, &numbers))
             })
             .collect()
     }
@@ -178,9 +178,9 @@ impl All {
             let (_, neighbours) = self.handshakes(&around);
             let vantages = self.vantages.iter().zip(&around).zip(&mut spans);
             for (vantage, ((at, around), spans)) in vantages.enumerate() {
-                let numbers = || self.numbers(vantage, around, &neighbours);
-                let reach = at.tally.reach(numbers(), around.moment);
-                for number in numbers() {
+                let numbers = self.numbers(vantage, around, &neighbours);
+                let reach = at.tally.reach(numbers.iter().copied(), around.moment);
+                for number in numbers {
                     spans.add(number, around.moment, reach);
                 }
             }
@@ -193,19 +193,15 @@ impl All {
 
     /// The numbers at a vantage of those neighbours that go between the hosts of one of a flow's names and are
     /// none of these.
-    fn numbers<'a>(
-        &'a self,
-        vantage: usize,
-        around: &'a Surroundings,
-        neighbours: &'a [u32],
-    ) -> impl Iterator<Item = u32> + 'a {
+    fn numbers(&self, vantage: usize, around: &Surroundings, neighbours: &[u32]) -> Vec<u32> {
         let names = &around.names;
         let is_between = |flow: Flow| names.iter().any(|name| pair(*name) == pair(flow));
         neighbours
             .iter()
             .map(|number| &self.shaken[*number as usize])
-            .filter(move |shaken| is_between(shaken.flow) && !names.contains(&shaken.flow))
-            .filter_map(move |shaken| shaken.numbers[vantage])
+            .filter(|shaken| is_between(shaken.flow) && !names.contains(&shaken.flow))
+            .filter_map(|shaken| shaken.numbers[vantage])
+            .collect()
     }
 
     /// As [`evidence::surroundings`] of the segments of a flow's kin.
@@ -360,11 +356,12 @@ impl Kept {
         &self,
         around: &Surroundings,
         handshakes: Vec<u32>,
-        neighbours: impl Iterator<Item = u32>,
+        neighbours: &[u32],
     ) -> evidence::Nearby {
         let moment = around.moment;
         let names = self.numbers(&around.names);
-        let others = self.nearby.others(neighbours, moment);
+        let reach = self.tally.reach(neighbours.iter().copied(), moment);
+        let others = self.nearby.others(neighbours, moment, reach);
         let resets = self.nearby.resets(&self.segments, &names, moment);
         let handshakes = handshakes
             .into_iter()

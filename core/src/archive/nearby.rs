@@ -5,7 +5,7 @@ use hashbrown::HashMap;
 use super::interest::{Pair, pair};
 use super::kept::ByFlow;
 use super::packed::{Common, Packed};
-use crate::evidence::{NEARBY_MAX, NEIGHBOURS_MAX, NEIGHBOURS_WITHIN, RESETS_MAX};
+use crate::evidence::{NEARBY_MAX, NEIGHBOURS_MAX, RESETS_MAX};
 use crate::flow::{Endpoint, Flow};
 use crate::time::CaptureTime;
 
@@ -101,13 +101,9 @@ impl Nearby {
         found.collect()
     }
 
-    /// What else is there of some flows around a moment: the [`NEIGHBOURS_MAX`] nearest.
-    pub(super) fn others(
-        &self,
-        flows: impl Iterator<Item = u32>,
-        moment: CaptureTime,
-    ) -> Vec<&Packed> {
-        self.others.nearest(flows, moment)
+    /// What else is there of some flows around a moment: the [`NEIGHBOURS_MAX`] nearest, which are within `reach`.
+    pub(super) fn others(&self, flows: &[u32], moment: CaptureTime, reach: i64) -> Vec<&Packed> {
+        self.others.nearest(flows, moment, reach)
     }
 }
 
@@ -124,10 +120,11 @@ impl Others {
     fn of(mut all: Vec<Packed>, flows: usize) -> Self {
         all.sort_by_key(|packed| packed.time);
         let ByFlow { starts, places } = ByFlow::of(&all, flows);
-        let by_flow = places.iter().map(|place| all[*place as usize]).collect();
+        all.shrink_to_fit();
+        bring(&mut all, &places);
         Self {
             starts,
-            all: by_flow,
+            all,
             ranks: places,
         }
     }
@@ -138,20 +135,50 @@ impl Others {
         ends.map_or(0..0, |(from, until)| *from as usize..*until as usize)
     }
 
-    fn nearest(&self, flows: impl Iterator<Item = u32>, moment: CaptureTime) -> Vec<&Packed> {
-        let mut near = Nearest::default();
-        for range in flows.map(|flow| self.range(flow)) {
-            let middle = self.all[range.clone()].partition_point(|packed| packed.time <= moment);
-            let middle = range.start + middle;
-            let mut take = |place: usize| {
-                let away = self.all[place].time.since(moment).saturating_abs();
-                near.takes(away, self.ranks[place], place as u32)
-            };
-            let _ = (range.start..middle).rev().all(&mut take);
-            let _ = (middle..range.end).all(&mut take);
+    fn nearest(&self, flows: &[u32], moment: CaptureTime, reach: i64) -> Vec<&Packed> {
+        let [from, until] = [-reach, reach].map(|away| moment.plus(away));
+        let mut found: Vec<(i64, u32, usize)> = Vec::new();
+        for range in flows.iter().map(|flow| self.range(*flow)) {
+            let of_flow = &self.all[range.clone()];
+            let first = of_flow.partition_point(|packed| packed.time < from);
+            let near = of_flow[first..]
+                .iter()
+                .take_while(|packed| packed.time <= until)
+                .zip(range.start + first..);
+            found.extend(near.map(|(packed, place)| {
+                let away = packed.time.since(moment).saturating_abs();
+                (away, self.ranks[place], place)
+            }));
         }
-        let places = near.places().into_iter();
-        places.map(|place| &self.all[place as usize]).collect()
+        if found.len() > NEIGHBOURS_MAX {
+            found.select_nth_unstable(NEIGHBOURS_MAX - 1);
+            found.truncate(NEIGHBOURS_MAX);
+        }
+        found.sort_unstable_by_key(|(_, rank, _)| *rank);
+        let places = found.into_iter().map(|(_, _, place)| place);
+        places.map(|place| &self.all[place]).collect()
+    }
+}
+
+/// Brings to each place what is at the place that is named there. In place: there may be much of it.
+fn bring<Thing: Copy>(things: &mut [Thing], from: &[u32]) {
+    let mut done = vec![false; things.len()];
+    for start in 0..things.len() {
+        if done[start] {
+            continue;
+        }
+        let first = things[start];
+        let mut place = start;
+        loop {
+            done[place] = true;
+            let next = from[place] as usize;
+            if next == start {
+                things[place] = first;
+                break;
+            }
+            things[place] = things[next];
+            place = next;
+        }
     }
 }
 
@@ -171,61 +198,13 @@ fn nearest<'a>(
     before.chain(after.iter().copied().filter(other).take(enough))
 }
 
-/// The [`NEIGHBOURS_MAX`] nearest of what it is shown, none farther than [`NEIGHBOURS_WITHIN`].
-struct Nearest {
-    found: Vec<Near>,
-    /// What is farther away is not among the nearest.
-    farthest: i64,
-}
-
-/// A distance, a rank in order of time, and a place.
-type Near = (i64, u32, u32);
-
-impl Default for Nearest {
-    fn default() -> Self {
-        Self {
-            found: Vec::with_capacity(2 * NEIGHBOURS_MAX),
-            farthest: NEIGHBOURS_WITHIN,
-        }
-    }
-}
-
-impl Nearest {
-    /// Shows it one; `false`: none that is farther away would be kept.
-    fn takes(&mut self, distance: i64, rank: u32, place: u32) -> bool {
-        if distance > self.farthest {
-            return false;
-        }
-        self.found.push((distance, rank, place));
-        if self.found.len() == 2 * NEIGHBOURS_MAX {
-            self.cut();
-        }
-        true
-    }
-
-    /// Takes out those too many.
-    fn cut(&mut self) {
-        if self.found.len() > NEIGHBOURS_MAX {
-            let (_, last, _) = self.found.select_nth_unstable(NEIGHBOURS_MAX - 1);
-            self.farthest = last.0;
-            self.found.truncate(NEIGHBOURS_MAX);
-        }
-    }
-
-    /// The places of those that were kept, in order of time.
-    fn places(mut self) -> Vec<u32> {
-        self.cut();
-        self.found.sort_unstable_by_key(|(_, rank, _)| *rank);
-        self.found.into_iter().map(|(_, _, place)| place).collect()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use hashbrown::DefaultHashBuilder;
     use proptest::prelude::*;
 
     use crate::digest::{Digest, TcpFlags};
+    use crate::evidence::NEIGHBOURS_WITHIN;
     use crate::{FourTuple, TcpSeq};
 
     use super::*;
@@ -327,8 +306,8 @@ mod tests {
             expected.truncate(NEIGHBOURS_MAX);
             expected.sort_unstable();
             let expected: Vec<Digest> = expected.into_iter().map(|place| common.unpack(&sorted[place as usize])).collect();
-            let flows = (0..common.flows.len() as u32).filter(|flow| *flow != own);
-            let found = nearby.others(flows, moment);
+            let flows: Vec<u32> = (0..common.flows.len() as u32).filter(|flow| *flow != own).collect();
+            let found = nearby.others(&flows, moment, NEIGHBOURS_WITHIN);
             let found: Vec<Digest> = found.into_iter().map(|packed| common.unpack(packed)).collect();
             prop_assert_eq!(found, expected);
         }

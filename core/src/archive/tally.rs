@@ -11,15 +11,35 @@ pub(super) struct Tally {
     flows: Vec<Vec<Slot>>,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Slot {
-    /// Its beginning in units of [`LONG`].
-    number: i64,
-    count: u32,
-}
+/// The nanosecond with which it begins; in place of the lowest bits, which are 0 there, how many segments it holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Slot(i64);
 
-/// How long a slot is, nanoseconds, as a power of two: some 17 ms.
-const LONG: u32 = 24;
+/// The bits of a time that tell where in its slot it is: slots are some 17 ms long.
+const WITHIN: i64 = (1 << 24) - 1;
+
+impl Slot {
+    fn begin(self) -> i64 {
+        self.0 & !WITHIN
+    }
+
+    fn end(self) -> i64 {
+        self.0 | WITHIN
+    }
+
+    /// No more than can be told.
+    fn count(self) -> i64 {
+        self.0 & WITHIN
+    }
+
+    /// Its nanosecond farthest from a moment.
+    fn farthest(self, moment: CaptureTime) -> i64 {
+        let ends = [self.begin(), self.end()];
+        let [one, other] =
+            ends.map(|end| CaptureTime::from_nanos(end).since(moment).saturating_abs());
+        one.max(other)
+    }
+}
 
 impl Tally {
     #[inline]
@@ -28,102 +48,69 @@ impl Tally {
         if self.flows.len() <= flow {
             self.flows.resize_with(flow + 1, Vec::new);
         }
-        let number = time.nanos() >> LONG;
+        let begin = time.nanos() & !WITHIN;
         match self.flows[flow].last_mut() {
-            Some(last) if last.number == number => last.count = last.count.saturating_add(1),
-            _ => self.flows[flow].push(Slot { number, count: 1 }),
+            Some(last) if last.begin() == begin => {
+                if last.count() < WITHIN {
+                    last.0 += 1;
+                }
+            }
+            _ => self.flows[flow].push(Slot(begin + 1)),
         }
     }
 
     /// A capture may mix its sources, or its clock be set.
     pub(super) fn put_in_order(&mut self) {
         for slots in &mut self.flows {
-            slots.sort_by_key(|slot| slot.number);
+            slots.sort_unstable();
             slots.shrink_to_fit();
         }
     }
 
     /// A distance from a moment, nanoseconds, within which the [`NEIGHBOURS_MAX`] nearest segments of some flows are:
     /// all that are of use, if they are fewer.
-    pub(super) fn reach(&self, flows: impl Iterator<Item = u32>, moment: CaptureTime) -> i64 {
-        let mut reach = Reach::default();
-        let middle = moment.nanos() >> LONG;
+    pub(super) fn reach(
+        &self,
+        flows: impl Iterator<Item = u32> + Clone,
+        moment: CaptureTime,
+    ) -> i64 {
+        let mut within = FIRST_TRY;
+        while within < NEIGHBOURS_WITHIN {
+            if let Some(reach) = self.reach_within(flows.clone(), moment, within) {
+                return reach;
+            }
+            within *= 4;
+        }
+        let reach = self.reach_within(flows, moment, NEIGHBOURS_WITHIN);
+        reach.unwrap_or(NEIGHBOURS_WITHIN)
+    }
+
+    /// The same if it is no more than so much.
+    fn reach_within(
+        &self,
+        flows: impl Iterator<Item = u32>,
+        moment: CaptureTime,
+        within: i64,
+    ) -> Option<i64> {
+        let [from, until] = [-within, within].map(|away| moment.plus(away).nanos());
+        let mut near: Vec<(i64, i64)> = Vec::new();
         for slots in flows.filter_map(|flow| self.flows.get(flow as usize)) {
-            let (before, after) =
-                slots.split_at(slots.partition_point(|slot| slot.number <= middle));
-            let mut takes = |slot: &Slot| reach.takes(slot, moment);
-            let _ = before.iter().rev().all(&mut takes);
-            let _ = after.iter().all(&mut takes);
+            let first = slots.partition_point(|slot| slot.begin() < from);
+            let held = slots[first..].iter().take_while(|slot| slot.end() <= until);
+            near.extend(held.map(|slot| (slot.farthest(moment), slot.count())));
         }
-        reach.distance()
-    }
-}
-
-impl Slot {
-    /// How far from a moment its nearest and its farthest nanosecond are.
-    fn distances(&self, moment: CaptureTime) -> (i64, i64) {
-        let from = self.number << LONG;
-        let ends =
-            [from, from + ((1 << LONG) - 1)].map(|end| CaptureTime::from_nanos(end).since(moment));
-        let [first, last] = ends.map(i64::saturating_abs);
-        let holds = ends[0] <= 0 && ends[1] >= 0;
-        (if holds { 0 } else { first.min(last) }, first.max(last))
-    }
-}
-
-/// The nearest slots that hold enough together.
-struct Reach {
-    /// How far away the end of each is, and how many it holds; now and then those too many are taken out.
-    slots: Vec<(i64, u32)>,
-    total: u64,
-    /// What begins farther away is of no use.
-    farthest: i64,
-}
-
-impl Default for Reach {
-    fn default() -> Self {
-        Self {
-            slots: Vec::new(),
-            total: 0,
-            farthest: NEIGHBOURS_WITHIN,
-        }
-    }
-}
-
-impl Reach {
-    /// Shows it one; `false`: none that is farther away is of use.
-    fn takes(&mut self, slot: &Slot, moment: CaptureTime) -> bool {
-        let (nearest, farthest) = slot.distances(moment);
-        if nearest > self.farthest {
-            return false;
-        }
-        self.slots.push((farthest, slot.count));
-        self.total += u64::from(slot.count);
-        if self.total >= 4 * NEIGHBOURS_MAX as u64 {
-            self.cut();
-        }
-        true
-    }
-
-    fn cut(&mut self) {
-        self.slots.sort_unstable();
+        near.sort_unstable();
         let mut total = 0;
-        let enough = self.slots.iter().position(|(_, count)| {
-            total += u64::from(*count);
-            total >= NEIGHBOURS_MAX as u64
+        let enough = near.iter().find(|(_, count)| {
+            total += count;
+            total >= NEIGHBOURS_MAX as i64
         });
-        if let Some(last) = enough {
-            self.farthest = self.farthest.min(self.slots[last].0);
-            self.slots.truncate(last + 1);
-        }
-        self.total = total;
-    }
-
-    fn distance(mut self) -> i64 {
-        self.cut();
-        self.farthest
+        enough.map(|(farthest, _)| *farthest)
     }
 }
+
+/// How near is looked first, nanoseconds: between busy hosts enough is there.
+const FIRST_TRY: i64 = NEIGHBOURS_WITHIN / 256;
 
 #[cfg(test)]
 mod tests {
@@ -156,7 +143,7 @@ mod tests {
             prop_assert!(distances.last().is_none_or(|farthest| *farthest <= reach));
             prop_assert!(reach <= NEIGHBOURS_WITHIN);
             let enough = distances.len() == NEIGHBOURS_MAX;
-            let most = distances.last().map_or(0, |farthest| farthest + (2 << LONG));
+            let most = distances.last().map_or(0, |farthest| farthest + 2 * WITHIN);
             prop_assert!(!enough || reach <= most);
         }
     }
