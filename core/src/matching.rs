@@ -85,8 +85,9 @@ impl<'a> Recognisable<'a> {
         recorded: impl Iterator<Item = Recorded<'a>>,
         hashing: &DefaultHashBuilder,
     ) -> Self {
-        let mut all: Vec<Entry<'a>> = Vec::new();
-        let mut by_key = HashTable::with_capacity(recorded.size_hint().0);
+        let expected = recorded.size_hint().1.unwrap_or(0);
+        let mut all: Vec<Entry<'a>> = Vec::with_capacity(expected);
+        let mut by_key = HashTable::with_capacity(expected);
         for one in recorded {
             let key = PacketKey::of(one.digest);
             let hash = hashing.hash_one(key);

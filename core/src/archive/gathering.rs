@@ -203,6 +203,19 @@ struct Collector<'a> {
     payloads: Payloads,
     handshakes: Vec<Packed>,
     tally: Tally,
+    /// By the flow's number, what is known of it; not yet of all.
+    known: Vec<Option<Bearing>>,
+}
+
+/// What a flow has to do with those of interest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Bearing {
+    Nothing,
+    /// It goes between the same hosts.
+    Near,
+    /// It is one of them, but has no reset of its own.
+    Kin,
+    Reset,
 }
 
 impl<'a> Collector<'a> {
@@ -212,7 +225,49 @@ impl<'a> Collector<'a> {
             payloads: Payloads::default(),
             handshakes: Vec::new(),
             tally: Tally::default(),
+            known: Vec::new(),
         }
+    }
+
+    /// The number of a flow that has to do with those of interest, and what.
+    #[inline]
+    fn bearing(&mut self, flow: Flow, hash: u64) -> Option<(u32, Bearing)> {
+        let number = self.segments.common.flows.find(flow, hash);
+        let known = number.and_then(|number| {
+            let bearing = self.known.get(number as usize).copied().flatten()?;
+            Some((number, bearing))
+        });
+        let (number, bearing) = match known {
+            Some(known) => known,
+            None => self.find_out(flow, hash)?,
+        };
+        (bearing != Bearing::Nothing).then_some((number, bearing))
+    }
+
+    /// The same of a flow that may be new. Those that have nothing to do with it, and of which nothing is kept, are
+    /// not remembered.
+    fn find_out(&mut self, flow: Flow, hash: u64) -> Option<(u32, Bearing)> {
+        let interest = self.segments.interest;
+        let flows = &mut self.segments.common.flows;
+        let bearing = if interest.has_reset(flow) {
+            Bearing::Reset
+        } else if interest.has_flow(hash) {
+            Bearing::Kin
+        } else if interest.has_pair(flow) {
+            Bearing::Near
+        } else {
+            Bearing::Nothing
+        };
+        let number = match bearing {
+            Bearing::Nothing => flows.find(flow, hash)?,
+            _ => flows.number(flow, hash),
+        };
+        let place = number as usize;
+        if self.known.len() <= place {
+            self.known.resize(place + 1, None);
+        }
+        self.known[place] = Some(bearing);
+        Some((number, bearing))
     }
 }
 
@@ -221,24 +276,22 @@ impl Take for Collector<'_> {
         let interest = self.segments.interest;
         let head = segment.head();
         let flow = head.tuple.flow();
-        let hash = interest.hash(flow);
-        if interest.has_flow(hash) {
+        let bearing = self.bearing(flow, interest.hash(flow));
+        if let Some((_, Bearing::Kin | Bearing::Reset)) = bearing {
             let digest = segment.digest();
-            if interest.has_reset(flow) {
+            if let Some((_, Bearing::Reset)) = bearing {
                 self.payloads.seek(&digest);
             }
             let packed = self.segments.common.pack(&digest);
             self.segments.add(part, packed);
         }
-        let near = interest.has_pair(flow);
         if opens(head.flags) {
             let answers = head.flags.has(TcpFlags::ACK) && interest.has_end(head.tuple.src);
-            if near || answers {
+            if bearing.is_some() || answers {
                 let packed = self.segments.common.pack(&segment.digest());
                 self.handshakes.push(packed);
             }
-        } else if near {
-            let number = self.segments.common.flows.number(flow, hash);
+        } else if let Some((number, _)) = bearing {
             self.tally.add(number, head.time);
         }
     }
@@ -262,12 +315,8 @@ struct Picker<'a> {
 impl Take for Picker<'_> {
     fn take(&mut self, _part: usize, segment: &impl Glimpse) {
         let head = segment.head();
-        let flow = head.tuple.flow();
-        let hash = self.interest.hash(flow);
-        if !opens(head.flags)
-            && let Some(number) = self.common.flows.find(flow, hash)
-            && self.spans.hold(number, head.time)
-        {
+        let hash = self.interest.hash(head.tuple.flow());
+        if !opens(head.flags) && self.spans.hold(hash, head.time) {
             self.others.push(self.common.pack(&segment.digest()));
         }
         if !self.payloads.is_empty()

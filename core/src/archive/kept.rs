@@ -1,6 +1,6 @@
 //! What is kept of the vantages' digests, and what of it has to do with one flow.
 
-use hashbrown::{HashMap, HashSet};
+use hashbrown::{HashMap, HashSet, HashTable};
 
 use super::interest::pair;
 use super::kin::Kin;
@@ -88,43 +88,87 @@ impl ByFlow {
     }
 }
 
-/// When segments of which flows are asked for at a vantage, nanoseconds.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// When segments of which flows are asked for at a vantage.
+#[derive(Debug, Clone, Default)]
 pub(super) struct Spans {
-    /// By the flow's number, apart and in order.
-    flows: Vec<Vec<(i64, i64)>>,
+    /// Apart and in order of time; each flow's together. From and until, nanoseconds.
+    all: Vec<(i64, i64)>,
+    /// By the flow's hash, which stands for it: where its spans begin, and where they end.
+    flows: HashTable<(u64, u32, u32)>,
+}
+
+impl PartialEq for Spans {
+    fn eq(&self, other: &Self) -> bool {
+        let found = |hash: u64| other.of(hash);
+        let equal = |(hash, from, until): &(u64, u32, u32)| {
+            found(*hash) == &self.all[*from as usize..*until as usize]
+        };
+        self.flows.len() == other.flows.len() && self.flows.iter().all(equal)
+    }
+}
+
+/// What is asked for, before it is complete.
+#[derive(Debug, Clone, Default)]
+struct Asked {
+    /// The flow's hash, from and until.
+    all: Vec<(u64, i64, i64)>,
+    joined: usize,
+}
+
+/// Spans that touch are joined when there are so many more.
+const GROWN: usize = 1 << 17;
+
+impl Asked {
+    fn add(&mut self, hash: u64, from: i64, until: i64) {
+        self.all.push((hash, from, until));
+        if self.all.len() > self.joined * 2 + GROWN {
+            self.join();
+        }
+    }
+
+    /// Joins those that touch.
+    fn join(&mut self) {
+        self.all.sort_unstable();
+        self.all.dedup_by(|next, last| {
+            let touch = next.0 == last.0 && next.1 <= last.2;
+            if touch {
+                last.2 = last.2.max(next.2);
+            }
+            touch
+        });
+        self.joined = self.all.len();
+    }
+}
+
+impl From<Asked> for Spans {
+    fn from(mut asked: Asked) -> Self {
+        asked.join();
+        let mut spans = Self::default();
+        for of_flow in asked.all.chunk_by(|one, other| one.0 == other.0) {
+            let from = spans.all.len() as u32;
+            let only = of_flow.iter().map(|(_, from, until)| (*from, *until));
+            spans.all.extend(only);
+            let place = (of_flow[0].0, from, spans.all.len() as u32);
+            spans.flows.insert_unique(place.0, place, |known| known.0);
+        }
+        spans
+    }
 }
 
 impl Spans {
-    fn add(&mut self, flow: u32, moment: CaptureTime, reach: i64) {
-        let flow = flow as usize;
-        if self.flows.len() <= flow {
-            self.flows.resize_with(flow + 1, Vec::new);
-        }
-        let ends = [-reach, reach].map(|away| moment.plus(away).nanos());
-        self.flows[flow].push((ends[0], ends[1]));
-    }
-
-    /// Makes one of those that touch.
-    fn join(&mut self) {
-        for spans in &mut self.flows {
-            spans.sort_unstable();
-            spans.dedup_by(|next, last| {
-                let touch = next.0 <= last.1;
-                if touch {
-                    last.1 = last.1.max(next.1);
-                }
-                touch
-            });
-        }
-    }
-
     #[inline]
-    pub(super) fn hold(&self, flow: u32, time: CaptureTime) -> bool {
-        let Some(spans) = self.flows.get(flow as usize) else {
-            return false;
-        };
+    fn of(&self, hash: u64) -> &[(i64, i64)] {
+        match self.flows.find(hash, |known| known.0 == hash) {
+            Some((_, from, until)) => &self.all[*from as usize..*until as usize],
+            None => &[],
+        }
+    }
+
+    /// Whether a segment of a flow with this hash is asked for.
+    #[inline]
+    pub(super) fn hold(&self, hash: u64, time: CaptureTime) -> bool {
         let time = time.nanos();
+        let spans = self.of(hash);
         let begun = spans.partition_point(|(from, _)| *from <= time);
         begun > 0 && time <= spans[begun - 1].1
     }
@@ -171,24 +215,23 @@ impl All {
 
     /// When segments of neighbours are asked for at each vantage for the sake of these flows.
     pub(super) fn spans(&self, flows: &[Flow]) -> Vec<Spans> {
-        let mut spans = vec![Spans::default(); self.vantages.len()];
+        let mut asked = vec![Asked::default(); self.vantages.len()];
         for flow in flows {
             let kin = self.kin.around(*flow);
             let around = self.surroundings(&kin, *flow);
             let (_, neighbours) = self.handshakes(&around);
-            let vantages = self.vantages.iter().zip(&around).zip(&mut spans);
-            for (vantage, ((at, around), spans)) in vantages.enumerate() {
+            let vantages = self.vantages.iter().zip(&around).zip(&mut asked);
+            for (vantage, ((at, around), asked)) in vantages.enumerate() {
                 let numbers = self.numbers(vantage, around, &neighbours);
                 let reach = at.tally.reach(numbers.iter().copied(), around.moment);
+                let [from, until] = [-reach, reach].map(|away| around.moment.plus(away).nanos());
+                let flows = &at.common.flows;
                 for number in numbers {
-                    spans.add(number, around.moment, reach);
+                    asked.add(flows.hash(flows.get(number)), from, until);
                 }
             }
         }
-        for spans in &mut spans {
-            spans.join();
-        }
-        spans
+        asked.into_iter().map(Spans::from).collect()
     }
 
     /// The numbers at a vantage of those neighbours that go between the hosts of one of a flow's names and are
