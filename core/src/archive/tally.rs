@@ -4,11 +4,20 @@
 use crate::evidence::{NEIGHBOURS_MAX, NEIGHBOURS_WITHIN};
 use crate::time::CaptureTime;
 
-/// Segments by flow and slot of time. It grows with flows and time, not with segments.
+/// Segments by flow and slot of time, while they are counted. It grows with flows and time, not with segments.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Tally {
-    /// By the flow's number, slots in order of time.
+    /// By the flow's number.
     flows: Vec<Vec<Slot>>,
+}
+
+/// The same when all are counted.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Tallied {
+    /// Each flow's slots together, in order of time.
+    slots: Vec<Slot>,
+    /// By the flow's number: where its slots begin; those of the next one follow.
+    starts: Vec<u32>,
 }
 
 /// The nanosecond with which it begins; in place of the lowest bits, which are 0 there, how many segments it holds.
@@ -58,13 +67,31 @@ impl Tally {
             _ => self.flows[flow].push(Slot(begin + 1)),
         }
     }
+}
 
-    /// A capture may mix its sources, or its clock be set.
-    pub(super) fn put_in_order(&mut self) {
-        for slots in &mut self.flows {
+impl From<Tally> for Tallied {
+    fn from(tally: Tally) -> Self {
+        let mut tallied = Self {
+            slots: Vec::with_capacity(tally.flows.iter().map(Vec::len).sum()),
+            starts: vec![0],
+        };
+        for mut slots in tally.flows {
+            // A capture may mix its sources, or its clock be set.
             slots.sort_unstable();
-            slots.shrink_to_fit();
+            tallied.slots.append(&mut slots);
+            tallied.starts.push(tallied.slots.len() as u32);
         }
+        tallied
+    }
+}
+
+impl Tallied {
+    fn of_flow(&self, flow: u32) -> &[Slot] {
+        let flow = flow as usize;
+        let ends = self.starts.get(flow).zip(self.starts.get(flow + 1));
+        ends.map_or(&[], |(from, until)| {
+            &self.slots[*from as usize..*until as usize]
+        })
     }
 
     /// A distance from a moment, nanoseconds, within which the [`NEIGHBOURS_MAX`] nearest segments of some flows are:
@@ -94,7 +121,7 @@ impl Tally {
     ) -> Option<i64> {
         let [from, until] = [-within, within].map(|away| moment.plus(away).nanos());
         let mut near: Vec<(i64, i64)> = Vec::new();
-        for slots in flows.filter_map(|flow| self.flows.get(flow as usize)) {
+        for slots in flows.map(|flow| self.of_flow(flow)) {
             let first = slots.partition_point(|slot| slot.begin() < from);
             let held = slots[first..].iter().take_while(|slot| slot.end() <= until);
             near.extend(held.map(|slot| (slot.farthest(moment), slot.count())));
@@ -110,7 +137,7 @@ impl Tally {
 }
 
 /// How near is looked first, nanoseconds: between busy hosts enough is there.
-const FIRST_TRY: i64 = NEIGHBOURS_WITHIN / 256;
+const FIRST_TRY: i64 = NEIGHBOURS_WITHIN / 32;
 
 #[cfg(test)]
 mod tests {
@@ -131,7 +158,7 @@ mod tests {
             for (flow, time) in all() {
                 tally.add(*flow, CaptureTime::from_nanos(*time));
             }
-            tally.put_in_order();
+            let tally = Tallied::from(tally);
             let reach = tally.reach(asked.iter().copied(), CaptureTime::from_nanos(moment));
             let mut distances: Vec<i64> = all()
                 .filter(|(flow, _)| asked.contains(flow))
@@ -154,7 +181,7 @@ mod tests {
         for time in [i64::MIN, i64::MAX, 0] {
             tally.add(0, CaptureTime::from_nanos(time));
         }
-        tally.put_in_order();
+        let tally = Tallied::from(tally);
         for moment in [i64::MIN, i64::MAX, 0] {
             let reach = tally.reach([0].into_iter(), CaptureTime::from_nanos(moment));
             assert_eq!(reach, NEIGHBOURS_WITHIN);
