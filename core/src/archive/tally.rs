@@ -7,8 +7,11 @@ use crate::time::CaptureTime;
 /// Segments by flow and slot of time, while they are counted. It grows with flows and time, not with segments.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Tally {
-    /// By the flow's number.
-    flows: Vec<Vec<Slot>>,
+    /// By the flow's number, the slot of its last segment; of a flow without any one that holds none.
+    open: Vec<Slot>,
+    /// The slots before those, and the numbers of their flows.
+    closed: Vec<Slot>,
+    flows: Vec<u32>,
 }
 
 /// The same when all are counted.
@@ -53,35 +56,49 @@ impl Slot {
 impl Tally {
     #[inline]
     pub(super) fn add(&mut self, flow: u32, time: CaptureTime) {
-        let flow = flow as usize;
-        if self.flows.len() <= flow {
-            self.flows.resize_with(flow + 1, Vec::new);
+        let place = flow as usize;
+        if self.open.len() <= place {
+            self.open.resize(place + 1, Slot(0));
         }
         let begin = time.nanos() & !WITHIN;
-        match self.flows[flow].last_mut() {
-            Some(last) if last.begin() == begin => {
-                if last.count() < WITHIN {
-                    last.0 += 1;
-                }
-            }
-            _ => self.flows[flow].push(Slot(begin + 1)),
+        let open = &mut self.open[place];
+        let count = open.count();
+        if count > 0 && open.begin() == begin {
+            open.0 += i64::from(count < WITHIN);
+            return;
+        }
+        let before = std::mem::replace(open, Slot(begin + 1));
+        if count > 0 {
+            self.closed.push(before);
+            self.flows.push(flow);
         }
     }
 }
 
 impl From<Tally> for Tallied {
     fn from(tally: Tally) -> Self {
-        let mut tallied = Self {
-            slots: Vec::with_capacity(tally.flows.iter().map(Vec::len).sum()),
-            starts: vec![0],
-        };
-        for mut slots in tally.flows {
-            // A capture may mix its sources, or its clock be set.
-            slots.sort_unstable();
-            tallied.slots.append(&mut slots);
-            tallied.starts.push(tallied.slots.len() as u32);
+        let opened = (0..).zip(&tally.open).filter(|(_, slot)| slot.count() > 0);
+        let closed = tally.flows.iter().copied().zip(&tally.closed);
+        let all = || closed.clone().chain(opened.clone());
+        let mut starts = vec![0_u32; tally.open.len() + 1];
+        for (flow, _) in all() {
+            starts[flow as usize + 1] += 1;
         }
-        tallied
+        for flow in 0..tally.open.len() {
+            starts[flow + 1] += starts[flow];
+        }
+        let mut next = starts.clone();
+        let mut slots = vec![Slot(0); starts.last().map_or(0, |end| *end as usize)];
+        for (flow, slot) in all() {
+            let place = &mut next[flow as usize];
+            slots[*place as usize] = *slot;
+            *place += 1;
+        }
+        // A capture may mix its sources, or its clock be set.
+        for ends in starts.windows(2) {
+            slots[ends[0] as usize..ends[1] as usize].sort_unstable();
+        }
+        Self { slots, starts }
     }
 }
 
