@@ -6,7 +6,7 @@ use super::interest::pair;
 use super::kin::Kin;
 use super::nearby::Nearby;
 use super::packed::{Common, Packed};
-use super::tally::{Tallied, Tally};
+use super::tally::Tally;
 use crate::digest::{Digest, TcpFlags};
 use crate::evidence::{self, Surroundings};
 use crate::flow::Flow;
@@ -41,7 +41,7 @@ pub(super) struct Kept {
     /// By the flow's number: when something was last seen of it.
     last: Vec<Last>,
     nearby: Nearby,
-    tally: Tallied,
+    tally: Tally,
 }
 
 /// When a flow's last reset, and its last segment of any kind, were recorded.
@@ -307,15 +307,16 @@ impl Kept {
         common: Common,
         parts: Vec<Vec<Packed>>,
         handshakes: Vec<Packed>,
-        tally: Tally,
+        mut tally: Tally,
     ) -> Self {
+        tally.put_in_order();
         let mut kept = Self {
             nearby: Nearby::new(handshakes, &common),
             common,
             segments: Vec::new(),
             by_flow: ByFlow::default(),
             last: Vec::new(),
-            tally: tally.into(),
+            tally,
         };
         kept.set_segments(parts);
         kept

@@ -4,23 +4,11 @@
 use crate::evidence::{NEIGHBOURS_MAX, NEIGHBOURS_WITHIN};
 use crate::time::CaptureTime;
 
-/// Segments by flow and slot of time, while they are counted. It grows with flows and time, not with segments.
+/// Segments by flow and slot of time. It grows with flows and time, not with segments.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Tally {
-    /// By the flow's number, the slot of its last segment; of a flow without any one that holds none.
-    open: Vec<Slot>,
-    /// The slots before those, and the numbers of their flows.
-    closed: Vec<Slot>,
-    flows: Vec<u32>,
-}
-
-/// The same when all are counted.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Tallied {
-    /// Each flow's slots together, in order of time.
-    slots: Vec<Slot>,
-    /// By the flow's number: where its slots begin; those of the next one follow.
-    starts: Vec<u32>,
+    /// By the flow's number, slots in order of time.
+    flows: Vec<Vec<Slot>>,
 }
 
 /// The nanosecond with which it begins; in place of the lowest bits, which are 0 there, how many segments it holds.
@@ -56,59 +44,27 @@ impl Slot {
 impl Tally {
     #[inline]
     pub(super) fn add(&mut self, flow: u32, time: CaptureTime) {
-        let place = flow as usize;
-        if self.open.len() <= place {
-            self.open.resize(place + 1, Slot(0));
+        let flow = flow as usize;
+        if self.flows.len() <= flow {
+            self.flows.resize_with(flow + 1, Vec::new);
         }
         let begin = time.nanos() & !WITHIN;
-        let open = &mut self.open[place];
-        let count = open.count();
-        if count > 0 && open.begin() == begin {
-            open.0 += i64::from(count < WITHIN);
-            return;
-        }
-        let before = std::mem::replace(open, Slot(begin + 1));
-        if count > 0 {
-            self.closed.push(before);
-            self.flows.push(flow);
+        match self.flows[flow].last_mut() {
+            Some(last) if last.begin() == begin => {
+                if last.count() < WITHIN {
+                    last.0 += 1;
+                }
+            }
+            _ => self.flows[flow].push(Slot(begin + 1)),
         }
     }
-}
 
-impl From<Tally> for Tallied {
-    fn from(tally: Tally) -> Self {
-        let opened = (0..).zip(&tally.open).filter(|(_, slot)| slot.count() > 0);
-        let closed = tally.flows.iter().copied().zip(&tally.closed);
-        let all = || closed.clone().chain(opened.clone());
-        let mut starts = vec![0_u32; tally.open.len() + 1];
-        for (flow, _) in all() {
-            starts[flow as usize + 1] += 1;
+    /// A capture may mix its sources, or its clock be set.
+    pub(super) fn put_in_order(&mut self) {
+        for slots in &mut self.flows {
+            slots.sort_unstable();
+            slots.shrink_to_fit();
         }
-        for flow in 0..tally.open.len() {
-            starts[flow + 1] += starts[flow];
-        }
-        let mut next = starts.clone();
-        let mut slots = vec![Slot(0); starts.last().map_or(0, |end| *end as usize)];
-        for (flow, slot) in all() {
-            let place = &mut next[flow as usize];
-            slots[*place as usize] = *slot;
-            *place += 1;
-        }
-        // A capture may mix its sources, or its clock be set.
-        for ends in starts.windows(2) {
-            slots[ends[0] as usize..ends[1] as usize].sort_unstable();
-        }
-        Self { slots, starts }
-    }
-}
-
-impl Tallied {
-    fn of_flow(&self, flow: u32) -> &[Slot] {
-        let flow = flow as usize;
-        let ends = self.starts.get(flow).zip(self.starts.get(flow + 1));
-        ends.map_or(&[], |(from, until)| {
-            &self.slots[*from as usize..*until as usize]
-        })
     }
 
     /// A distance from a moment, nanoseconds, within which the [`NEIGHBOURS_MAX`] nearest segments of some flows are:
@@ -138,7 +94,7 @@ impl Tallied {
     ) -> Option<i64> {
         let [from, until] = [-within, within].map(|away| moment.plus(away).nanos());
         let mut near: Vec<(i64, i64)> = Vec::new();
-        for slots in flows.map(|flow| self.of_flow(flow)) {
+        for slots in flows.filter_map(|flow| self.flows.get(flow as usize)) {
             let first = slots.partition_point(|slot| slot.begin() < from);
             let held = slots[first..].iter().take_while(|slot| slot.end() <= until);
             near.extend(held.map(|slot| (slot.farthest(moment), slot.count())));
@@ -175,7 +131,7 @@ mod tests {
             for (flow, time) in all() {
                 tally.add(*flow, CaptureTime::from_nanos(*time));
             }
-            let tally = Tallied::from(tally);
+            tally.put_in_order();
             let reach = tally.reach(asked.iter().copied(), CaptureTime::from_nanos(moment));
             let mut distances: Vec<i64> = all()
                 .filter(|(flow, _)| asked.contains(flow))
@@ -198,7 +154,7 @@ mod tests {
         for time in [i64::MIN, i64::MAX, 0] {
             tally.add(0, CaptureTime::from_nanos(time));
         }
-        let tally = Tallied::from(tally);
+        tally.put_in_order();
         for moment in [i64::MIN, i64::MAX, 0] {
             let reach = tally.reach([0].into_iter(), CaptureTime::from_nanos(moment));
             assert_eq!(reach, NEIGHBOURS_WITHIN);
