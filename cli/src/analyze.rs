@@ -5,6 +5,7 @@ mod judging;
 mod plan;
 mod progress;
 mod source;
+mod threads;
 
 use parallax_core::archive::Archive;
 use parallax_core::report::{Document, Explanation};

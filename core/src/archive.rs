@@ -1,24 +1,32 @@
 //! Recordings of several vantages, whole, and the evidence that is in them: what capture files and
 //! simulated networks are judged by. The service keeps the same in Postgres.
 
+#[cfg(test)]
+mod any;
+mod gathering;
 mod interest;
+mod kept;
 mod kin;
 mod nearby;
+mod packed;
+mod tally;
+#[cfg(test)]
+mod tests;
 
-use hashbrown::{HashMap, HashSet};
 use std::convert::Infallible;
 
 use crate::coverage::Coverage;
+use crate::decode::Head;
 use crate::digest::Digest;
-use crate::evidence::{self, FlowEvidence, Selection, VantageEvidence};
+use crate::evidence::{FlowEvidence, Selection, VantageEvidence};
 use crate::flow::Flow;
 use crate::judge::{self, Judged};
 use crate::loss_record::LossRecord;
 use crate::vantage::Vantage;
+pub use gathering::Gathered;
 pub use interest::{APART, CARRIERS_MAX};
-use interest::{Interest, Openings, Payloads};
-use kin::Kin;
-use nearby::Nearby;
+use kept::All;
+pub use packed::Shelf;
 
 /// What one vantage recorded.
 #[derive(Debug, Clone)]
@@ -31,6 +39,29 @@ pub struct Record {
     pub digests: Vec<Digest>,
 }
 
+/// A segment as it is read: whether all of it is wanted shows by its head.
+pub trait Glimpse {
+    fn head(&self) -> Head;
+
+    fn digest(&self) -> Digest;
+}
+
+impl Glimpse for Digest {
+    fn head(&self) -> Head {
+        Head::of(self)
+    }
+
+    fn digest(&self) -> Digest {
+        *self
+    }
+}
+
+/// What takes one vantage's segments.
+pub trait Take: Send {
+    /// Takes the next one of a part (file), which is in the order of capture. The parts come one after the other.
+    fn take(&mut self, part: usize, segment: &impl Glimpse);
+}
+
 /// Recordings that can be read again and again, so that only what is of interest need be kept.
 pub trait Recordings {
     type Error;
@@ -38,16 +69,11 @@ pub trait Recordings {
     /// How many vantages there are.
     fn vantages(&self) -> usize;
 
-    /// Hands every digest of every vantage to `take`, with the vantage's index and the index of the part
-    /// (file) within it; each part in the order of capture.
+    /// Hands every segment of each vantage to that vantage's one of `takers`. Vantages may be read at the same time.
     ///
     /// # Errors
     /// What reading them says.
-    fn read(
-        &mut self,
-        purpose: Purpose,
-        take: &mut dyn FnMut(usize, usize, &Digest),
-    ) -> Result<(), Self::Error>;
+    fn read<T: Take>(&mut self, purpose: Purpose, takers: &mut [T]) -> Result<(), Self::Error>;
 }
 
 /// What a reading looks for.
@@ -66,8 +92,7 @@ pub enum Purpose {
 /// The digests of interest of all vantages.
 #[derive(Debug)]
 pub struct Archive {
-    kept: Vec<Kept>,
-    kin: Kin,
+    kept: All,
     flows: Vec<Flow>,
     configured_path: Option<Vec<usize>>,
     /// What else is known of each vantage.
@@ -85,121 +110,6 @@ pub struct Frame {
     pub losses: Vec<LossRecord>,
 }
 
-/// What is kept of one vantage's digests.
-#[derive(Debug, Default)]
-struct Kept {
-    /// By flow, each with its place in the order of capture.
-    segments: HashMap<Flow, Vec<(usize, Digest)>>,
-    nearby: Nearby,
-}
-
-/// Digests of interest, before it is known who recorded them.
-#[derive(Debug)]
-pub struct Gathered {
-    kept: Vec<Kept>,
-    flows: Vec<Flow>,
-}
-
-impl Gathered {
-    /// Reads recordings as often as it takes to find what matters in them.
-    ///
-    /// # Errors
-    /// What reading them says.
-    pub fn read<R: Recordings>(recordings: &mut R) -> Result<Self, R::Error> {
-        let vantages = recordings.vantages();
-        let mut interest = Interest::default();
-        let mut openings = Openings::default();
-        recordings.read(Purpose::Resets, &mut |_, _, digest| {
-            if digest.is_rst() {
-                interest.add_reset(digest.tuple.flow(), digest.time);
-            }
-            openings.add(digest);
-        })?;
-        let flows = interest.flows();
-        if interest.is_empty() {
-            let kept = (0..vantages).map(|_| Kept::default()).collect();
-            return Ok(Self { kept, flows });
-        }
-        interest.add_kin(openings.kin(&flows));
-        let mut drawers = Drawers::new(vantages);
-        let mut payloads = Payloads::default();
-        let mut names = Vec::new();
-        recordings.read(Purpose::Segments, &mut |vantage, part, digest| {
-            let flow = digest.tuple.flow();
-            if interest.has_flow(flow) {
-                if interest.has_reset(flow) {
-                    payloads.seek(digest);
-                }
-                names.push((flow, digest.time));
-                drawers.add(vantage, part, digest);
-            }
-        })?;
-        for (flow, time) in names {
-            interest.add_name(flow, time);
-        }
-        let mut nearby: Vec<Vec<Digest>> = (0..vantages).map(|_| Vec::new()).collect();
-        recordings.read(Purpose::Neighbours, &mut |vantage, _, digest| {
-            let flow = digest.tuple.flow();
-            if !interest.has_flow(flow) {
-                payloads.add(digest, flow);
-            }
-            if digest.is_rst() || interest.is_nearby(digest, flow) {
-                nearby[vantage].push(*digest);
-            }
-        })?;
-        let carriers = payloads.carriers();
-        if !carriers.is_empty() {
-            recordings.read(Purpose::Carriers, &mut |vantage, part, digest| {
-                if carriers.contains(&digest.tuple.flow().hash()) {
-                    drawers.add(vantage, part, digest);
-                }
-            })?;
-        }
-        let kept = drawers.kept(nearby);
-        Ok(Self { kept, flows })
-    }
-}
-
-/// Digests by vantage and part.
-struct Drawers {
-    parts: Vec<Vec<Vec<Digest>>>,
-}
-
-impl Drawers {
-    fn new(vantages: usize) -> Self {
-        Self {
-            parts: (0..vantages).map(|_| Vec::new()).collect(),
-        }
-    }
-
-    fn add(&mut self, vantage: usize, part: usize, digest: &Digest) {
-        let parts = &mut self.parts[vantage];
-        if parts.len() <= part {
-            parts.resize_with(part + 1, Vec::new);
-        }
-        parts[part].push(*digest);
-    }
-
-    fn kept(self, nearby: Vec<Vec<Digest>>) -> Vec<Kept> {
-        self.parts
-            .into_iter()
-            .zip(nearby)
-            .map(|(parts, nearby)| {
-                let mut segments: HashMap<Flow, Vec<(usize, Digest)>> = HashMap::new();
-                let ordered = evidence::in_order_of_capture(parts);
-                for (place, digest) in ordered.into_iter().enumerate() {
-                    let of_flow = segments.entry(digest.tuple.flow()).or_default();
-                    of_flow.push((place, digest));
-                }
-                Kept {
-                    segments,
-                    nearby: Nearby::new(nearby),
-                }
-            })
-            .collect()
-    }
-}
-
 /// Recordings in memory.
 struct Records<'a>(&'a [Record]);
 
@@ -210,14 +120,10 @@ impl Recordings for Records<'_> {
         self.0.len()
     }
 
-    fn read(
-        &mut self,
-        _purpose: Purpose,
-        take: &mut dyn FnMut(usize, usize, &Digest),
-    ) -> Result<(), Infallible> {
-        for (vantage, record) in self.0.iter().enumerate() {
+    fn read<T: Take>(&mut self, _purpose: Purpose, takers: &mut [T]) -> Result<(), Infallible> {
+        for (record, taker) in self.0.iter().zip(takers) {
             for digest in &record.digests {
-                take(vantage, 0, digest);
+                taker.take(0, digest);
             }
         }
         Ok(())
@@ -243,7 +149,6 @@ impl Archive {
     /// Puts what was gathered together with who recorded it; `frames` are in the order of the recordings.
     pub fn of(gathered: Gathered, frames: Vec<Frame>, configured_path: Option<Vec<usize>>) -> Self {
         Self {
-            kin: Kin::of(&gathered.kept),
             kept: gathered.kept,
             flows: gathered.flows,
             configured_path,
@@ -266,35 +171,14 @@ impl Archive {
 
     /// Everything about one flow, as the judge wants it.
     pub fn evidence(&self, flow: Flow) -> FlowEvidence {
-        let kin = self.kin.around(flow);
-        let segments: Vec<Vec<Digest>> = self.kept.iter().map(|at| at.of(&kin)).collect();
-        let around = evidence::surroundings(&segments, flow);
-        let near: Vec<Vec<&Digest>> = self
-            .kept
-            .iter()
-            .zip(&around)
-            .map(|(at, around)| at.nearby.handshakes(&around.names, around.moment))
-            .collect();
-        let neighbours: HashSet<Flow> = near
-            .iter()
-            .flatten()
-            .map(|digest| digest.tuple.flow())
-            .collect();
-        let nearby = self
-            .kept
-            .iter()
-            .zip(near)
-            .zip(&around)
-            .map(|((at, near), around)| {
-                let others = at.nearby.others(&around.names, around.moment, &neighbours);
-                let resets = at.nearby.resets(&around.names, around.moment);
-                crate::Nearby::nearest(around.moment, near, others, resets)
-            });
-        let vantages = self.frames.iter().zip(segments).zip(nearby);
+        let at_vantages = self.kept.around(flow);
         FlowEvidence {
             flow,
-            vantages: vantages
-                .map(|((frame, segments), nearby)| VantageEvidence {
+            vantages: self
+                .frames
+                .iter()
+                .zip(at_vantages)
+                .map(|(frame, (segments, nearby))| VantageEvidence {
                     vantage: frame.vantage.clone(),
                     selection: frame.selection,
                     complete: Vec::new(),
@@ -309,18 +193,5 @@ impl Archive {
             configured_path: self.configured_path.clone(),
             known_ids: Vec::new(),
         }
-    }
-}
-
-impl Kept {
-    /// The digests of some flows, in the order of capture.
-    fn of(&self, flows: &HashSet<Flow>) -> Vec<Digest> {
-        let mut found: Vec<&(usize, Digest)> = flows
-            .iter()
-            .filter_map(|flow| self.segments.get(flow))
-            .flatten()
-            .collect();
-        found.sort_unstable_by_key(|(place, _)| *place);
-        found.into_iter().map(|(_, digest)| *digest).collect()
     }
 }

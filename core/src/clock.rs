@@ -207,7 +207,11 @@ fn interpolated(near: &Offset, far: &Offset, gap: i64, whole: i64) -> i64 {
     if whole <= 0 || change.saturating_abs() > by_drift {
         return near.nanos;
     }
-    let share = (i128::from(change) * i128::from(gap) / i128::from(whole)) as i64;
+    // Only the absurd does not fit.
+    let share = match change.checked_mul(gap) {
+        Some(product) => product / whole,
+        None => (i128::from(change) * i128::from(gap) / i128::from(whole)) as i64,
+    };
     near.nanos.saturating_add(share)
 }
 
@@ -283,11 +287,6 @@ const NOISE: i64 = MILLISECOND / 2;
 /// Between the bounds of both directions. An error where they contradict each other by more than noise and
 /// drift: then the clock was set among these packets.
 fn two_way(there: &[Bound], back: &[Bound]) -> Result<Offset, Offset> {
-    let middle = |bounds: &[Bound]| {
-        let mut later: Vec<i64> = bounds.iter().map(Bound::later).collect();
-        later.sort_unstable();
-        later[later.len() / 2]
-    };
     // Which of them is the way towards this vantage shows by itself.
     let (up, down) = if middle(there) >= middle(back) {
         (there, back)
@@ -314,10 +313,19 @@ fn two_way(there: &[Bound], back: &[Bound]) -> Result<Offset, Offset> {
     }
 }
 
-fn one_way(bounds: &[Bound]) -> Offset {
-    let mut later: Vec<i64> = bounds.iter().map(Bound::later).collect();
+/// The middle one of what a few bounds, no more than [`AROUND`], say.
+fn middle(bounds: &[Bound]) -> i64 {
+    let mut later = [0; AROUND];
+    for (place, bound) in later.iter_mut().zip(bounds) {
+        *place = bound.later();
+    }
+    let later = &mut later[..bounds.len().min(AROUND)];
     later.sort_unstable();
-    let nanos = later.get(later.len() / 2).copied().unwrap_or(0);
+    later.get(later.len() / 2).copied().unwrap_or(0)
+}
+
+fn one_way(bounds: &[Bound]) -> Offset {
+    let nanos = middle(bounds);
     let jitter = spread(bounds);
     Offset {
         nanos,

@@ -25,7 +25,8 @@ pub use unread::{Unread, UnreadCounts};
 
 use self::link::{Carried, Framed};
 use self::octets::Body;
-use crate::digest::Digest;
+use crate::digest::{Digest, TcpFlags};
+use crate::flow::{Endpoint, FourTuple};
 use crate::time::CaptureTime;
 
 /// One packet as a capture holds it.
@@ -40,6 +41,59 @@ pub struct RawPacket<'a> {
     pub interface: u8,
     /// The octets captured, from the link header on.
     pub data: &'a [u8],
+}
+
+/// What tells whether the rest of a segment is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Head {
+    pub time: CaptureTime,
+    pub tuple: FourTuple,
+    pub flags: TcpFlags,
+    /// Octets, as [`Digest::payload_len`].
+    pub payload_len: u32,
+}
+
+impl Head {
+    pub const fn of(digest: &Digest) -> Self {
+        Self {
+            time: digest.time,
+            tuple: digest.tuple,
+            flags: digest.flags,
+            payload_len: digest.payload_len,
+        }
+    }
+}
+
+/// Reads of one packet what tells whether it is of interest: a fraction of the work of [`decode`], which says
+/// the same of it.
+///
+/// # Errors
+/// As [`decode`].
+#[inline]
+pub fn head(packet: &RawPacket<'_>) -> Result<Head, Unread> {
+    let plain = link::plain(packet.link, packet.data)
+        .and_then(|framed| ip::plain(framed.octets, on_link(packet, &framed)));
+    let Some(segment) = plain else {
+        return other_head(packet);
+    };
+    let (ports, flags, payload_len) = tcp::head(&segment.body, segment.fields.fragment)?;
+    Ok(Head {
+        time: packet.time,
+        tuple: FourTuple::new(
+            Endpoint::new(segment.src, ports[0]),
+            Endpoint::new(segment.dst, ports[1]),
+        ),
+        flags,
+        payload_len,
+    })
+}
+
+/// Other links, IPv6, tunnels: the way is what costs, not the end of it.
+#[inline(never)]
+fn other_head(packet: &RawPacket<'_>) -> Result<Head, Unread> {
+    let mut digest = Digest::BLANK;
+    other(packet, &mut digest)?;
+    Ok(Head::of(&digest))
 }
 
 /// Reads one packet.

@@ -13,7 +13,7 @@ use crate::tunnel::Tunnel;
 
 /// One TCP segment as one vantage saw it. Payload never leaves the vantage, only its length and a
 /// hash of its first octets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Digest {
     pub time: CaptureTime,
     pub tuple: FourTuple,
@@ -184,7 +184,7 @@ impl fmt::Display for TcpFlags {
 }
 
 /// What the TCP options say, and in which order they stand (a fingerprint of the stack).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub struct TcpOptions {
     pub mss: Option<u16>,
     pub window_scale: Option<u8>,
@@ -213,21 +213,21 @@ impl TcpOptions {
 }
 
 /// TCP timestamps (RFC 7323).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Timestamps {
     pub value: u32,
     pub echo: u32,
 }
 
 /// Data that arrived out of order, as its receiver acknowledges it: from `left` up to before `right`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SackBlock {
     pub left: TcpSeq,
     pub right: TcpSeq,
 }
 
 /// What the IP header says; in a tunnel the inner one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub struct IpFields {
     /// TTL (IPv4) or hop limit (IPv6).
     pub ttl: u8,
@@ -241,7 +241,7 @@ pub struct IpFields {
 }
 
 /// What the link layer says, and the tunnel that the segment travelled in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub struct LinkFields {
     pub direction: Direction,
     /// Source MAC address, where the link type carries one.
@@ -255,7 +255,7 @@ pub struct LinkFields {
 }
 
 /// Whether the capturing machine sent or received the packet. Only cooked link types say it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub enum Direction {
     #[default]
     Unknown,

@@ -1,6 +1,5 @@
 //! The two ends of a flow, in its own name and in those that it bears at single vantages.
 
-use hashbrown::HashSet;
 use std::cmp::Reverse;
 
 use crate::digest::Digest;
@@ -49,8 +48,8 @@ pub(crate) struct Ends {
     at: Vec<Vec<Pair>>,
     /// On whose host each vantage runs.
     hosts: Vec<Option<Side>>,
-    /// Every name that the connections bear.
-    names: HashSet<Flow>,
+    /// Every name that the connections bear: few, so that looking at each is fastest.
+    names: Vec<Flow>,
 }
 
 impl Ends {
@@ -83,6 +82,14 @@ impl Ends {
                 at[name.vantage].push(pair);
             }
         }
+        let mut names: Vec<Flow> = joined
+            .lives
+            .iter()
+            .flat_map(|life| &life.names)
+            .map(|name| name.low_to_high.flow())
+            .collect();
+        names.sort_unstable();
+        names.dedup();
         let mut ends = Self {
             own: Pair {
                 client: own.src,
@@ -90,12 +97,7 @@ impl Ends {
             },
             at,
             hosts: Vec::new(),
-            names: joined
-                .lives
-                .iter()
-                .flat_map(|life| &life.names)
-                .map(|name| name.low_to_high.flow())
-                .collect(),
+            names,
         };
         ends.hosts = (0..joined.at.len())
             .map(|vantage| ends.find_host(joined, vantage))
@@ -131,7 +133,7 @@ impl Ends {
 
     /// Every segment of other connections that a vantage saw pass between the two hosts, with its sender.
     pub(crate) fn neighbours<'a>(
-        &'a self,
+        &self,
         evidence: &'a FlowEvidence,
         vantage: usize,
     ) -> impl Iterator<Item = (&'a Digest, Side)> {

@@ -96,7 +96,7 @@ pub struct ExchangedClock {
 
 /// Segments of *other* flows at one vantage, those nearest in time to a moment. They tell the path, that a
 /// port accepts, how a host's packets look here, and what the vantage misses.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Nearby {
     moment: CaptureTime,
     handshakes: Vec<Digest>,
@@ -137,19 +137,34 @@ impl Nearby {
     pub fn nearest(
         moment: CaptureTime,
         handshakes: Vec<&Digest>,
-        mut others: Vec<&Digest>,
-        mut resets: Vec<&Digest>,
+        others: Vec<&Digest>,
+        resets: Vec<&Digest>,
     ) -> Self {
-        others.retain(|digest| distance(digest, moment) <= NEIGHBOURS_WITHIN);
-        resets.retain(|digest| distance(digest, moment) <= NEIGHBOURS_WITHIN);
-        let (handshakes, handshakes_reach) = nearest(handshakes, moment, NEARBY_MAX, i64::MAX);
-        let (others, others_reach) = nearest(others, moment, NEIGHBOURS_MAX, NEIGHBOURS_WITHIN);
-        let (resets, resets_reach) = nearest(resets, moment, RESETS_MAX, NEIGHBOURS_WITHIN);
+        let time = |digest: &&Digest| digest.time;
+        Self::chosen(moment, handshakes, others, resets, time, |digest| *digest)
+    }
+
+    /// [`nearest`](Self::nearest) from what is not a digest yet: it is made one if it is kept.
+    pub(crate) fn chosen<Held: Copy>(
+        moment: CaptureTime,
+        handshakes: Vec<Held>,
+        mut others: Vec<Held>,
+        mut resets: Vec<Held>,
+        time: impl Fn(&Held) -> CaptureTime,
+        digest: impl Fn(Held) -> Digest,
+    ) -> Self {
+        let choice = Choice { moment, time };
+        others.retain(|held| choice.distance(held) <= NEIGHBOURS_WITHIN);
+        resets.retain(|held| choice.distance(held) <= NEIGHBOURS_WITHIN);
+        let (handshakes, handshakes_reach) = choice.nearest(handshakes, NEARBY_MAX, i64::MAX);
+        let (others, others_reach) = choice.nearest(others, NEIGHBOURS_MAX, NEIGHBOURS_WITHIN);
+        let (resets, resets_reach) = choice.nearest(resets, RESETS_MAX, NEIGHBOURS_WITHIN);
+        let whole = |held: Vec<Held>| held.into_iter().map(&digest).collect();
         Self {
             moment,
-            handshakes,
-            others,
-            resets,
+            handshakes: whole(handshakes),
+            others: whole(others),
+            resets: whole(resets),
             handshakes_reach,
             others_reach,
             resets_reach,
@@ -273,30 +288,39 @@ pub fn names<'a>(segments: impl Iterator<Item = &'a Digest>, flow: Flow) -> Hash
     }
 }
 
-fn distance(digest: &Digest, moment: CaptureTime) -> i64 {
-    digest.time.since(moment).saturating_abs()
+/// What is nearest to a moment.
+struct Choice<Time> {
+    moment: CaptureTime,
+    time: Time,
 }
 
-/// Those nearest to a moment in order of time, and how far all there is is among them: `within` if none had to
-/// be left out.
-fn nearest(
-    mut digests: Vec<&Digest>,
-    moment: CaptureTime,
-    most: usize,
-    within: i64,
-) -> (Vec<Digest>, i64) {
-    if digests.len() > most {
-        digests.sort_by_key(|digest| (distance(digest, moment), digest.time));
-        digests.truncate(most);
+impl<Time> Choice<Time> {
+    fn distance<Held>(&self, held: &Held) -> i64
+    where
+        Time: Fn(&Held) -> CaptureTime,
+    {
+        (self.time)(held).since(self.moment).saturating_abs()
     }
-    let reach = if digests.len() < most {
-        within
-    } else {
-        let farthest = digests.iter().map(|digest| distance(digest, moment)).max();
-        farthest.unwrap_or(0)
-    };
-    digests.sort_by_key(|digest| digest.time);
-    (digests.into_iter().copied().collect(), reach)
+
+    /// Those nearest to the moment in order of time, and how far all there is is among them: `within` if none had to
+    /// be left out.
+    fn nearest<Held>(&self, mut all: Vec<Held>, most: usize, within: i64) -> (Vec<Held>, i64)
+    where
+        Time: Fn(&Held) -> CaptureTime,
+    {
+        if all.len() > most {
+            all.sort_by_key(|held| (self.distance(held), (self.time)(held)));
+            all.truncate(most);
+        }
+        let reach = if all.len() < most {
+            within
+        } else {
+            let farthest = all.iter().map(|held| self.distance(held)).max();
+            farthest.unwrap_or(0)
+        };
+        all.sort_by_key(|held| (self.time)(held));
+        (all, reach)
+    }
 }
 
 /// Which segments an agent ships (its `--segments`).
@@ -361,11 +385,19 @@ pub fn with_recalled<Held: Borrow<Digest>>(
 
 /// One vantage's digests in the order of capture, from parts (files, runs) that are each in that order:
 /// by time, as far as the clock was not set back in between.
-pub fn in_order_of_capture<Held: Borrow<Digest>>(mut parts: Vec<Vec<Held>>) -> Vec<Held> {
+pub fn in_order_of_capture<Held: Borrow<Digest>>(parts: Vec<Vec<Held>>) -> Vec<Held> {
+    in_order_by(parts, |held| held.borrow().time)
+}
+
+/// [`in_order_of_capture`] of anything that has a time.
+pub(crate) fn in_order_by<Held>(
+    mut parts: Vec<Vec<Held>>,
+    time: impl Fn(&Held) -> CaptureTime,
+) -> Vec<Held> {
     parts.retain(|part| !part.is_empty());
     let [part] = parts.as_mut_slice() else {
         let mut all: Vec<Held> = parts.into_iter().flatten().collect();
-        all.sort_by_key(|held| held.borrow().time);
+        all.sort_by_key(time);
         return all;
     };
     let mut all = std::mem::take(part);
@@ -374,17 +406,16 @@ pub fn in_order_of_capture<Held: Borrow<Digest>>(mut parts: Vec<Vec<Held>>) -> V
     for index in 0..=all.len() {
         let set_back = all
             .get(index)
-            .is_none_or(|held| newest.since(held.borrow().time) >= SET_BACK);
+            .is_none_or(|held| newest.since(time(held)) >= SET_BACK);
         if set_back {
-            all[start..index].sort_by_key(|held| held.borrow().time);
+            all[start..index].sort_by_key(&time);
             start = index;
         }
         if let Some(held) = all.get(index) {
-            let digest = held.borrow();
             newest = if set_back {
-                digest.time
+                time(held)
             } else {
-                newest.max(digest.time)
+                newest.max(time(held))
             };
         }
     }

@@ -1,12 +1,13 @@
 //! 4-tuples: as a packet carries them, and as both directions share them.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
 /// An address and a TCP port.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Endpoint {
     pub addr: IpAddr,
     pub port: u16,
@@ -15,6 +16,22 @@ pub struct Endpoint {
 impl Endpoint {
     pub const fn new(addr: IpAddr, port: u16) -> Self {
         Self { addr, port }
+    }
+}
+
+/// As one number where there is room for it: maps by endpoint and flow are asked for every packet.
+impl Hash for Endpoint {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self.addr {
+            IpAddr::V4(addr) => {
+                state.write_u64(u64::from(addr.to_bits()) << 16 | u64::from(self.port));
+            }
+            IpAddr::V6(addr) => {
+                state.write_u128(addr.to_bits());
+                state.write_u16(self.port);
+            }
+        }
     }
 }
 
@@ -61,6 +78,7 @@ impl FourTuple {
         }
     }
 
+    #[inline]
     pub fn flow(self) -> Flow {
         match self.way() {
             Way::LowToHigh => Flow {
@@ -74,8 +92,20 @@ impl FourTuple {
         }
     }
 
+    #[expect(
+        clippy::inline_always,
+        reason = "asked of every packet, and smaller than the call"
+    )]
+    #[inline(always)]
     pub fn way(self) -> Way {
-        if self.src <= self.dst {
+        // The general comparison takes three times as long.
+        let rises = match (self.src.addr, self.dst.addr) {
+            (IpAddr::V4(src), IpAddr::V4(dst)) => {
+                (src.to_bits(), self.src.port) <= (dst.to_bits(), self.dst.port)
+            }
+            _ => self.src <= self.dst,
+        };
+        if rises {
             Way::LowToHigh
         } else {
             Way::HighToLow
@@ -141,6 +171,11 @@ impl fmt::Display for Flow {
 
 #[cfg(test)]
 mod tests {
+    use std::hash::BuildHasher;
+
+    use hashbrown::DefaultHashBuilder;
+    use proptest::prelude::*;
+
     use super::*;
 
     fn tuple() -> FourTuple {
@@ -148,6 +183,33 @@ mod tests {
             Endpoint::new("10.1.0.2".parse().unwrap(), 40000),
             Endpoint::new("10.2.0.2".parse().unwrap(), 80),
         )
+    }
+
+    proptest! {
+        #[test]
+        fn a_flow_goes_from_its_lower_end(one in endpoints(), other in endpoints()) {
+            let tuple = FourTuple::new(one, other);
+            prop_assert_eq!(tuple.way() == Way::LowToHigh, one <= other);
+            prop_assert!(tuple.flow().low() <= tuple.flow().high());
+            prop_assert_eq!(tuple.flow().tuple(tuple.way()), tuple);
+        }
+
+        #[test]
+        fn equal_ends_have_equal_hashes(one in endpoints(), other in endpoints()) {
+            let hashing = DefaultHashBuilder::default();
+            let same = hashing.hash_one(one) == hashing.hash_one(other);
+            prop_assert_eq!(one == other, same);
+        }
+    }
+
+    fn endpoints() -> impl Strategy<Value = Endpoint> {
+        let addr = prop_oneof![
+            (0..3_u8, any::<bool>()).prop_map(|(last, high)| {
+                IpAddr::from([if high { 200 } else { 9 }, 0, 0, last])
+            }),
+            (0..3_u16).prop_map(|last| IpAddr::from([0, 0, 0, 0, 0, 0, 0x0900, last])),
+        ];
+        (addr, 0..3_u16).prop_map(|(addr, port)| Endpoint::new(addr, port))
     }
 
     #[test]

@@ -10,11 +10,9 @@ mod relay;
 mod strand;
 mod tie;
 
-use std::collections::BTreeMap;
-
 use crate::digest::{Digest, SackBlock, TcpFlags};
 use crate::evidence::FlowEvidence;
-use crate::flow::{FourTuple, Way};
+use crate::flow::{Flow, FourTuple, Way};
 use crate::seq::TcpSeq;
 use bunch::Bunches;
 pub(crate) use relay::Relay;
@@ -78,30 +76,25 @@ impl<'a> Joined<'a> {
             .own()
             .map(|members| life(evidence, &strands, members, &bunches))
             .collect();
-        let mut at: Vec<BTreeMap<usize, Segment<'a>>> =
-            evidence.vantages.iter().map(|_| BTreeMap::new()).collect();
-        for (number, members) in bunches.own().enumerate() {
-            for member in members {
+        let mut members: Vec<Vec<Placed>> = evidence.vantages.iter().map(|_| Vec::new()).collect();
+        for (life, own) in bunches.own().enumerate() {
+            for member in own {
                 let strand = &strands[member.strand];
-                let segments = &evidence.vantages[strand.vantage].segments;
-                for index in &strand.segments {
-                    let carried = &segments[*index];
-                    let digest = told(carried, evidence, member.turn);
-                    let segment = Segment {
-                        digest,
-                        carried,
-                        life: number,
-                    };
-                    at[strand.vantage].insert(*index, segment);
-                }
+                let turn = member.turn;
+                let placed = strand
+                    .segments
+                    .iter()
+                    .map(|&index| Placed { index, turn, life });
+                members[strand.vantage].extend(placed);
             }
         }
         let relays = relay::find(evidence, &strands, &bunches);
         Self {
             evidence,
-            at: at
+            at: members
                 .into_iter()
-                .map(|segments| segments.into_values().collect())
+                .zip(&evidence.vantages)
+                .map(|(members, at)| in_order(members, &at.segments, evidence.flow))
                 .collect(),
             lives,
             relays,
@@ -109,14 +102,34 @@ impl<'a> Joined<'a> {
     }
 }
 
+/// A segment of one of the connections, by its place in the order of capture.
+struct Placed {
+    index: usize,
+    turn: Turn,
+    life: usize,
+}
+
+/// The segments of one vantage in order of capture.
+fn in_order(mut members: Vec<Placed>, segments: &[Digest], flow: Flow) -> Vec<Segment<'_>> {
+    members.sort_by_key(|placed| placed.index);
+    members
+        .into_iter()
+        .map(|Placed { index, turn, life }| Segment {
+            digest: told(&segments[index], flow, turn),
+            carried: &segments[index],
+            life,
+        })
+        .collect()
+}
+
 /// A digest in the flow's own name; `turn` leads from the flow to how it was carried.
-fn told(carried: &Digest, evidence: &FlowEvidence, turn: Turn) -> Digest {
+fn told(carried: &Digest, flow: Flow, turn: Turn) -> Digest {
     let way = turn.way(carried.tuple.way());
     let back = |number: TcpSeq, way: Way| TcpSeq(number.0.wrapping_sub(turn.shift[way as usize]));
     // A RST that answers what needs no answer carries 0 (RFC 9293, 3.10.7.1), which is no number of the stream.
     let no_number = carried.is_rst() && carried.seq.0 == 0;
     let mut digest = *carried;
-    digest.tuple = evidence.flow.tuple(way);
+    digest.tuple = flow.tuple(way);
     if !no_number {
         digest.seq = back(carried.seq, way);
     }

@@ -1,15 +1,14 @@
 //! How many packets a vantage missed that must have passed it, told by the other vantages and by
 //! TCP itself: what was seen further on, or was acknowledged, came past.
 
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashSet;
 
 use crate::digest::{Digest, TcpFlags};
 use crate::evidence::Selection;
-use crate::flow::{Flow, FourTuple};
 use crate::report::Side;
-use crate::scene::{Scene, Seen};
+use crate::scene::{Neighbour, Scene, Seen};
 use crate::seq::TcpSeq;
-use crate::time::MILLISECOND;
+use crate::time::{CaptureTime, MILLISECOND};
 
 /// Segments that must have passed a vantage: how many were recorded there, and how many were not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -184,11 +183,10 @@ fn span(digest: &Digest, anchor: TcpSeq) -> (i64, i64) {
     (start, start + i64::from(digest.seq_len()))
 }
 
-/// A pure acknowledgement, recognised where offload has merged or split its neighbours.
-type AckKey = (FourTuple, u32, u32);
-
-fn ack_key(digest: &Digest) -> AckKey {
-    (digest.tuple, digest.seq.0, digest.ack.0)
+/// What tells a segment from the others that one side sent; of a pure acknowledgement it is enough where offload has
+/// merged or split its neighbours.
+fn numbers(digest: &Digest) -> u64 {
+    u64::from(digest.seq.0) << 32 | u64::from(digest.ack.0)
 }
 
 /// Counts for every vantage what must have passed it in both directions of the flow.
@@ -208,27 +206,27 @@ pub(crate) fn count(scene: &Scene<'_>) -> Vec<Passed> {
 /// Counts for every vantage the other connections between the two hosts that were answered, and so went all
 /// the way, by whether it recorded any of them.
 fn count_ways(scene: &Scene<'_>, passed: &mut [Passed]) {
-    let mut answers: HashMap<Flow, (usize, &Digest)> = HashMap::new();
-    let mut recorded: Vec<HashSet<Flow>> = Vec::with_capacity(passed.len());
-    for vantage in 0..passed.len() {
-        let mut here = HashSet::new();
-        for (digest, _) in scene.ends.neighbours(scene.evidence, vantage) {
-            let flow = digest.tuple.flow();
-            here.insert(flow);
-            if digest.is_syn_ack() {
-                answers.entry(flow).or_insert((vantage, digest));
+    let mut answers: Vec<Option<(usize, &Neighbour<'_>)>> = vec![None; scene.neighbour_flows];
+    let mut recorded = vec![vec![false; scene.neighbour_flows]; passed.len()];
+    for (vantage, neighbours) in scene.neighbours.iter().enumerate() {
+        for neighbour in neighbours {
+            recorded[vantage][neighbour.flow()] = true;
+            if neighbour.digest.is_syn_ack() {
+                answers[neighbour.flow()].get_or_insert((vantage, neighbour));
             }
         }
-        recorded.push(here);
     }
     for &vantage in &scene.path.order {
-        for (flow, (answered_at, answer)) in &answers {
-            let at = scene.moment(*answered_at, answer);
-            if recorded[vantage].contains(flow) {
+        for (flow, answer) in answers.iter().enumerate() {
+            let Some((answered_at, answer)) = *answer else {
+                continue;
+            };
+            let passing = || Passing::of(scene, vantage, answered_at, answer.at);
+            if recorded[vantage][flow] {
                 passed[vantage].neighbours.recorded += 1;
-            } else if scene.ends.at(vantage) == scene.ends.at(*answered_at)
-                && would_hold(scene, vantage, *answered_at, answer)
-                && watched(scene, vantage, *answered_at, at)
+            } else if scene.ends.at(vantage) == scene.ends.at(answered_at)
+                && passing().would_be_held(answer.digest)
+                && passing().is_watched()
             {
                 passed[vantage].neighbours.missed += 1;
             }
@@ -254,8 +252,8 @@ fn count_way(
             continue;
         };
         let unbroken = scene.evidence.vantages[vantage].coverage.len() == 1;
-        let acks: HashSet<AckKey> = own().map(|segment| ack_key(segment.digest)).collect();
-        let mut counted: HashSet<(u32, u32, u32)> = HashSet::new();
+        let acks: HashSet<u64> = own().map(|segment| numbers(segment.digest)).collect();
+        let mut counted: HashSet<(u64, u32)> = HashSet::new();
         for (other_place, &other) in travel.iter().enumerate() {
             if other == vantage {
                 continue;
@@ -264,22 +262,22 @@ fn count_way(
                 let digest = segment.digest;
                 segment.sender == sender
                     && !digest.is_rst()
-                    && ((unbroken && ranges.encloses(digest))
-                        || watched(scene, vantage, other, segment.at))
-                    && ships(scene, vantage, other, segment)
                     && (other_place > place
                         || (digest.seq_len() > 0
                             && acked.is_some_and(|ack| !ack.before(digest.seq_end()))))
+                    && ((unbroken && ranges.encloses(digest))
+                        || Passing::of(scene, vantage, other, segment.at).is_watched())
+                    && ships(scene, vantage, other, segment)
             };
             for segment in scene.life(other, life).filter(must_pass) {
                 let digest = segment.digest;
-                if !counted.insert((digest.seq.0, digest.seq_len(), digest.ack.0)) {
+                if !counted.insert((numbers(digest), digest.seq_len())) {
                     continue;
                 }
                 let recorded = if digest.seq_len() > 0 {
                     ranges.holds(digest)
                 } else {
-                    acks.contains(&ack_key(digest))
+                    acks.contains(&numbers(digest))
                 };
                 passed[vantage].add(recorded, segment.at);
             }
@@ -300,123 +298,131 @@ fn highest_ack(scene: &Scene<'_>, receiver: Side, life: usize) -> Option<TcpSeq>
 }
 
 /// One vantage's record of other flows between the two hosts, in one direction.
-struct Neighbours<'a> {
-    of: HashMap<FourTuple, (Ranges, HashSet<AckKey>)>,
+struct Neighbours<'s, 'a> {
+    /// By the neighbours' way.
+    ranges: Vec<Option<Ranges>>,
+    /// By way, number and what is acknowledged.
+    acks: HashSet<(usize, u64)>,
     /// Flows of which it recorded anything, in either direction.
-    flows: HashSet<Flow>,
-    all: Vec<&'a Digest>,
+    flows: Vec<bool>,
+    all: Vec<&'s Neighbour<'a>>,
 }
 
-impl<'a> Neighbours<'a> {
-    fn of(scene: &'a Scene<'_>, vantage: usize, sender: Side) -> Self {
-        let mut flows = HashSet::new();
+impl<'s, 'a> Neighbours<'s, 'a> {
+    fn of(scene: &'s Scene<'a>, vantage: usize, sender: Side) -> Self {
+        let mut flows = vec![false; scene.neighbour_flows];
         let mut all = Vec::new();
-        for (digest, from) in scene.ends.neighbours(scene.evidence, vantage) {
-            flows.insert(digest.tuple.flow());
-            if from == sender && !digest.is_rst() {
-                all.push(digest);
+        for neighbour in &scene.neighbours[vantage] {
+            flows[neighbour.flow()] = true;
+            if neighbour.sender == sender && !neighbour.digest.is_rst() {
+                all.push(neighbour);
             }
         }
-        let mut by_tuple: HashMap<FourTuple, Vec<&Digest>> = HashMap::new();
-        for digest in &all {
-            by_tuple.entry(digest.tuple).or_default().push(digest);
+        let mut by_way = all.clone();
+        by_way.sort_by_key(|neighbour| neighbour.way);
+        let mut ranges: Vec<Option<Ranges>> = Vec::new();
+        ranges.resize_with(scene.neighbour_flows * 2, || None);
+        for of_way in by_way.chunk_by(|one, other| one.way == other.way) {
+            ranges[of_way[0].way] = Ranges::of(of_way.iter().map(|neighbour| neighbour.digest));
         }
-        let of = by_tuple
-            .into_iter()
-            .filter_map(|(tuple, digests)| {
-                let acks = digests.iter().map(|digest| ack_key(digest)).collect();
-                Some((tuple, (Ranges::of(digests.into_iter())?, acks)))
-            })
-            .collect();
-        Self { of, flows, all }
+        let acks = all
+            .iter()
+            .map(|neighbour| (neighbour.way, numbers(neighbour.digest)));
+        Self {
+            ranges,
+            acks: acks.collect(),
+            flows,
+            all,
+        }
     }
 
     /// Whether this vantage records this direction, and such flows under the numbers that the segment bears:
     /// packets may take another way, and boxes rewrite numbers.
-    fn can_tell(&self, digest: &Digest) -> bool {
-        self.flows.contains(&digest.tuple.flow())
-            && match self.of.get(&digest.tuple) {
-                Some((ranges, _)) => ranges.is_near(digest),
-                None => !self.of.is_empty(),
+    fn can_tell(&self, neighbour: &Neighbour<'_>) -> bool {
+        self.flows[neighbour.flow()]
+            && match &self.ranges[neighbour.way] {
+                Some(ranges) => ranges.is_near(neighbour.digest),
+                None => !self.all.is_empty(),
             }
     }
 
-    fn encloses(&self, digest: &Digest) -> bool {
-        self.of
-            .get(&digest.tuple)
-            .is_some_and(|(ranges, _)| ranges.encloses(digest))
+    fn encloses(&self, neighbour: &Neighbour<'_>) -> bool {
+        let ranges = self.ranges[neighbour.way].as_ref();
+        ranges.is_some_and(|ranges| ranges.encloses(neighbour.digest))
     }
 
-    fn holds(&self, digest: &Digest) -> bool {
-        self.of.get(&digest.tuple).is_some_and(|(ranges, acks)| {
-            if digest.seq_len() > 0 {
-                ranges.holds(digest)
-            } else {
-                acks.contains(&ack_key(digest))
-            }
-        })
+    fn holds(&self, neighbour: &Neighbour<'_>) -> bool {
+        if neighbour.digest.seq_len() == 0 {
+            return self
+                .acks
+                .contains(&(neighbour.way, numbers(neighbour.digest)));
+        }
+        let ranges = self.ranges[neighbour.way].as_ref();
+        ranges.is_some_and(|ranges| ranges.holds(neighbour.digest))
     }
 }
 
 /// Segments of other flows between the two hosts, seen further on, or seen before and acknowledged, but not here.
 fn count_neighbours(scene: &Scene<'_>, travel: &[usize], sender: Side, passed: &mut [Passed]) {
-    let records: Vec<Neighbours<'_>> = travel
+    let records: Vec<Neighbours<'_, '_>> = travel
         .iter()
         .map(|&vantage| Neighbours::of(scene, vantage, sender))
         .collect();
     let acked = highest_acks(scene, travel, sender.other());
-    let was_acked = |digest: &Digest| {
-        digest.seq_len() > 0
-            && acked
-                .get(&digest.tuple)
-                .is_some_and(|ack| !ack.before(digest.seq_end()))
+    let was_acked = |neighbour: &Neighbour<'_>| {
+        neighbour.digest.seq_len() > 0
+            && acked[neighbour.way].is_some_and(|ack| !ack.before(neighbour.digest.seq_end()))
     };
     for (place, &vantage) in travel.iter().enumerate() {
         let here = &records[place];
-        let unbroken = scene.evidence.vantages[vantage].coverage.len() == 1;
+        let evidence = &scene.evidence.vantages[vantage];
+        let unbroken = evidence.coverage.len() == 1;
         let mut counted = HashSet::new();
         for (other_place, (&other, record)) in travel.iter().zip(&records).enumerate() {
             if other_place == place || is_renumbered(scene, vantage, other) {
                 continue;
             }
-            for digest in &record.all {
-                let must_pass = other_place > place || was_acked(digest);
-                if !must_pass {
+            for neighbour in record.all.iter().copied() {
+                let digest = neighbour.digest;
+                let key = (neighbour.way, numbers(digest), digest.seq_len());
+                let must_pass = other_place > place || was_acked(neighbour);
+                if !must_pass
+                    || !here.can_tell(neighbour)
+                    || !evidence.selection.ships(digest)
+                    || counted.contains(&key)
+                {
                     continue;
                 }
-                let at = scene.moment(other, digest);
-                let comparable = here.can_tell(digest)
-                    && would_hold(scene, vantage, other, digest)
-                    && ((unbroken && here.encloses(digest)) || watched(scene, vantage, other, at))
-                    && scene.evidence.vantages[vantage].selection.ships(digest);
-                if comparable && counted.insert((ack_key(digest), digest.seq_len())) {
-                    passed[vantage].add(here.holds(digest), at);
+                let passing = Passing::of(scene, vantage, other, neighbour.at);
+                let comparable = passing.would_be_held(digest)
+                    && ((unbroken && here.encloses(neighbour)) || passing.is_watched());
+                if comparable {
+                    counted.insert(key);
+                    passed[vantage].add(here.holds(neighbour), neighbour.at);
                 }
             }
         }
     }
 }
 
-/// The highest numbers that a side acknowledged in other flows between the two hosts, by the tuple of what it
+/// The highest numbers that a side acknowledged in other flows between the two hosts, by the way of what it
 /// acknowledged.
-fn highest_acks(scene: &Scene<'_>, travel: &[usize], receiver: Side) -> HashMap<FourTuple, TcpSeq> {
-    let mut highest: HashMap<FourTuple, TcpSeq> = HashMap::new();
-    for &vantage in travel {
-        for (digest, from) in scene.ends.neighbours(scene.evidence, vantage) {
-            let Some(ack) = digest
-                .acked()
-                .filter(|_| from == receiver && !digest.is_rst())
-            else {
-                continue;
-            };
-            highest
-                .entry(digest.tuple.reversed())
-                .and_modify(|high| {
-                    if ack.after(*high) {
-                        *high = ack;
-                    }
-                })
-                .or_insert(ack);
+fn highest_acks(scene: &Scene<'_>, travel: &[usize], receiver: Side) -> Vec<Option<TcpSeq>> {
+    let mut highest: Vec<Option<TcpSeq>> = vec![None; scene.neighbour_flows * 2];
+    for neighbour in travel
+        .iter()
+        .flat_map(|&vantage| &scene.neighbours[vantage])
+    {
+        let digest = neighbour.digest;
+        let Some(ack) = digest
+            .acked()
+            .filter(|_| neighbour.sender == receiver && !digest.is_rst())
+        else {
+            continue;
+        };
+        let high = highest[neighbour.back()].get_or_insert(ack);
+        if ack.after(*high) {
+            *high = ack;
         }
     }
     highest
@@ -435,33 +441,55 @@ fn is_renumbered(scene: &Scene<'_>, one: usize, other: usize) -> bool {
     })
 }
 
-/// Whether a neighbouring flow's segment that passed a vantage at a moment of the corrected clock is among
-/// those that were loaded.
-fn would_hold(scene: &Scene<'_>, vantage: usize, further: usize, digest: &Digest) -> bool {
-    let at = scene.moment(further, digest);
-    let evidence = &scene.evidence.vantages[vantage];
-    let (own, error) = scene.path.own_time(vantage, further, at);
-    let handshake = digest.flags.has(TcpFlags::SYN);
-    (handshake || evidence.selection == Selection::All)
-        && evidence
-            .nearby
-            .would_hold(digest, own, error.saturating_add(EDGE))
-}
-
-/// Whether the vantage would have shipped this segment of the flow, had it seen it at that moment of the
-/// corrected clock.
-fn ships(scene: &Scene<'_>, vantage: usize, seen_at: usize, segment: &Seen<'_>) -> bool {
-    let (own, error) = scene.path.own_time(vantage, seen_at, segment.at);
-    scene.evidence.vantages[vantage].ships(segment.digest, own, error.saturating_add(EDGE))
+/// When what one vantage saw passed another, by that one's own clock.
+struct Passing<'s, 'a> {
+    scene: &'s Scene<'a>,
+    vantage: usize,
+    time: CaptureTime,
+    /// It is off by no more than this, nanoseconds.
+    error: i64,
 }
 
 /// At a span's edge a packet may have been outside, by the error of the clock offset and this much.
 const EDGE: i64 = 20_000;
 
-/// Whether a vantage's coverage surely holds the moment at which a packet passed it that was seen `further` on
-/// at `at`.
-fn watched(scene: &Scene<'_>, vantage: usize, further: usize, at: i64) -> bool {
-    let (time, error) = scene.path.own_time(vantage, further, at);
-    let edge = error.saturating_add(EDGE);
-    scene.watched[vantage].holds(time.plus(edge.saturating_neg()), time.plus(edge))
+impl<'s, 'a> Passing<'s, 'a> {
+    /// `at` is on the corrected clock.
+    fn of(scene: &'s Scene<'a>, vantage: usize, seen_at: usize, at: i64) -> Self {
+        let (time, error) = scene.path.own_time(vantage, seen_at, at);
+        Self {
+            scene,
+            vantage,
+            time,
+            error: error.saturating_add(EDGE),
+        }
+    }
+
+    /// Whether such a segment of a neighbouring flow is among those that were loaded.
+    fn would_be_held(&self, digest: &Digest) -> bool {
+        let evidence = &self.scene.evidence.vantages[self.vantage];
+        let handshake = digest.flags.has(TcpFlags::SYN);
+        (handshake || evidence.selection == Selection::All)
+            && evidence.nearby.would_hold(digest, self.time, self.error)
+    }
+
+    /// Whether the vantage's coverage surely holds the moment.
+    fn is_watched(&self) -> bool {
+        let (from, until) = (
+            self.time.plus(self.error.saturating_neg()),
+            self.time.plus(self.error),
+        );
+        self.scene.watched[self.vantage].holds(from, until)
+    }
+}
+
+/// Whether the vantage would have shipped this segment of the flow, had it seen it at that moment of the
+/// corrected clock.
+fn ships(scene: &Scene<'_>, vantage: usize, seen_at: usize, segment: &Seen<'_>) -> bool {
+    let evidence = &scene.evidence.vantages[vantage];
+    if evidence.selection.ships(segment.digest) {
+        return true;
+    }
+    let passing = Passing::of(scene, vantage, seen_at, segment.at);
+    evidence.ships(segment.digest, passing.time, passing.error)
 }

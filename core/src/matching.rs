@@ -1,7 +1,9 @@
 //! The same packet at two vantages: what makes it recognisable, and what its two sightings tell
 //! about the order of the vantages and the difference of their clocks.
 
-use hashbrown::HashMap;
+use std::hash::{BuildHasher, Hash, Hasher};
+
+use hashbrown::{DefaultHashBuilder, HashTable};
 
 use crate::clock::Sample;
 use crate::digest::Digest;
@@ -11,7 +13,7 @@ use crate::time::MILLISECOND;
 
 /// Everything of a segment that a hop leaves alone. Two packets with equal keys at one vantage are
 /// ambiguous and are not used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct PacketKey {
     tuple: FourTuple,
     seq: u32,
@@ -38,6 +40,22 @@ impl PacketKey {
     }
 }
 
+/// In few words: every segment of every vantage is looked up at all others.
+impl Hash for PacketKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.tuple.hash(state);
+        state.write_u64(u64::from(self.seq) << 32 | u64::from(self.ack));
+        state.write_u64(
+            u64::from(self.payload_len) << 32
+                | u64::from(self.flags) << 16
+                | u64::from(self.window),
+        );
+        let ip_id = self.ip_id.map_or(0, |id| u64::from(id) + 1);
+        let timestamp = self.timestamp.map_or(0, |stamp| u64::from(stamp) + 1);
+        state.write_u64(timestamp << 17 | ip_id);
+    }
+}
+
 /// A segment of one vantage, as the comparison wants it.
 #[derive(Clone, Copy)]
 pub(crate) struct Recorded<'a> {
@@ -49,39 +67,69 @@ pub(crate) struct Recorded<'a> {
 
 /// The segments of one vantage that can be recognised elsewhere.
 pub(crate) struct Recognisable<'a> {
-    unique: HashMap<PacketKey, Recorded<'a>>,
+    all: Vec<Entry<'a>>,
+    /// Places in `all`.
+    by_key: HashTable<u32>,
+}
+
+struct Entry<'a> {
+    key: PacketKey,
+    hash: u64,
+    /// `None`: more than one bears this key.
+    only: Option<Recorded<'a>>,
 }
 
 impl<'a> Recognisable<'a> {
-    /// Keys that occur twice are left out.
-    pub(crate) fn new(recorded: impl Iterator<Item = Recorded<'a>>) -> Self {
-        let mut seen: HashMap<PacketKey, Option<Recorded<'a>>> = HashMap::new();
+    /// Keys that occur twice are left out. Whatever is compared must have been made with the same `hashing`.
+    pub(crate) fn new(
+        recorded: impl Iterator<Item = Recorded<'a>>,
+        hashing: &DefaultHashBuilder,
+    ) -> Self {
+        let expected = recorded.size_hint().1.unwrap_or(0);
+        let mut all: Vec<Entry<'a>> = Vec::with_capacity(expected);
+        let mut by_key = HashTable::with_capacity(expected);
         for one in recorded {
-            seen.entry(PacketKey::of(one.digest))
-                .and_modify(|entry| {
-                    // Where a machine's interfaces record each packet twice, the first is as good.
-                    let at_once = |first: Recorded<'_>| {
-                        one.digest.time.since(first.digest.time).saturating_abs() < MILLISECOND
-                    };
-                    if !entry.is_some_and(at_once) {
-                        *entry = None;
-                    }
-                })
-                .or_insert(Some(one));
+            let key = PacketKey::of(one.digest);
+            let hash = hashing.hash_one(key);
+            let known = by_key.entry(
+                hash,
+                |place: &u32| all[*place as usize].key == key,
+                |place| all[*place as usize].hash,
+            );
+            let place = *known.or_insert(all.len() as u32).get() as usize;
+            let Some(entry) = all.get_mut(place) else {
+                all.push(Entry {
+                    key,
+                    hash,
+                    only: Some(one),
+                });
+                continue;
+            };
+            // Where a machine's interfaces record each packet twice, the first is as good.
+            let at_once = |first: Recorded<'_>| {
+                one.digest.time.since(first.digest.time).saturating_abs() < MILLISECOND
+            };
+            if !entry.only.is_some_and(at_once) {
+                entry.only = None;
+            }
         }
-        let unique = seen
-            .into_iter()
-            .filter_map(|(key, entry)| entry.map(|found| (key, found)))
-            .collect();
-        Self { unique }
+        Self { all, by_key }
+    }
+
+    /// The segment that alone bears the key of another vantage's.
+    fn find(&self, entry: &Entry<'_>) -> Option<Recorded<'a>> {
+        let place = self.by_key.find(entry.hash, |place| {
+            self.all[*place as usize].key == entry.key
+        })?;
+        self.all[*place as usize].only
     }
 
     /// What the packets that both vantages saw tell about the pair.
     pub(crate) fn compare(&self, other: &Self) -> Comparison {
         let mut samples = Vec::new();
         let mut hops = [Vec::new(), Vec::new()];
-        for (key, mine) in &self.unique {
-            if let Some(theirs) = other.unique.get(key) {
+        for entry in &self.all {
+            if let (Some(mine), Some(theirs)) = (entry.only, other.find(entry)) {
                 let sample = Sample {
                     sender: mine.sender,
                     reset: mine.digest.is_rst(),

@@ -3,6 +3,8 @@
 
 use std::cmp::Reverse;
 
+use hashbrown::DefaultHashBuilder;
+
 use crate::clock::Clock;
 use crate::ends::Ends;
 use crate::join::{Joined, Segment};
@@ -121,8 +123,9 @@ struct Pairs {
 impl Pairs {
     fn compare(joined: &Joined<'_>, ends: &Ends) -> Self {
         let count = joined.at.len();
+        let hashing = DefaultHashBuilder::default();
         let sets: Vec<Recognisable<'_>> = (0..count)
-            .map(|index| Recognisable::new(recorded(joined, ends, index)))
+            .map(|index| Recognisable::new(recorded(joined, ends, index), &hashing))
             .collect();
         let mut compared = vec![vec![Comparison::default(); count]; count];
         for a in 0..count {

@@ -1,10 +1,13 @@
 //! One flow with all its vantages on one clock, cut into lives.
 
+use hashbrown::HashMap;
+
 use crate::clock::Offset;
 use crate::coverage::Watched;
 use crate::digest::Digest;
 use crate::ends::Ends;
 use crate::evidence::FlowEvidence;
+use crate::flow::{Flow, Way};
 use crate::join::{Joined, Life, Name};
 use crate::path::{self, Path};
 use crate::report::Side;
@@ -24,6 +27,28 @@ pub(crate) struct Seen<'a> {
     pub(crate) life: usize,
 }
 
+/// A segment of another connection that a vantage saw pass between the two hosts.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Neighbour<'a> {
+    pub(crate) digest: &'a Digest,
+    pub(crate) sender: Side,
+    /// When it passed, on the corrected clock.
+    pub(crate) at: i64,
+    /// The number of its flow among the neighbours, twice; one more where it goes from high to low.
+    pub(crate) way: usize,
+}
+
+impl Neighbour<'_> {
+    pub(crate) fn flow(&self) -> usize {
+        self.way / 2
+    }
+
+    /// The way of what answers it.
+    pub(crate) fn back(&self) -> usize {
+        self.way ^ 1
+    }
+}
+
 /// One flow's evidence, ordered in space (path) and time (lives).
 pub(crate) struct Scene<'a> {
     pub(crate) evidence: &'a FlowEvidence,
@@ -32,6 +57,10 @@ pub(crate) struct Scene<'a> {
     pub(crate) path: Path,
     /// The flow's segments at each vantage of the evidence, in order of time.
     pub(crate) seen: Vec<Vec<Seen<'a>>>,
+    /// Other connections' segments between the two hosts at each vantage of the evidence.
+    pub(crate) neighbours: Vec<Vec<Neighbour<'a>>>,
+    /// How many connections these are of.
+    pub(crate) neighbour_flows: usize,
     /// What each vantage watched.
     pub(crate) watched: Vec<Watched>,
     /// The joined lives in order of time.
@@ -74,12 +103,15 @@ impl<'a> Scene<'a> {
             segments.sort_by_key(|segment| segment.at);
         }
         let initial = (0..lives.len()).map(|life| initial(&seen, life)).collect();
+        let (neighbours, neighbour_flows) = neighbours(joined, &ends, &path);
         Self {
             evidence: joined.evidence,
             joined,
             ends,
             path,
             seen,
+            neighbours,
+            neighbour_flows,
             watched: joined
                 .evidence
                 .vantages
@@ -137,12 +169,7 @@ impl<'a> Scene<'a> {
 
     /// When a segment of another flow passed a vantage, on the corrected clock.
     pub(crate) fn moment(&self, vantage: usize, digest: &Digest) -> i64 {
-        let before = self.joined.at[vantage].partition_point(|own| own.carried.time <= digest.time);
-        let order = before as i64 * 2 - 1;
-        corrected(
-            digest,
-            self.path.clocks[vantage].at(order, digest.time.nanos()),
-        )
+        moment(self.joined, &self.path, vantage, digest)
     }
 
     /// The median TTL of a sender's packets at a vantage, RSTs left out.
@@ -166,6 +193,38 @@ impl<'a> Scene<'a> {
             .iter()
             .filter(move |segment| segment.life == life)
     }
+}
+
+fn moment(joined: &Joined<'_>, path: &Path, vantage: usize, digest: &Digest) -> i64 {
+    let before = joined.at[vantage].partition_point(|own| own.carried.time <= digest.time);
+    let order = before as i64 * 2 - 1;
+    corrected(digest, path.clocks[vantage].at(order, digest.time.nanos()))
+}
+
+/// The neighbours at each vantage, and how many flows they are of.
+fn neighbours<'a>(
+    joined: &Joined<'a>,
+    ends: &Ends,
+    path: &Path,
+) -> (Vec<Vec<Neighbour<'a>>>, usize) {
+    let mut numbers: HashMap<Flow, usize> = HashMap::new();
+    let mut number = |flow: Flow| {
+        let next = numbers.len();
+        *numbers.entry(flow).or_insert(next)
+    };
+    let at = (0..joined.at.len()).map(|vantage| {
+        ends.neighbours(joined.evidence, vantage)
+            .map(|(digest, sender)| Neighbour {
+                digest,
+                sender,
+                at: moment(joined, path, vantage, digest),
+                way: number(digest.tuple.flow()) * 2
+                    + usize::from(digest.tuple.way() == Way::HighToLow),
+            })
+            .collect()
+    });
+    let at = at.collect();
+    (at, numbers.len())
 }
 
 /// Lives in the order in which they began.

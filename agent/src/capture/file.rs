@@ -10,7 +10,7 @@ mod stream;
 
 use std::path::Path;
 
-use parallax_core::decode::{RawPacket, Unread, UnreadCounts, decode_into};
+use parallax_core::decode::{Head, LinkType, RawPacket, Unread, UnreadCounts, decode_into, head};
 use parallax_core::{CaptureTime, Coverage, Digest};
 
 pub use error::{FileError, FileWarning};
@@ -48,7 +48,7 @@ enum State {
 /// Where a record's packet lies in the stream's buffer, with what the record says of it.
 struct Record {
     time: Option<CaptureTime>,
-    link: Option<parallax_core::decode::LinkType>,
+    link: Option<LinkType>,
     original_len: u32,
     interface: u8,
     start: usize,
@@ -138,8 +138,39 @@ impl FileReader {
     #[inline]
     pub fn next_packet(&mut self) -> Result<Option<RawPacket<'_>>, FileError> {
         let mut record = Record::NONE;
+        let known = self.next_known(&mut record)?;
+        Ok(known.map(|(time, link)| self.packet(&record, time, link)))
+    }
+
+    /// The head of the next segment, and the packet from which the rest of it can be decoded; packets without
+    /// a digest are counted by reason. `None` at the end, as [`Self::next_packet`].
+    ///
+    /// # Errors
+    /// As [`Self::next_packet`].
+    #[inline]
+    pub fn next_head(&mut self) -> Result<Option<(Head, RawPacket<'_>)>, FileError> {
+        let mut record = Record::NONE;
+        while let Some((time, link)) = self.next_known(&mut record)? {
+            match head(&self.packet(&record, time, link)) {
+                Ok(head) => {
+                    self.digests += 1;
+                    return Ok(Some((head, self.packet(&record, time, link))));
+                }
+                Err(reason) => self.unread.add(reason),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Writes the next record that has a time and a known link type where it is to stay, and returns these;
+    /// `None` at the end.
+    #[inline]
+    fn next_known(
+        &mut self,
+        record: &mut Record,
+    ) -> Result<Option<(CaptureTime, LinkType)>, FileError> {
         loop {
-            if !self.next_record(&mut record)? {
+            if !self.next_record(record)? {
                 return Ok(None);
             }
             self.packets += 1;
@@ -150,18 +181,21 @@ impl FileReader {
                 });
             }
             match (record.time, record.link) {
-                (Some(time), Some(link)) => {
-                    return Ok(Some(RawPacket {
-                        time,
-                        link,
-                        original_len: record.original_len,
-                        interface: record.interface,
-                        data: self.stream.at(record.start, record.len),
-                    }));
-                }
+                (Some(time), Some(link)) => return Ok(Some((time, link))),
                 (_, None) => self.unread.add(Unread::UnsupportedLink),
                 (None, _) => self.unread.add(Unread::NoTime),
             }
+        }
+    }
+
+    #[inline]
+    fn packet(&self, record: &Record, time: CaptureTime, link: LinkType) -> RawPacket<'_> {
+        RawPacket {
+            time,
+            link,
+            original_len: record.original_len,
+            interface: record.interface,
+            data: self.stream.at(record.start, record.len),
         }
     }
 

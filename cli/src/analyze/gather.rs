@@ -7,15 +7,16 @@
 use std::path::{Path, PathBuf};
 
 use parallax_agent::capture::file::FileSummary;
-use parallax_core::archive::{Archive, Frame, Gathered, Purpose, Recordings};
+use parallax_core::archive::{Archive, Frame, Gathered, Glimpse, Purpose, Recordings, Shelf, Take};
 use parallax_core::decode::UnreadCounts;
 use parallax_core::report::{Count, LossTotal, VantageSummary};
-use parallax_core::{Coverage, Digest, LossRecord, Selection, Vantage, VantageKind};
+use parallax_core::{Coverage, LossRecord, Selection, Vantage, VantageKind};
 
 use super::AnalyzeError;
 use super::plan::{Plan, is_stdin};
-use super::progress::Progress;
-use super::source;
+use super::progress::{Progress, Reading};
+use super::source::{self, Receive};
+use super::threads;
 
 /// Everything that the judge may ask about, from all files.
 pub struct Read {
@@ -118,7 +119,7 @@ struct Reel {
     /// Known after the first reading.
     summary: Option<FileSummary>,
     /// What a pipe held: it cannot be read again.
-    whole: Option<Vec<Digest>>,
+    whole: Option<Shelf>,
 }
 
 impl<'a> Files<'a> {
@@ -128,7 +129,7 @@ impl<'a> Files<'a> {
                 vantage: station.vantage.name.clone(),
                 file: file.clone(),
                 summary: None,
-                whole: (!can_be_read_again(file)).then(Vec::new),
+                whole: (!can_be_read_again(file)).then(Shelf::default),
             };
             station.files.iter().map(of_file).collect()
         });
@@ -137,31 +138,56 @@ impl<'a> Files<'a> {
             reels: reels.collect(),
         }
     }
+
+    /// Octets of all files that are to be read; `None`: a pipe is among them, and nobody knows.
+    fn octets(&self) -> Option<u64> {
+        let octets = |reel: &Reel| match &reel.whole {
+            Some(_) if reel.summary.is_none() => None,
+            Some(_) => Some(0),
+            None => reel.file.metadata().ok().map(|about| about.len()),
+        };
+        self.reels.iter().flatten().map(octets).sum()
+    }
 }
 
 fn can_be_read_again(file: &Path) -> bool {
     !is_stdin(file) && file.metadata().is_ok_and(|found| found.is_file())
 }
 
+/// Hands the segments of one file on, and keeps those of a pipe.
+struct Hand<'a, T> {
+    taker: &'a mut T,
+    part: usize,
+    whole: Option<Shelf>,
+}
+
+impl<T: Take> Receive for Hand<'_, T> {
+    #[inline]
+    fn receive(&mut self, segment: &impl Glimpse) {
+        self.taker.take(self.part, segment);
+        if let Some(whole) = &mut self.whole {
+            whole.push(&segment.digest());
+        }
+    }
+}
+
 impl Reel {
     fn read(
         &mut self,
-        progress: &Progress,
-        mut take: impl FnMut(&Digest),
+        reading: &Reading,
+        part: usize,
+        taker: &mut impl Take,
     ) -> Result<(), AnalyzeError> {
-        let first = self.summary.is_none();
-        if let Some(whole) = self.whole.as_ref().filter(|_| !first) {
-            whole.iter().for_each(take);
+        if let (Some(whole), Some(_)) = (&self.whole, &self.summary) {
+            for segment in whole.iter() {
+                taker.take(part, &segment);
+            }
             return Ok(());
         }
-        let mut whole = self.whole.take();
-        let summary = source::read(&self.vantage, &self.file, progress, |digest| {
-            take(&digest);
-            if let Some(whole) = &mut whole {
-                whole.push(digest);
-            }
-        })?;
-        self.whole = whole;
+        let whole = self.whole.take();
+        let mut hand = Hand { taker, part, whole };
+        let summary = source::read(&self.vantage, &self.file, reading, &mut hand)?;
+        self.whole = hand.whole;
         self.summary = Some(summary);
         Ok(())
     }
@@ -174,17 +200,16 @@ impl Recordings for Files<'_> {
         self.reels.len()
     }
 
-    fn read(
-        &mut self,
-        purpose: Purpose,
-        take: &mut dyn FnMut(usize, usize, &Digest),
-    ) -> Result<(), AnalyzeError> {
-        self.progress.purpose(purpose);
-        for (vantage, reels) in self.reels.iter_mut().enumerate() {
-            for (part, reel) in reels.iter_mut().enumerate() {
-                reel.read(self.progress, |digest| take(vantage, part, digest))?;
-            }
-        }
-        Ok(())
+    fn read<T: Take>(&mut self, purpose: Purpose, takers: &mut [T]) -> Result<(), AnalyzeError> {
+        let files = self.reels.iter().map(Vec::len).sum();
+        let reading = self.progress.read(purpose, files, self.octets());
+        let vantages: Vec<(&mut Vec<Reel>, &mut T)> = self.reels.iter_mut().zip(takers).collect();
+        let read = threads::share(vantages, |(reels, taker)| {
+            reels
+                .iter_mut()
+                .enumerate()
+                .try_for_each(|(part, reel)| reel.read(&reading, part, taker))
+        });
+        read.into_iter().collect()
     }
 }

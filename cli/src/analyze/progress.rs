@@ -1,18 +1,14 @@
 //! How far the reading of large files is, for a terminal.
 
-use std::cell::Cell;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
 use parallax_core::archive::Purpose;
 
-use crate::plain::plain;
-
 /// A line on standard error while files are read; nothing where that is no terminal.
 pub struct Progress {
     bar: ProgressBar,
-    purpose: Cell<&'static str>,
 }
 
 const KNOWN_LENGTH: &str = "{msg} {bar:24} {bytes}/{total_bytes} {bytes_per_sec} {eta}";
@@ -23,34 +19,28 @@ impl Progress {
     pub fn start() -> Self {
         let bar = ProgressBar::no_length();
         bar.enable_steady_tick(Duration::from_millis(150));
-        Self {
-            bar,
-            purpose: Cell::new("reading"),
-        }
+        Self { bar }
     }
 
-    /// Says what the files are read for from now on.
-    pub fn purpose(&self, purpose: Purpose) {
-        self.purpose.set(match purpose {
+    /// Begins to read files, of `total` octets together, where that is known.
+    pub fn read(&self, purpose: Purpose, files: usize, total: Option<u64>) -> Reading {
+        let doing = match purpose {
             Purpose::Resets => "looking for resets in",
             Purpose::Segments => "looking for their connections in",
             Purpose::Neighbours => "looking around them in",
             Purpose::Carriers => "looking for proxied connections in",
-        });
-    }
-
-    /// Begins a file of `total` octets, where that is known.
-    pub fn begin(&self, file: &str, total: Option<u64>) {
+        };
+        let files = match files {
+            1 => "one file".to_owned(),
+            files => format!("{files} files"),
+        };
         let template = if total.is_some() {
             KNOWN_LENGTH
         } else {
             UNKNOWN_LENGTH
         };
-        self.stage(
-            &format!("{} {}", self.purpose.get(), plain(file)),
-            template,
-            total,
-        );
+        self.stage(&format!("{doing} {files}"), template, total);
+        Reading(self.bar.clone())
     }
 
     /// Begins the judging of `total` flows.
@@ -70,10 +60,15 @@ impl Progress {
         }
         self.bar.set_message(words.to_owned());
     }
+}
 
-    /// So many octets of the file are read.
-    pub fn at(&self, done: u64) {
-        self.bar.set_position(done);
+/// Octets that are read, by whichever thread.
+pub struct Reading(ProgressBar);
+
+impl Reading {
+    /// So many more are read.
+    pub fn advance(&self, octets: u64) {
+        self.0.inc(octets);
     }
 }
 

@@ -4,9 +4,10 @@ use std::path::Path;
 
 use parallax_agent::capture::file::{FileError, FileReader, FileSummary};
 use parallax_core::Digest;
-use parallax_core::decode::Unread;
+use parallax_core::archive::Glimpse;
+use parallax_core::decode::{Head, RawPacket, Unread, decode_into};
 
-use super::progress::Progress;
+use super::progress::Reading;
 
 /// Why capture files could not be judged.
 #[derive(Debug, thiserror::Error)]
@@ -25,29 +26,56 @@ fn advice(error: &FileError) -> &'static str {
 }
 
 /// Packets between two reports of progress: each takes a lock.
-const LOT: u64 = 8192;
+const LOT: u64 = 32 * 1024;
 
-/// Reads a whole file and hands on its digests in the order of the file.
+/// A segment where it lies in the file's buffer.
+struct Lying<'a> {
+    head: Head,
+    packet: RawPacket<'a>,
+}
+
+impl Glimpse for Lying<'_> {
+    #[inline]
+    fn head(&self) -> Head {
+        self.head
+    }
+
+    fn digest(&self) -> Digest {
+        let mut digest = Digest::BLANK;
+        let read = decode_into(&self.packet, &mut digest);
+        debug_assert!(read.is_ok(), "a packet has a head and no digest");
+        digest
+    }
+}
+
+/// What takes the segments of a file.
+pub trait Receive {
+    fn receive(&mut self, segment: &impl Glimpse);
+}
+
+/// Reads a whole file and hands on its segments in the order of the file.
 pub fn read(
     vantage: &str,
     file: &Path,
-    progress: &Progress,
-    mut take: impl FnMut(Digest),
+    reading: &Reading,
+    receiver: &mut impl Receive,
 ) -> Result<FileSummary, AnalyzeError> {
     let failed = |source| AnalyzeError::Read {
         vantage: vantage.to_owned(),
         source,
     };
     let mut reader = FileReader::open(file).map_err(failed)?;
-    progress.begin(reader.name(), reader.progress().total);
-    let mut reported = 0;
-    while let Some(digest) = reader.next_digest().map_err(failed)? {
-        take(digest);
-        if reader.packets() - reported >= LOT {
-            reported = reader.packets();
-            progress.at(reader.progress().read);
+    let (mut packets, mut octets) = (0, 0);
+    while let Some((head, packet)) = reader.next_head().map_err(failed)? {
+        receiver.receive(&Lying { head, packet });
+        if reader.packets() - packets >= LOT {
+            packets = reader.packets();
+            let read = reader.progress().read;
+            reading.advance(read - octets);
+            octets = read;
         }
     }
+    reading.advance(reader.progress().read - octets);
     Ok(reader.summary())
 }
 

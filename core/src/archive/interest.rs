@@ -1,67 +1,97 @@
 //! Which segments may be asked for: those of flows with a reset, of flows that may be the same connections
 //! under other names, and others near to them.
 
-use hashbrown::{HashMap, HashSet};
+use hashbrown::{DefaultHashBuilder, HashMap, HashSet, HashTable};
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::net::IpAddr;
 
 use crate::digest::Digest;
-use crate::evidence::{NEIGHBOURS_WITHIN, numbers};
+use crate::evidence::numbers;
 use crate::flow::{Endpoint, Flow};
 use crate::time::CaptureTime;
 
-/// Two addresses, the lower one first.
-pub(super) type Pair = (IpAddr, IpAddr);
+/// The two addresses of a flow, the lower one first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Pair(IpAddr, IpAddr);
 
+#[inline]
 pub(super) fn pair(flow: Flow) -> Pair {
-    let (a, b) = (flow.low().addr, flow.high().addr);
-    (a.min(b), a.max(b))
+    Pair(flow.low().addr, flow.high().addr)
 }
 
-/// The span of time that holds a moment.
-fn span(time: CaptureTime) -> i64 {
-    time.nanos().div_euclid(NEIGHBOURS_WITHIN)
+/// As one number where there is room for it: asked of every packet.
+impl Hash for Pair {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match (self.0, self.1) {
+            (IpAddr::V4(low), IpAddr::V4(high)) => {
+                state.write_u64(u64::from(low.to_bits()) << 32 | u64::from(high.to_bits()));
+            }
+            (low, high) => (low, high).hash(state),
+        }
+    }
 }
 
 /// What is of interest in a set of recordings.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Interest {
+    pub(super) hashing: DefaultHashBuilder,
     /// Flows with a reset.
     resets: HashSet<Flow>,
-    /// Other flows whose segments are kept, by [`Flow::hash`].
-    kin: HashSet<u64>,
-    pairs: HashSet<Pair>,
-    /// Spans of time ([`NEIGHBOURS_WITHIN`] each) in which a pair has a segment of a kept flow at some vantage.
-    spans: HashSet<(Pair, i64)>,
-    endpoints: HashSet<Endpoint>,
+    /// Those and others whose segments are kept, by their hashes.
+    flows: HashTable<u64>,
+    /// What their hosts' other traffic is known by: stand-ins, so that now and then something is kept that is not
+    /// asked for.
+    pairs: HashSet<u32>,
+    ends: HashSet<u32>,
 }
 
 impl Interest {
-    /// Takes a reset of a flow.
-    pub(super) fn add_reset(&mut self, flow: Flow, time: CaptureTime) {
-        let pair = pair(flow);
-        self.spans.insert((pair, span(time)));
-        if self.resets.insert(flow) {
-            self.pairs.insert(pair);
-            self.endpoints.extend([flow.low(), flow.high()]);
+    pub(super) fn new(resets: HashSet<Flow>, hashing: DefaultHashBuilder) -> Self {
+        let mut interest = Self {
+            hashing,
+            resets: HashSet::new(),
+            flows: HashTable::new(),
+            pairs: HashSet::new(),
+            ends: HashSet::new(),
+        };
+        for flow in &resets {
+            interest.add_flow(interest.hash(*flow));
+            interest.pairs.insert(interest.pair(*flow));
+            let ends = [flow.low(), flow.high()].map(|end| interest.end(end));
+            interest.ends.extend(ends);
         }
+        interest.resets = resets;
+        interest
     }
 
-    /// Takes flows that may be others under another name.
-    pub(super) fn add_kin(&mut self, hashes: impl IntoIterator<Item = u64>) {
-        self.kin.extend(hashes);
+    /// Takes a flow that may be another under another name.
+    fn add_name(&mut self, opening: &Opening) {
+        self.add_flow(opening.flow);
+        self.pairs.insert(opening.pair);
+        self.ends.extend(opening.ends);
     }
 
-    /// Takes what a kept flow is called: its hosts' other traffic tells the path there.
-    pub(super) fn add_name(&mut self, flow: Flow, time: CaptureTime) {
-        let pair = pair(flow);
-        self.spans.insert((pair, span(time)));
-        if self.pairs.insert(pair) {
-            self.endpoints.extend([flow.low(), flow.high()]);
-        }
+    /// Takes the hash of a flow that carries the same payload.
+    pub(super) fn add_flow(&mut self, hash: u64) {
+        let _ = self
+            .flows
+            .entry(hash, |known| *known == hash, |known| *known)
+            .or_insert(hash);
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.resets.is_empty()
+    #[inline]
+    pub(super) fn hash(&self, flow: Flow) -> u64 {
+        self.hashing.hash_one(flow)
+    }
+
+    #[inline]
+    fn pair(&self, flow: Flow) -> u32 {
+        self.hashing.hash_one(pair(flow)) as u32
+    }
+
+    fn end(&self, end: Endpoint) -> u32 {
+        self.hashing.hash_one(end) as u32
     }
 
     /// The flows with resets in an order that does not depend on chance.
@@ -75,61 +105,74 @@ impl Interest {
         self.resets.contains(&flow)
     }
 
-    pub(super) fn has_flow(&self, flow: Flow) -> bool {
-        self.resets.contains(&flow) || (!self.kin.is_empty() && self.kin.contains(&flow.hash()))
+    /// Whether the segments of a flow with this hash are kept.
+    #[inline]
+    pub(super) fn has_flow(&self, hash: u64) -> bool {
+        self.flows.find(hash, |known| *known == hash).is_some()
     }
 
-    /// Whether this segment may be near to a flow of interest: a handshake, or anything between two
-    /// hosts around a reset.
-    pub(super) fn is_nearby(&self, digest: &Digest, flow: Flow) -> bool {
-        let (pair, now) = (pair(flow), span(digest.time));
-        let around = || (now - 1..=now + 1).any(|span| self.spans.contains(&(pair, span)));
-        self.is_handshake(digest, flow) || self.pairs.contains(&pair) && around()
+    /// Whether a flow goes between the hosts of one that is kept.
+    #[inline]
+    pub(super) fn has_pair(&self, flow: Flow) -> bool {
+        self.pairs.contains(&self.pair(flow))
     }
 
-    fn is_handshake(&self, digest: &Digest, flow: Flow) -> bool {
-        (digest.is_syn() || digest.is_syn_ack()) && self.pairs.contains(&pair(flow))
-            || digest.is_syn_ack() && self.endpoints.contains(&digest.tuple.src)
+    /// Whether a kept flow ends here.
+    pub(super) fn has_end(&self, end: Endpoint) -> bool {
+        self.ends.contains(&self.end(end))
     }
 }
 
 /// Every handshake's numbers: what recordings under different names share.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Openings {
     seen: Vec<Opening>,
     sorted: usize,
+    hashing: DefaultHashBuilder,
 }
 
 /// An initial sequence number of a flow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Opening {
     number: u32,
-    /// [`Flow::hash`].
+    /// Stand-in for its hosts.
+    pair: u32,
+    /// [`Interest::hash`].
     flow: u64,
     /// Stand-ins for its endpoints.
     ends: [u32; 2],
 }
 
-fn stand_in(endpoint: Endpoint) -> u32 {
-    Flow::between(endpoint, endpoint).hash() as u32
-}
-
 /// Duplicates are taken out when the list has grown by this much.
-const GROWN: usize = 1 << 20;
+const GROWN: usize = 1 << 16;
 
 impl Openings {
+    pub(super) fn new(hashing: &DefaultHashBuilder) -> Self {
+        Self {
+            seen: Vec::new(),
+            sorted: 0,
+            hashing: hashing.clone(),
+        }
+    }
+
     pub(super) fn add(&mut self, digest: &Digest) {
         for number in numbers(digest) {
             let flow = digest.tuple.flow();
             self.seen.push(Opening {
                 number,
-                flow: flow.hash(),
-                ends: [flow.low(), flow.high()].map(stand_in),
+                pair: self.hashing.hash_one(pair(flow)) as u32,
+                flow: self.hashing.hash_one(flow),
+                ends: [flow.low(), flow.high()].map(|end| self.hashing.hash_one(end) as u32),
             });
         }
         if self.seen.len() > self.sorted * 2 + GROWN {
             self.tidy();
         }
+    }
+
+    /// Takes those of another vantage.
+    pub(super) fn merge(&mut self, other: Self) {
+        self.seen.extend(other.seen);
     }
 
     fn tidy(&mut self) {
@@ -138,49 +181,44 @@ impl Openings {
         self.sorted = self.seen.len();
     }
 
-    /// Flows that share an initial number with one of `flows`, or with one that does. A scanner uses one
+    /// Adds flows that share an initial number with one of interest, or with one that does. A scanner uses one
     /// number for many connections: of those only what shares an end too is taken.
-    pub(super) fn kin(mut self, flows: &[Flow]) -> HashSet<u64> {
+    pub(super) fn kin(mut self, interest: &mut Interest) {
         self.tidy();
-        let mut found: HashSet<u64> = flows.iter().map(|flow| flow.hash()).collect();
         for _ in 0..ROUNDS {
-            let more: Vec<u64> = self
+            let more: Vec<&Opening> = self
                 .seen
                 .chunk_by(|a, b| a.number == b.number)
                 .filter(|same| same.len() > 1)
-                .flat_map(|same| related(same, &found))
+                .flat_map(|same| related(same, interest))
+                .filter(|opening| !interest.has_flow(opening.flow))
                 .collect();
-            let before = found.len();
-            found.extend(more);
-            if found.len() == before {
+            if more.is_empty() {
                 break;
             }
+            for opening in more {
+                interest.add_name(opening);
+            }
         }
-        for flow in flows {
-            found.remove(&flow.hash());
-        }
-        found
     }
 }
 
 /// What one number says of the flows that share it.
-fn related(same: &[Opening], found: &HashSet<u64>) -> Vec<u64> {
+fn related<'a>(same: &'a [Opening], interest: &Interest) -> Vec<&'a Opening> {
     let known: Vec<&Opening> = same
         .iter()
-        .filter(|opening| found.contains(&opening.flow))
+        .filter(|opening| interest.has_flow(opening.flow))
         .collect();
     if known.is_empty() {
         return Vec::new();
     }
     if same.len() <= SHARED_MAX {
-        return same.iter().map(|opening| opening.flow).collect();
+        return same.iter().collect();
     }
     // Those that share the end which the whole scan has in common are no kin.
     let sharing = |end: u32| {
-        let flows = same
-            .iter()
-            .filter(move |opening| opening.ends.contains(&end));
-        flows.map(|opening| opening.flow)
+        same.iter()
+            .filter(move |opening| opening.ends.contains(&end))
     };
     let ends: HashSet<u32> = known.iter().flat_map(|opening| opening.ends).collect();
     ends.into_iter()
@@ -194,22 +232,15 @@ pub(super) const SHARED_MAX: usize = 64;
 /// Translators one behind the other, of which each keeps another number.
 const ROUNDS: usize = 3;
 
-/// Payloads of the flows of interest, and who else carries them.
-#[derive(Debug, Default)]
+/// Payloads of the flows of interest, and when they were seen.
+#[derive(Debug, Clone, Default)]
 pub(super) struct Payloads {
-    /// By hash: the earliest and latest time, and other flows.
-    sought: HashMap<u64, Sought>,
-}
-
-#[derive(Debug)]
-struct Sought {
-    from: CaptureTime,
-    until: CaptureTime,
-    flows: HashSet<u64>,
+    /// By hash: the earliest and latest time.
+    sought: HashMap<u64, (CaptureTime, CaptureTime)>,
 }
 
 /// Payloads shorter than this are too alike, and so are those that more flows carry.
-const PAYLOAD_TELLS: u32 = 16;
+pub(super) const PAYLOAD_TELLS: u32 = 16;
 pub const CARRIERS_MAX: usize = 16;
 /// Clocks may differ by so much, and a proxy may hold a payload for a while; nanoseconds.
 pub const APART: i64 = 20 * crate::time::SECOND;
@@ -217,38 +248,75 @@ pub const APART: i64 = 20 * crate::time::SECOND;
 impl Payloads {
     /// Takes a segment of a flow with a reset.
     pub(super) fn seek(&mut self, digest: &Digest) {
-        let Some(hash) = telling(digest) else {
-            return;
-        };
-        let time = digest.time;
-        let sought = self.sought.entry(hash).or_insert_with(|| Sought {
-            from: time,
-            until: time,
-            flows: HashSet::new(),
-        });
-        sought.from = sought.from.min(time);
-        sought.until = sought.until.max(time);
+        if let Some(hash) = telling(digest) {
+            self.widen(hash, digest.time, digest.time);
+        }
     }
 
-    /// Takes any segment.
-    pub(super) fn add(&mut self, digest: &Digest, flow: Flow) {
-        let Some(sought) = telling(digest).and_then(|hash| self.sought.get_mut(&hash)) else {
-            return;
-        };
-        let near =
-            sought.from.plus(-APART) <= digest.time && digest.time <= sought.until.plus(APART);
-        if near && sought.flows.len() <= CARRIERS_MAX {
-            sought.flows.insert(flow.hash());
+    /// Takes those of another vantage.
+    pub(super) fn merge(&mut self, other: Self) {
+        for (hash, (from, until)) in other.sought {
+            self.widen(hash, from, until);
+        }
+    }
+
+    fn widen(&mut self, hash: u64, from: CaptureTime, until: CaptureTime) {
+        let known = self.sought.entry(hash).or_insert((from, until));
+        known.0 = known.0.min(from);
+        known.1 = known.1.max(until);
+    }
+
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.sought.is_empty()
+    }
+
+    /// The payload that a segment carries, if one of interest was seen around then.
+    fn carried(&self, digest: &Digest) -> Option<u64> {
+        let hash = telling(digest)?;
+        let (from, until) = self.sought.get(&hash)?;
+        let near = from.plus(-APART) <= digest.time && digest.time <= until.plus(APART);
+        near.then_some(hash)
+    }
+}
+
+/// Which other flows carry a payload of interest.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Carriers {
+    /// By payload hashes of flows; of more than [`CARRIERS_MAX`] only that they are more.
+    by_payload: HashMap<u64, HashSet<u64>>,
+}
+
+impl Carriers {
+    /// Takes a segment of a flow with this hash.
+    pub(super) fn add(&mut self, payloads: &Payloads, digest: &Digest, flow: u64) {
+        if let Some(payload) = payloads.carried(digest) {
+            self.take(payload, flow);
+        }
+    }
+
+    /// Takes those of another vantage.
+    pub(super) fn merge(&mut self, other: Self) {
+        for (payload, flows) in other.by_payload {
+            for flow in flows {
+                self.take(payload, flow);
+            }
+        }
+    }
+
+    fn take(&mut self, payload: u64, flow: u64) {
+        let flows = self.by_payload.entry(payload).or_default();
+        if flows.len() <= CARRIERS_MAX {
+            flows.insert(flow);
         }
     }
 
     /// The flows that carry what few others do.
-    pub(super) fn carriers(self) -> HashSet<u64> {
-        self.sought
+    pub(super) fn flows(self) -> impl Iterator<Item = u64> {
+        self.by_payload
             .into_values()
-            .filter(|sought| sought.flows.len() <= CARRIERS_MAX)
-            .flat_map(|sought| sought.flows)
-            .collect()
+            .filter(|flows| flows.len() <= CARRIERS_MAX)
+            .flatten()
     }
 }
 

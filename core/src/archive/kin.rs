@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use hashbrown::{HashMap, HashSet};
 
-use super::Kept;
 use super::interest::{CARRIERS_MAX, SHARED_MAX, telling};
+use super::kept::Kept;
 use crate::evidence::numbers;
 use crate::flow::{Endpoint, Flow};
 
@@ -20,16 +20,15 @@ pub(super) struct Kin {
 impl Kin {
     pub(super) fn of(kept: &[Kept]) -> Self {
         let mut kin = Self::default();
-        for (flow, segments) in kept.iter().flat_map(|at| &at.segments) {
-            for (_, digest) in segments {
-                for number in numbers(digest) {
-                    kin.by_number.entry(number).or_default().insert(*flow);
-                    kin.numbers.entry(*flow).or_default().insert(number);
-                }
-                if let Some(hash) = telling(digest) {
-                    kin.by_payload.entry(hash).or_default().insert(*flow);
-                    kin.payloads.entry(*flow).or_default().insert(hash);
-                }
+        for digest in kept.iter().flat_map(Kept::segments) {
+            let flow = digest.tuple.flow();
+            for number in numbers(&digest) {
+                kin.by_number.entry(number).or_default().insert(flow);
+                kin.numbers.entry(flow).or_default().insert(number);
+            }
+            if let Some(hash) = telling(&digest) {
+                kin.by_payload.entry(hash).or_default().insert(flow);
+                kin.payloads.entry(flow).or_default().insert(hash);
             }
         }
         kin
@@ -55,6 +54,24 @@ impl Kin {
             .collect();
         found.extend(carriers);
         found
+    }
+
+    /// Of a flow's kin those that share a number with it, or with what does, and the flow itself; as
+    /// [`evidence::names`](crate::evidence::names) has them.
+    pub(super) fn names(&self, flow: Flow, kin: &HashSet<Flow>) -> Vec<Flow> {
+        let mut names = vec![flow];
+        let mut next = 0;
+        while let Some(name) = names.get(next).copied() {
+            next += 1;
+            for number in self.numbers.get(&name).into_iter().flatten() {
+                for other in &self.by_number[number] {
+                    if kin.contains(other) && !names.contains(other) {
+                        names.push(*other);
+                    }
+                }
+            }
+        }
+        names
     }
 }
 

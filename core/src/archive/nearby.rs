@@ -1,56 +1,77 @@
 //! Segments of other flows, found by address pair and by endpoint.
 
-use std::collections::{BTreeSet, BinaryHeap};
-
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashMap;
 
 use super::interest::{Pair, pair};
-use crate::digest::Digest;
-use crate::evidence::{NEARBY_MAX, NEIGHBOURS_MAX, NEIGHBOURS_WITHIN, RESETS_MAX};
+use super::kept::ByFlow;
+use super::packed::{Common, Packed};
+use crate::evidence::{NEARBY_MAX, NEIGHBOURS_MAX, RESETS_MAX};
 use crate::flow::{Endpoint, Flow};
 use crate::time::CaptureTime;
 
-/// One vantage's segments that may be near to a reset, in order of time.
-#[derive(Debug, Default)]
+/// One vantage's segments that may be near to a reset, in order of time. They are told by their places.
+#[derive(Debug)]
 pub(super) struct Nearby {
-    digests: Vec<Digest>,
     /// SYNs and SYN+ACKs.
-    by_pair: HashMap<Pair, Vec<usize>>,
-    /// All other segments, by flow, with their times: what is far away is not looked at.
-    others: HashMap<Flow, Vec<(CaptureTime, usize)>>,
+    handshakes: Vec<Packed>,
+    by_pair: HashMap<Pair, Vec<u32>>,
     /// SYN+ACKs by their sender.
-    by_endpoint: HashMap<Endpoint, Vec<usize>>,
-    resets: Vec<usize>,
+    by_endpoint: HashMap<Endpoint, Vec<u32>>,
+    others: Others,
+    /// Places among the segments of flows with resets.
+    resets: Vec<u32>,
 }
 
 impl Nearby {
-    pub(super) fn new(mut digests: Vec<Digest>) -> Self {
-        digests.sort_by_key(|digest| digest.time);
-        let mut all = Self::default();
-        for (index, digest) in digests.iter().enumerate() {
-            let flow = digest.tuple.flow();
-            if digest.is_rst() {
-                all.resets.push(index);
-            }
-            if digest.is_syn() || digest.is_syn_ack() {
-                all.by_pair.entry(pair(flow)).or_default().push(index);
-            } else {
-                let of_flow = all.others.entry(flow).or_default();
-                of_flow.push((digest.time, index));
-            }
+    pub(super) fn new(mut handshakes: Vec<Packed>, common: &Common) -> Self {
+        handshakes.sort_by_key(|packed| packed.time);
+        let mut by_pair: HashMap<Pair, Vec<u32>> = HashMap::new();
+        let mut by_endpoint: HashMap<Endpoint, Vec<u32>> = HashMap::new();
+        for (place, packed) in (0..).zip(&handshakes) {
+            let flow = common.flows.get(packed.flow());
+            by_pair.entry(pair(flow)).or_default().push(place);
+            let digest = common.unpack(packed);
             if digest.is_syn_ack() {
-                let from = all.by_endpoint.entry(digest.tuple.src).or_default();
-                from.push(index);
+                by_endpoint.entry(digest.tuple.src).or_default().push(place);
             }
         }
-        all.digests = digests;
-        all
+        Self {
+            handshakes,
+            by_pair,
+            by_endpoint,
+            others: Others::default(),
+            resets: Vec::new(),
+        }
+    }
+
+    /// Takes the places of all resets, in order of time.
+    pub(super) fn set_resets(&mut self, resets: Vec<u32>) {
+        self.resets = resets;
+    }
+
+    /// Takes all other segments that are asked for, in any order; `flows` are known.
+    pub(super) fn set_others(&mut self, others: Vec<Packed>, flows: usize) {
+        self.others = Others::of(others, flows);
+    }
+
+    /// The number of each handshake's flow, by place.
+    pub(super) fn handshake_flows(&self) -> impl Iterator<Item = u32> {
+        self.handshakes.iter().map(Packed::flow)
+    }
+
+    pub(super) fn handshake(&self, place: u32) -> &Packed {
+        &self.handshakes[place as usize]
     }
 
     /// Handshake segments of other flows around a moment: between the addresses of one of a flow's names, or
-    /// SYN+ACKs of their endpoints. More than enough of them, see [`NEARBY_MAX`].
-    pub(super) fn handshakes(&self, names: &[Flow], moment: CaptureTime) -> Vec<&Digest> {
-        let mut found = BTreeSet::new();
+    /// SYN+ACKs of their endpoints. More than enough of them, see [`NEARBY_MAX`]. `numbers` are those of the names.
+    pub(super) fn handshakes(
+        &self,
+        names: &[Flow],
+        numbers: &[u32],
+        moment: CaptureTime,
+    ) -> Vec<u32> {
+        let mut found = Vec::new();
         for name in names {
             let lists = [
                 self.by_pair.get(&pair(*name)),
@@ -58,114 +79,132 @@ impl Nearby {
                 self.by_endpoint.get(&name.high()),
             ];
             for list in lists.into_iter().flatten() {
-                self.nearest(list, names, moment, &mut found);
+                let nearest = nearest(&self.handshakes, list, numbers, moment);
+                found.extend(nearest);
             }
         }
+        found.sort_unstable();
+        found.dedup();
         found
-            .into_iter()
-            .map(|index| &self.digests[index])
-            .collect()
     }
 
     /// RSTs of other flows around a moment: more than enough of them, see [`RESETS_MAX`].
-    pub(super) fn resets(&self, names: &[Flow], moment: CaptureTime) -> Vec<&Digest> {
-        let mut found = BTreeSet::new();
-        self.nearest(&self.resets, names, moment, &mut found);
-        found
-            .into_iter()
-            .map(|index| &self.digests[index])
-            .collect()
-    }
-
-    /// What else is there of neighbouring flows around a moment: the [`NEIGHBOURS_MAX`] nearest.
-    pub(super) fn others(
+    pub(super) fn resets<'a>(
         &self,
-        names: &[Flow],
+        segments: &'a [Packed],
+        names: &[u32],
         moment: CaptureTime,
-        of: &HashSet<Flow>,
-    ) -> Vec<&Digest> {
-        let pairs: BTreeSet<Pair> = names.iter().map(|name| pair(*name)).collect();
-        let neighbours = of
-            .iter()
-            .filter(|flow| pairs.contains(&pair(**flow)) && !names.contains(flow));
-        let mut near = Nearest::default();
-        for all in neighbours.filter_map(|flow| self.others.get(flow)) {
-            let middle = all.partition_point(|(time, _)| *time <= moment);
-            let (before, after) = all.split_at(middle);
-            let mut take = |(time, index): &(CaptureTime, usize)| {
-                near.takes(time.since(moment).saturating_abs(), *index)
-            };
-            let _ = before.iter().rev().all(&mut take);
-            let _ = after.iter().all(&mut take);
-        }
-        let kept = near.indices().into_iter();
-        kept.map(|index| &self.digests[index]).collect()
+    ) -> Vec<&'a Packed> {
+        let mut places: Vec<u32> = nearest(segments, &self.resets, names, moment).collect();
+        places.sort_unstable_by_key(|place| (segments[*place as usize].time, *place));
+        let found = places.into_iter().map(|place| &segments[place as usize]);
+        found.collect()
     }
 
-    /// Adds the segments of `list` nearest to `time`, going outwards from it.
-    fn nearest(
-        &self,
-        list: &[usize],
-        names: &[Flow],
-        time: CaptureTime,
-        found: &mut BTreeSet<usize>,
-    ) {
-        let other = |index: &usize| !names.contains(&self.digests[*index].tuple.flow());
-        let middle = list.partition_point(|index| self.digests[*index].time < time);
-        let (before, after) = list.split_at(middle);
-        found.extend(
-            before
-                .iter()
-                .rev()
-                .copied()
-                .filter(other)
-                .take(NEARBY_MAX.max(RESETS_MAX)),
-        );
-        found.extend(
-            after
-                .iter()
-                .copied()
-                .filter(other)
-                .take(NEARBY_MAX.max(RESETS_MAX)),
-        );
+    /// What else is there of some flows around a moment: the [`NEIGHBOURS_MAX`] nearest, which are within `reach`.
+    pub(super) fn others(&self, flows: &[u32], moment: CaptureTime, reach: i64) -> Vec<&Packed> {
+        self.others.nearest(flows, moment, reach)
     }
 }
 
-/// The [`NEIGHBOURS_MAX`] nearest of what it is shown, none farther than [`NEIGHBOURS_WITHIN`].
-#[derive(Default)]
-struct Nearest(BinaryHeap<(i64, usize)>);
+/// Segments of neighbouring flows: each flow's together, in order of time.
+#[derive(Debug, Default)]
+struct Others {
+    starts: Vec<u32>,
+    all: Vec<Packed>,
+    /// Of each its place among those of all flows in order of time.
+    ranks: Vec<u32>,
+}
 
-impl Nearest {
-    /// Shows it one; `false`: none that is farther away would be kept.
-    fn takes(&mut self, distance: i64, index: usize) -> bool {
-        if distance > NEIGHBOURS_WITHIN {
-            return false;
+impl Others {
+    fn of(mut all: Vec<Packed>, flows: usize) -> Self {
+        all.sort_by_key(|packed| packed.time);
+        let ByFlow { starts, places } = ByFlow::of(&all, flows);
+        all.shrink_to_fit();
+        bring(&mut all, &places);
+        Self {
+            starts,
+            all,
+            ranks: places,
         }
-        if self.0.len() < NEIGHBOURS_MAX {
-            self.0.push((distance, index));
-            return true;
-        }
-        let Some(mut farthest) = self.0.peek_mut() else {
-            return false;
-        };
-        if (distance, index) < *farthest {
-            *farthest = (distance, index);
-        }
-        distance <= farthest.0
     }
 
-    /// Those that were kept, in their order.
-    fn indices(self) -> Vec<usize> {
-        let mut indices: Vec<usize> = self.0.into_iter().map(|(_, index)| index).collect();
-        indices.sort_unstable();
-        indices
+    fn range(&self, flow: u32) -> std::ops::Range<usize> {
+        let flow = flow as usize;
+        let ends = self.starts.get(flow).zip(self.starts.get(flow + 1));
+        ends.map_or(0..0, |(from, until)| *from as usize..*until as usize)
     }
+
+    fn nearest(&self, flows: &[u32], moment: CaptureTime, reach: i64) -> Vec<&Packed> {
+        let [from, until] = [-reach, reach].map(|away| moment.plus(away));
+        let mut found: Vec<(i64, u32, usize)> = Vec::new();
+        for range in flows.iter().map(|flow| self.range(*flow)) {
+            let of_flow = &self.all[range.clone()];
+            let first = of_flow.partition_point(|packed| packed.time < from);
+            let near = of_flow[first..]
+                .iter()
+                .take_while(|packed| packed.time <= until)
+                .zip(range.start + first..);
+            found.extend(near.map(|(packed, place)| {
+                let away = packed.time.since(moment).saturating_abs();
+                (away, self.ranks[place], place)
+            }));
+        }
+        if found.len() > NEIGHBOURS_MAX {
+            found.select_nth_unstable(NEIGHBOURS_MAX - 1);
+            found.truncate(NEIGHBOURS_MAX);
+        }
+        found.sort_unstable_by_key(|(_, rank, _)| *rank);
+        let places = found.into_iter().map(|(_, _, place)| place);
+        places.map(|place| &self.all[place]).collect()
+    }
+}
+
+/// Brings to each place what is at the place that is named there. In place: there may be much of it.
+fn bring<Thing: Copy>(things: &mut [Thing], from: &[u32]) {
+    let mut done = vec![false; things.len()];
+    for start in 0..things.len() {
+        if done[start] {
+            continue;
+        }
+        let first = things[start];
+        let mut place = start;
+        loop {
+            done[place] = true;
+            let next = from[place] as usize;
+            if next == start {
+                things[place] = first;
+                break;
+            }
+            things[place] = things[next];
+            place = next;
+        }
+    }
+}
+
+/// Those of `list` that are nearest to a moment and of other flows, more than enough each way, in no order.
+fn nearest<'a>(
+    digests: &'a [Packed],
+    list: &'a [u32],
+    names: &'a [u32],
+    moment: CaptureTime,
+) -> impl Iterator<Item = u32> + 'a {
+    let digest = |place: &u32| &digests[*place as usize];
+    let middle = list.partition_point(|place| digest(place).time < moment);
+    let (before, after) = list.split_at(middle);
+    let other = move |place: &u32| !names.contains(&digest(place).flow());
+    let enough = NEARBY_MAX.max(RESETS_MAX);
+    let before = before.iter().rev().copied().filter(other).take(enough);
+    before.chain(after.iter().copied().filter(other).take(enough))
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::archive::interest::Interest;
-    use crate::digest::{IpFields, LinkFields, TcpFlags, TcpOptions};
+    use hashbrown::DefaultHashBuilder;
+    use proptest::prelude::*;
+
+    use crate::digest::{Digest, TcpFlags};
+    use crate::evidence::NEIGHBOURS_WITHIN;
     use crate::{FourTuple, TcpSeq};
 
     use super::*;
@@ -182,14 +221,17 @@ mod tests {
             seq: TcpSeq(1),
             ack: TcpSeq(1),
             flags,
-            window: 0,
-            payload_len: 0,
-            payload_hash: None,
-            options: TcpOptions::default(),
-            rst_reason: None,
-            ip: IpFields::default(),
-            link: LinkFields::default(),
+            ..Digest::BLANK
         }
+    }
+
+    fn packed(common: &mut Common, digests: impl IntoIterator<Item = Digest>) -> Vec<Packed> {
+        let packed = digests.into_iter().map(|digest| common.pack(&digest));
+        packed.collect()
+    }
+
+    fn common() -> Common {
+        Common::new(&DefaultHashBuilder::default())
     }
 
     #[test]
@@ -197,11 +239,25 @@ mod tests {
         let many = i64::try_from(NEARBY_MAX).unwrap() * 3;
         let other = |nanos| segment(nanos, 4001, TcpFlags::SYN);
         let own = |nanos| segment(nanos, 4000, TcpFlags::SYN);
-        let nearby = Nearby::new((0..many).flat_map(|at| [own(at), other(at)]).collect());
+        let mut common = common();
+        let all = packed(&mut common, (0..many).flat_map(|at| [own(at), other(at)]));
+        let nearby = Nearby::new(all, &common);
         let middle = many / 2;
         let moment = CaptureTime::from_nanos(middle);
-        let found = nearby.handshakes(&[own(0).tuple.flow()], moment);
-        let found = crate::Nearby::nearest(moment, found, Vec::new(), Vec::new());
+        let flow = own(0).tuple.flow();
+        let number = common.flows.number(flow, common.flows.hash(flow));
+        let found = nearby.handshakes(&[flow], &[number], moment);
+        let found = crate::Nearby::chosen(
+            moment,
+            found
+                .into_iter()
+                .map(|place| nearby.handshake(place))
+                .collect(),
+            Vec::new(),
+            Vec::new(),
+            |packed| packed.time,
+            |packed| common.unpack(packed),
+        );
         let found = found.handshakes();
         assert_eq!(found.len(), NEARBY_MAX);
         assert!(found.iter().all(|digest| digest.tuple.src.port == 4001));
@@ -216,37 +272,44 @@ mod tests {
         let mut answer = segment(5, 4001, TcpFlags::SYN.with(TcpFlags::ACK));
         answer.tuple.dst.addr = "203.0.113.9".parse().unwrap();
         let flow = segment(0, 4000, TcpFlags::RST).tuple.flow();
-        let mut interest = Interest::default();
-        assert!(!interest.is_nearby(&answer, answer.tuple.flow()));
-        interest.add_reset(flow, CaptureTime::from_nanos(0));
-        assert!(interest.is_nearby(&answer, answer.tuple.flow()));
-        let nearby = Nearby::new(vec![answer]);
-        let found = nearby.handshakes(&[flow], CaptureTime::from_nanos(0));
-        assert_eq!(found, [&answer]);
+        let mut common = common();
+        let all = packed(&mut common, [answer]);
+        let nearby = Nearby::new(all, &common);
+        let found = nearby.handshakes(&[flow], &[], CaptureTime::from_nanos(0));
+        assert_eq!(found, [0]);
+        assert_eq!(common.unpack(nearby.handshake(0)), answer);
     }
 
-    proptest::proptest! {
+    proptest! {
         /// As all of them sorted would say.
         #[test]
         fn the_nearest_segments_of_neighbours_are_found(
-            times in proptest::collection::vec((0..NEIGHBOURS_WITHIN * 3, 0..4_u16), 0..900),
+            times in prop::collection::vec((0..NEIGHBOURS_WITHIN * 3, 0..4_u16), 0..900),
             moment in 0..NEIGHBOURS_WITHIN * 3,
         ) {
             let segments = times.iter().map(|(nanos, port)| segment(*nanos / 1000 * 1000, 4000 + port, TcpFlags::ACK));
-            let nearby = Nearby::new(segments.collect());
+            let mut common = common();
             let own = segment(0, 4000, TcpFlags::RST).tuple.flow();
-            let of: HashSet<Flow> = (0..4).map(|port| segment(0, 4000 + port, TcpFlags::ACK).tuple.flow()).collect();
+            let own = common.flows.number(own, common.flows.hash(own));
+            let all = packed(&mut common, segments);
+            let mut nearby = Nearby::new(Vec::new(), &common);
+            let mut sorted = all.clone();
+            sorted.sort_by_key(|packed| packed.time);
+            nearby.set_others(all, common.flows.len());
             let moment = CaptureTime::from_nanos(moment);
-            let mut expected: Vec<(i64, usize)> = nearby.digests.iter().enumerate()
-                .filter(|(_, digest)| digest.tuple.flow() != own)
-                .map(|(index, digest)| (digest.time.since(moment).abs(), index))
-                .filter(|(distance, _)| *distance <= NEIGHBOURS_WITHIN)
+            let away = |place: u32| sorted[place as usize].time.since(moment).abs();
+            let mut expected: Vec<u32> = (0..).zip(&sorted)
+                .filter(|(place, packed)| packed.flow() != own && away(*place) <= NEIGHBOURS_WITHIN)
+                .map(|(place, _)| place)
                 .collect();
-            expected.sort_unstable();
+            expected.sort_unstable_by_key(|place| (away(*place), *place));
             expected.truncate(NEIGHBOURS_MAX);
-            expected.sort_unstable_by_key(|(_, index)| *index);
-            let expected: Vec<&Digest> = expected.into_iter().map(|(_, index)| &nearby.digests[index]).collect();
-            proptest::prop_assert_eq!(nearby.others(&[own], moment, &of), expected);
+            expected.sort_unstable();
+            let expected: Vec<Digest> = expected.into_iter().map(|place| common.unpack(&sorted[place as usize])).collect();
+            let flows: Vec<u32> = (0..common.flows.len() as u32).filter(|flow| *flow != own).collect();
+            let found = nearby.others(&flows, moment, NEIGHBOURS_WITHIN);
+            let found: Vec<Digest> = found.into_iter().map(|packed| common.unpack(packed)).collect();
+            prop_assert_eq!(found, expected);
         }
     }
 }

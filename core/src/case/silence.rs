@@ -111,10 +111,9 @@ fn on_path(
         // addresses there.
         return Err(elsewhere);
     }
-    let records_sender = scene
-        .ends
-        .neighbours(scene.evidence, vantage)
-        .any(|(_, sender)| sender == group.sender);
+    let records_sender = scene.neighbours[vantage]
+        .iter()
+        .any(|neighbour| neighbour.sender == group.sender);
     if records_sender {
         return Ok(OnPath::SawHosts);
     }

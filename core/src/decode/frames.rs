@@ -1,6 +1,6 @@
 //! Frames put together octet by octet, for tests.
 
-use super::{LinkType, RawPacket, Unread, decode, decode_into};
+use super::{Head, LinkType, RawPacket, Unread, decode, decode_into, head};
 use crate::digest::{
     Digest, Direction, IpFields, LinkFields, SackBlock, TcpFlags, TcpOptions, Timestamps,
 };
@@ -79,6 +79,8 @@ pub fn read_cut(link: LinkType, data: &[u8], original_len: usize) -> Result<Dige
     let mut place = USED;
     let over = decode_into(&packet, &mut place).map(|()| place);
     assert_eq!(decode(&packet), over, "what the place held before shows");
+    let glanced = over.as_ref().map(Head::of).map_err(|reason| *reason);
+    assert_eq!(head(&packet), glanced, "a first look says something else");
     over
 }
 

@@ -18,6 +18,7 @@ pub(super) enum Missing {
 }
 
 impl<'a> Body<'a> {
+    #[inline]
     pub fn new(octets: &'a [u8], declared: usize) -> Self {
         Self {
             captured: &octets[..octets.len().min(declared)],
@@ -26,6 +27,7 @@ impl<'a> Body<'a> {
     }
 
     /// The first `len` octets and what follows them.
+    #[inline]
     pub fn split(self, len: usize) -> Result<(&'a [u8], Self), Missing> {
         if len > self.declared {
             return Err(Missing::Overrun);

@@ -10,15 +10,21 @@ use crate::seq::TcpSeq;
 
 const FIXED: usize = 20;
 
-/// Reads the header into a digest. By hand, since etherparse's slice refuses a header whose options were cut.
+/// A header in its parts.
+struct Parts<'a> {
+    fixed: &'a [u8; FIXED],
+    /// How long the header says that its options are.
+    options_len: usize,
+    /// Options and payload.
+    rest: Body<'a>,
+}
+
+/// Cuts a segment up, if its header is sound. By hand, since etherparse's slice refuses a header whose options were
+/// cut.
 ///
 /// A first fragment may end within the options; in a whole packet that is nonsense.
 #[inline]
-pub(super) fn read(
-    segment: &Body<'_>,
-    first_fragment: bool,
-    place: &mut Digest,
-) -> Result<(), Unread> {
+fn parts<'a>(segment: &Body<'a>, first_fragment: bool) -> Result<Parts<'a>, Unread> {
     let (fixed, rest) = segment.split(FIXED).map_err(|missing| match missing {
         Missing::Cut => Unread::CutInTcp,
         Missing::Overrun => Unread::BadTcpHeader,
@@ -29,16 +35,63 @@ pub(super) fn read(
     if options_len > rest.declared && !first_fragment {
         return Err(Unread::BadTcpHeader);
     }
-    let payload_len = rest.declared.saturating_sub(options_len);
+    Ok(Parts {
+        fixed,
+        options_len,
+        rest,
+    })
+}
+
+impl Parts<'_> {
+    fn ports(&self) -> [u16; 2] {
+        let fixed = self.fixed;
+        [
+            u16::from_be_bytes([fixed[0], fixed[1]]),
+            u16::from_be_bytes([fixed[2], fixed[3]]),
+        ]
+    }
+
+    fn flags(&self) -> TcpFlags {
+        TcpFlags(u16::from_be_bytes([self.fixed[12] & 1, self.fixed[13]]))
+    }
+
+    fn payload_len(&self) -> usize {
+        self.rest.declared.saturating_sub(self.options_len)
+    }
+}
+
+/// Ports, flags and length of payload; an error where [`read`] gives one.
+#[inline]
+pub(super) fn head(
+    segment: &Body<'_>,
+    first_fragment: bool,
+) -> Result<([u16; 2], TcpFlags, u32), Unread> {
+    let parts = parts(segment, first_fragment)?;
+    Ok((parts.ports(), parts.flags(), parts.payload_len() as u32))
+}
+
+/// Reads the header into a digest.
+#[inline]
+pub(super) fn read(
+    segment: &Body<'_>,
+    first_fragment: bool,
+    place: &mut Digest,
+) -> Result<(), Unread> {
+    let parts = parts(segment, first_fragment)?;
+    let payload_len = parts.payload_len();
+    let Parts {
+        fixed,
+        options_len,
+        rest,
+    } = parts;
     let captured_options = &rest.captured[..rest.captured.len().min(options_len)];
     let payload = &rest.captured[captured_options.len()..];
-    place.tuple.src.port = u16::from_be_bytes([fixed[0], fixed[1]]);
-    place.tuple.dst.port = u16::from_be_bytes([fixed[2], fixed[3]]);
+    [place.tuple.src.port, place.tuple.dst.port] = parts.ports();
     place.seq = TcpSeq(u32::from_be_bytes([fixed[4], fixed[5], fixed[6], fixed[7]]));
     place.ack = TcpSeq(u32::from_be_bytes([
         fixed[8], fixed[9], fixed[10], fixed[11],
     ]));
-    place.flags = TcpFlags(u16::from_be_bytes([fixed[12] & 1, fixed[13]]));
+    place.flags = parts.flags();
     place.window = u16::from_be_bytes([fixed[14], fixed[15]]);
     options(captured_options, options_len, &mut place.options);
     place.rst_reason = if place.is_rst() {

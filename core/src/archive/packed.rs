@@ -1,0 +1,343 @@
+//! Digests in a fifth of their size: what many segments have in common is kept once for all of them.
+
+use hashbrown::{DefaultHashBuilder, HashTable};
+use std::hash::BuildHasher;
+
+use super::Glimpse;
+use crate::decode::Head;
+use crate::digest::{Digest, SackBlock, TcpFlags, Timestamps};
+use crate::flow::{Flow, FourTuple, Way};
+use crate::seq::TcpSeq;
+use crate::time::CaptureTime;
+
+/// A digest that [`Common`] can make whole again.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Packed {
+    pub(super) time: CaptureTime,
+    /// The hash of the payload, or the block of the SACK option, or which of those that are kept whole.
+    extra: u64,
+    seq: u32,
+    ack: u32,
+    payload_len: u32,
+    stamps: [u32; 2],
+    /// Twice the flow's number; one more where it goes from high to low.
+    way: u32,
+    shape: u32,
+    window: u16,
+    ip_id: u16,
+}
+
+impl Packed {
+    /// Its flow's number.
+    pub(super) fn flow(&self) -> u32 {
+        self.way / 2
+    }
+}
+
+/// What packed digests have in common.
+#[derive(Debug, Clone)]
+pub(super) struct Common {
+    pub(super) flows: Flows,
+    shapes: Shapes,
+    /// Those that have both a payload and a SACK block.
+    whole: Vec<Digest>,
+}
+
+/// The shape of what is kept whole.
+const WHOLE: u32 = u32::MAX;
+
+impl Common {
+    pub(super) fn new(hashing: &DefaultHashBuilder) -> Self {
+        Self {
+            flows: Flows::new(hashing),
+            shapes: Shapes::new(hashing),
+            whole: Vec::new(),
+        }
+    }
+
+    pub(super) fn pack(&mut self, digest: &Digest) -> Packed {
+        let flow = digest.tuple.flow();
+        let number = self.flows.number(flow, self.flows.hash(flow));
+        let way = number * 2 + u32::from(digest.tuple.way() == Way::HighToLow);
+        let stamps = digest.options.timestamps;
+        let (shape, extra) = match (digest.payload_hash, digest.options.sack) {
+            (Some(_), Some(_)) => {
+                self.whole.push(*digest);
+                (WHOLE, self.whole.len() as u64 - 1)
+            }
+            (hash, sack) => {
+                let block = sack.map(|sack| u64::from(sack.left.0) << 32 | u64::from(sack.right.0));
+                let shape = self.shapes.number(&shape(digest), way);
+                (shape, hash.or(block).unwrap_or(0))
+            }
+        };
+        Packed {
+            time: digest.time,
+            extra,
+            seq: digest.seq.0,
+            ack: digest.ack.0,
+            payload_len: digest.payload_len,
+            stamps: stamps.map_or([0; 2], |stamps| [stamps.value, stamps.echo]),
+            way,
+            shape,
+            window: digest.window,
+            ip_id: digest.ip.id.unwrap_or(0),
+        }
+    }
+
+    pub(super) fn unpack(&self, packed: &Packed) -> Digest {
+        if packed.shape == WHOLE {
+            return self.whole[packed.extra as usize];
+        }
+        let mut digest = self.shapes.all[packed.shape as usize];
+        digest.time = packed.time;
+        digest.tuple = self.tuple(packed);
+        digest.seq = TcpSeq(packed.seq);
+        digest.ack = TcpSeq(packed.ack);
+        digest.window = packed.window;
+        digest.payload_len = packed.payload_len;
+        if let Some(hash) = &mut digest.payload_hash {
+            *hash = packed.extra;
+        }
+        if let Some(stamps) = &mut digest.options.timestamps {
+            [stamps.value, stamps.echo] = packed.stamps;
+        }
+        if let Some(sack) = &mut digest.options.sack {
+            sack.left = TcpSeq((packed.extra >> 32) as u32);
+            sack.right = TcpSeq(packed.extra as u32);
+        }
+        if let Some(id) = &mut digest.ip.id {
+            *id = packed.ip_id;
+        }
+        digest
+    }
+
+    fn tuple(&self, packed: &Packed) -> FourTuple {
+        let way = if packed.way.is_multiple_of(2) {
+            Way::LowToHigh
+        } else {
+            Way::HighToLow
+        };
+        self.flows.get(packed.flow()).tuple(way)
+    }
+
+    pub(super) fn flags(&self, packed: &Packed) -> TcpFlags {
+        if packed.shape == WHOLE {
+            return self.whole[packed.extra as usize].flags;
+        }
+        self.shapes.all[packed.shape as usize].flags
+    }
+}
+
+/// A digest without what differs from segment to segment: what of that is there shows as nothing, or 0.
+fn shape(digest: &Digest) -> Digest {
+    let mut shape = Digest {
+        time: Digest::BLANK.time,
+        tuple: Digest::BLANK.tuple,
+        seq: TcpSeq(0),
+        ack: TcpSeq(0),
+        window: 0,
+        payload_len: 0,
+        payload_hash: digest.payload_hash.map(|_| 0),
+        ..*digest
+    };
+    shape.options.timestamps = digest
+        .options
+        .timestamps
+        .map(|_| Timestamps { value: 0, echo: 0 });
+    shape.options.sack = digest.options.sack.map(|_| SackBlock {
+        left: TcpSeq(0),
+        right: TcpSeq(0),
+    });
+    shape.ip.id = digest.ip.id.map(|_| 0);
+    shape
+}
+
+/// Shapes by number.
+#[derive(Debug, Clone)]
+struct Shapes {
+    all: Vec<Digest>,
+    by_hash: HashTable<u32>,
+    hashing: DefaultHashBuilder,
+    /// Which one a way of a flow had last.
+    recent: Vec<u32>,
+}
+
+const RECENT: u32 = 1 << 10;
+
+impl Shapes {
+    fn new(hashing: &DefaultHashBuilder) -> Self {
+        Self {
+            all: Vec::new(),
+            by_hash: HashTable::new(),
+            hashing: hashing.clone(),
+            recent: vec![0; RECENT as usize],
+        }
+    }
+
+    fn number(&mut self, shape: &Digest, way: u32) -> u32 {
+        let place = (way * 8 + u32::from(shape.flags.0 >> 2)) % RECENT;
+        let recent = self.recent[place as usize];
+        if self.all.get(recent as usize) == Some(shape) {
+            return recent;
+        }
+        let Self {
+            all,
+            by_hash,
+            hashing,
+            ..
+        } = self;
+        let number = *by_hash
+            .entry(
+                hashing.hash_one(shape),
+                |known| all[*known as usize] == *shape,
+                |known| hashing.hash_one(all[*known as usize]),
+            )
+            .or_insert(all.len() as u32)
+            .get();
+        if number as usize == all.len() {
+            all.push(*shape);
+        }
+        self.recent[place as usize] = number;
+        number
+    }
+}
+
+/// Flows by number.
+#[derive(Debug, Clone)]
+pub(super) struct Flows {
+    all: Vec<Flow>,
+    by_hash: HashTable<u32>,
+    hashing: DefaultHashBuilder,
+}
+
+impl Flows {
+    fn new(hashing: &DefaultHashBuilder) -> Self {
+        Self {
+            all: Vec::new(),
+            by_hash: HashTable::new(),
+            hashing: hashing.clone(),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// The flow of a number that this gave.
+    pub(super) fn get(&self, number: u32) -> Flow {
+        self.all[number as usize]
+    }
+
+    pub(super) fn hash(&self, flow: Flow) -> u64 {
+        self.hashing.hash_one(flow)
+    }
+
+    #[inline]
+    pub(super) fn find(&self, flow: Flow, hash: u64) -> Option<u32> {
+        let found = self
+            .by_hash
+            .find(hash, |known| self.all[*known as usize] == flow);
+        found.copied()
+    }
+
+    /// The number of a flow, which it gets if it has none.
+    #[inline]
+    pub(super) fn number(&mut self, flow: Flow, hash: u64) -> u32 {
+        let Self {
+            all,
+            by_hash,
+            hashing,
+        } = self;
+        let number = *by_hash
+            .entry(
+                hash,
+                |known| all[*known as usize] == flow,
+                |known| hashing.hash_one(all[*known as usize]),
+            )
+            .or_insert(all.len() as u32)
+            .get();
+        if number as usize == all.len() {
+            all.push(flow);
+        }
+        number
+    }
+}
+
+/// Digests, packed, in the order in which they were put here: what a pipe held that cannot be read again.
+#[derive(Debug, Clone)]
+pub struct Shelf {
+    common: Common,
+    packed: Vec<Packed>,
+}
+
+impl Default for Shelf {
+    fn default() -> Self {
+        Self {
+            common: Common::new(&DefaultHashBuilder::default()),
+            packed: Vec::new(),
+        }
+    }
+}
+
+impl Shelf {
+    pub fn push(&mut self, digest: &Digest) {
+        let packed = self.common.pack(digest);
+        self.packed.push(packed);
+    }
+
+    /// All of them in their order.
+    pub fn iter(&self) -> impl Iterator<Item = impl Glimpse> {
+        self.packed.iter().map(|packed| Shelved {
+            common: &self.common,
+            packed,
+        })
+    }
+}
+
+struct Shelved<'a> {
+    common: &'a Common,
+    packed: &'a Packed,
+}
+
+impl Glimpse for Shelved<'_> {
+    fn head(&self) -> Head {
+        Head {
+            time: self.packed.time,
+            tuple: self.common.tuple(self.packed),
+            flags: self.common.flags(self.packed),
+            payload_len: self.packed.payload_len,
+        }
+    }
+
+    fn digest(&self) -> Digest {
+        self.common.unpack(self.packed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::archive::any::any_digest;
+
+    proptest! {
+        #[test]
+        fn what_was_packed_comes_out_as_it_went_in(digests in prop::collection::vec(any_digest(), 0..60)) {
+            let mut shelf = Shelf::default();
+            for digest in &digests {
+                shelf.push(digest);
+            }
+            let back: Vec<Digest> = shelf.iter().map(|shelved| shelved.digest()).collect();
+            prop_assert_eq!(&back, &digests);
+            let heads: Vec<Head> = shelf.iter().map(|shelved| shelved.head()).collect();
+            prop_assert_eq!(heads, digests.iter().map(Head::of).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn a_packed_digest_is_small() {
+        assert_eq!(size_of::<Packed>(), 48);
+    }
+}

@@ -1,0 +1,163 @@
+//! How many segments of which flows were recorded when: enough to tell how far the nearest of them reach, long
+//! before it is known whose neighbours they are.
+
+use crate::evidence::{NEIGHBOURS_MAX, NEIGHBOURS_WITHIN};
+use crate::time::CaptureTime;
+
+/// Segments by flow and slot of time. It grows with flows and time, not with segments.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Tally {
+    /// By the flow's number, slots in order of time.
+    flows: Vec<Vec<Slot>>,
+}
+
+/// The nanosecond with which it begins; in place of the lowest bits, which are 0 there, how many segments it holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Slot(i64);
+
+/// The bits of a time that tell where in its slot it is: slots are some 17 ms long.
+const WITHIN: i64 = (1 << 24) - 1;
+
+impl Slot {
+    fn begin(self) -> i64 {
+        self.0 & !WITHIN
+    }
+
+    fn end(self) -> i64 {
+        self.0 | WITHIN
+    }
+
+    /// No more than can be told.
+    fn count(self) -> i64 {
+        self.0 & WITHIN
+    }
+
+    /// Its nanosecond farthest from a moment.
+    fn farthest(self, moment: CaptureTime) -> i64 {
+        let ends = [self.begin(), self.end()];
+        let [one, other] =
+            ends.map(|end| CaptureTime::from_nanos(end).since(moment).saturating_abs());
+        one.max(other)
+    }
+}
+
+impl Tally {
+    #[inline]
+    pub(super) fn add(&mut self, flow: u32, time: CaptureTime) {
+        let flow = flow as usize;
+        if self.flows.len() <= flow {
+            self.flows.resize_with(flow + 1, Vec::new);
+        }
+        let begin = time.nanos() & !WITHIN;
+        match self.flows[flow].last_mut() {
+            Some(last) if last.begin() == begin => {
+                if last.count() < WITHIN {
+                    last.0 += 1;
+                }
+            }
+            _ => self.flows[flow].push(Slot(begin + 1)),
+        }
+    }
+
+    /// A capture may mix its sources, or its clock be set.
+    pub(super) fn put_in_order(&mut self) {
+        for slots in &mut self.flows {
+            slots.sort_unstable();
+            slots.shrink_to_fit();
+        }
+    }
+
+    /// A distance from a moment, nanoseconds, within which the [`NEIGHBOURS_MAX`] nearest segments of some flows are:
+    /// all that are of use, if they are fewer.
+    pub(super) fn reach(
+        &self,
+        flows: impl Iterator<Item = u32> + Clone,
+        moment: CaptureTime,
+    ) -> i64 {
+        let mut within = FIRST_TRY;
+        while within < NEIGHBOURS_WITHIN {
+            if let Some(reach) = self.reach_within(flows.clone(), moment, within) {
+                return reach;
+            }
+            within *= 4;
+        }
+        let reach = self.reach_within(flows, moment, NEIGHBOURS_WITHIN);
+        reach.unwrap_or(NEIGHBOURS_WITHIN)
+    }
+
+    /// The same if it is no more than so much.
+    fn reach_within(
+        &self,
+        flows: impl Iterator<Item = u32>,
+        moment: CaptureTime,
+        within: i64,
+    ) -> Option<i64> {
+        let [from, until] = [-within, within].map(|away| moment.plus(away).nanos());
+        let mut near: Vec<(i64, i64)> = Vec::new();
+        for slots in flows.filter_map(|flow| self.flows.get(flow as usize)) {
+            let first = slots.partition_point(|slot| slot.begin() < from);
+            let held = slots[first..].iter().take_while(|slot| slot.end() <= until);
+            near.extend(held.map(|slot| (slot.farthest(moment), slot.count())));
+        }
+        near.sort_unstable();
+        let mut total = 0;
+        let enough = near.iter().find(|(_, count)| {
+            total += count;
+            total >= NEIGHBOURS_MAX as i64
+        });
+        enough.map(|(farthest, _)| *farthest)
+    }
+}
+
+/// How near is looked first, nanoseconds: between busy hosts enough is there.
+const FIRST_TRY: i64 = NEIGHBOURS_WITHIN / 32;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn the_nearest_segments_are_within_reach(
+            segments in prop::collection::vec((0..4_u32, -NEIGHBOURS_WITHIN * 2..NEIGHBOURS_WITHIN * 2), 0..900),
+            dense in prop::collection::vec((0..4_u32, 0..200_000_000_i64), 0..900),
+            moment in -NEIGHBOURS_WITHIN..NEIGHBOURS_WITHIN,
+            asked in prop::collection::btree_set(0..5_u32, 0..5),
+        ) {
+            let mut tally = Tally::default();
+            let all = || segments.iter().chain(&dense);
+            for (flow, time) in all() {
+                tally.add(*flow, CaptureTime::from_nanos(*time));
+            }
+            tally.put_in_order();
+            let reach = tally.reach(asked.iter().copied(), CaptureTime::from_nanos(moment));
+            let mut distances: Vec<i64> = all()
+                .filter(|(flow, _)| asked.contains(flow))
+                .map(|(_, time)| (time - moment).abs())
+                .filter(|distance| *distance <= NEIGHBOURS_WITHIN)
+                .collect();
+            distances.sort_unstable();
+            distances.truncate(NEIGHBOURS_MAX);
+            prop_assert!(distances.last().is_none_or(|farthest| *farthest <= reach));
+            prop_assert!(reach <= NEIGHBOURS_WITHIN);
+            let enough = distances.len() == NEIGHBOURS_MAX;
+            let most = distances.last().map_or(0, |farthest| farthest + 2 * WITHIN);
+            prop_assert!(!enough || reach <= most);
+        }
+    }
+
+    #[test]
+    fn times_at_the_ends_of_the_range_are_no_harm() {
+        let mut tally = Tally::default();
+        for time in [i64::MIN, i64::MAX, 0] {
+            tally.add(0, CaptureTime::from_nanos(time));
+        }
+        tally.put_in_order();
+        for moment in [i64::MIN, i64::MAX, 0] {
+            let reach = tally.reach([0].into_iter(), CaptureTime::from_nanos(moment));
+            assert_eq!(reach, NEIGHBOURS_WITHIN);
+        }
+    }
+}
