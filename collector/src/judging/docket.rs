@@ -26,6 +26,19 @@ const RETRY: Duration = Duration::from_secs(1);
 /// Of what is judged at once one part in so many is kept for flows that have a verdict already.
 const AGAIN_PART: usize = 4;
 
+/// The same while those without one have been waiting for longer than this. What has come for them meanwhile makes their
+/// first verdict a good one, and others' further ones can wait.
+const AGAIN_PART_BEHIND: usize = 16;
+const BEHIND: Duration = Duration::from_millis(100);
+
+/// What was said of a flow last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Said {
+    /// Who sent each of its resets, with confidence.
+    Surely,
+    Unsurely,
+}
+
 /// Fresh evidence goes before old.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Urgency {
@@ -40,6 +53,7 @@ struct Entry {
     urgency: Urgency,
     evidence_at: Instant,
     judged_at: Option<Instant>,
+    said: Said,
     /// How often it was judged.
     judged: u32,
     step: usize,
@@ -69,8 +83,10 @@ pub(super) struct Docket {
     entries: HashMap<i64, Entry>,
     /// Fresh ones that have no verdict yet.
     first: Queue,
-    /// Fresh ones that have one.
+    /// Fresh ones that have one which is not sure.
     again: Queue,
+    /// Fresh ones that have a sure one.
+    sure: Queue,
     /// The same of vantages that bring more than their share.
     crowd_first: Queue,
     crowd_again: Queue,
@@ -110,6 +126,7 @@ impl Docket {
             urgency,
             evidence_at: now,
             judged_at,
+            said: known.map_or(Said::Unsurely, |entry| entry.said),
             judged: known.map_or(0, |entry| entry.judged),
             step: match urgency {
                 Urgency::Fresh | Urgency::Crowd => 0,
@@ -134,28 +151,25 @@ impl Docket {
     }
 
     /// Takes up to `most` flows that are due, the most urgent first: those without a verdict, but for a part that is kept
-    /// for those with one, so that these become right under load, too. Each is left alone until it is
+    /// for those with one, so that these become right under load, too; of them first those that are not sure. Each is left alone until it is
     /// [judged](Self::judged), or put off.
     pub fn take(&mut self, now: Instant, most: usize) -> Vec<Due> {
         let due = |queue: &Queue, most: usize| -> Vec<i64> {
             let due = queue.range(..=(now, i64::MAX));
             due.take(most).map(|(_, flow)| *flow).collect()
         };
-        let mut room = most / AGAIN_PART;
-        let [(again, rest), (crowd_again, crowd_rest)] =
-            [&self.again, &self.crowd_again].map(|queue| {
-                let mut kept = due(queue, most);
-                let rest = kept.split_off(kept.len().min(room));
-                room -= kept.len();
-                (kept, rest)
-            });
-        let kept = again.len() + crowd_again.len();
+        let mut again: Vec<i64> = Vec::new();
+        for queue in [&self.again, &self.crowd_again, &self.sure] {
+            again.extend(due(queue, most - again.len()));
+        }
+        let rest = again.split_off(again.len().min(most / self.again_part(now)));
+        let kept = again.len();
         let mut due_now = due(&self.first, most - kept);
         due_now.extend(due(&self.crowd_first, most - kept - due_now.len()));
-        due_now.extend(again.into_iter().chain(crowd_again));
+        due_now.extend(again);
         // A first verdict, of a crowd too, goes before another one of what has one.
         let left = most - due_now.len();
-        due_now.extend(rest.into_iter().chain(crowd_rest).take(left));
+        due_now.extend(rest.into_iter().take(left));
         due_now.extend(due(&self.late, most - due_now.len()));
         due_now
             .into_iter()
@@ -175,13 +189,23 @@ impl Docket {
             .collect()
     }
 
+    /// One part in how many is kept for flows that have a verdict.
+    fn again_part(&self, now: Instant) -> usize {
+        let waiting = self.first.first().map(|(due, _)| *due);
+        match waiting {
+            Some(due) if now.saturating_duration_since(due) > BEHIND => AGAIN_PART_BEHIND,
+            _ => AGAIN_PART,
+        }
+    }
+
     /// A flow was judged with the evidence as of `gathered`, when it was taken.
-    pub fn judged(&mut self, flow: i64, gathered: Instant) {
+    pub fn judged(&mut self, flow: i64, gathered: Instant, said: Said) {
         let Some(mut entry) = self.entries.get(&flow).copied() else {
             return;
         };
         entry.taken = false;
         entry.judged_at = Some(gathered);
+        entry.said = said;
         entry.judged = entry.judged.saturating_add(1);
         if entry.evidence_at > gathered {
             // Evidence came in between; its schedule counts.
@@ -232,6 +256,7 @@ impl Docket {
         [
             &self.first,
             &self.again,
+            &self.sure,
             &self.crowd_first,
             &self.crowd_again,
             &self.late,
@@ -253,6 +278,7 @@ impl Docket {
     fn queue(&mut self, entry: &Entry) -> &mut Queue {
         match (entry.urgency, entry.judged_at) {
             (Urgency::Fresh, None) => &mut self.first,
+            (Urgency::Fresh, Some(_)) if entry.said == Said::Surely => &mut self.sure,
             (Urgency::Fresh, Some(_)) => &mut self.again,
             (Urgency::Crowd, None) => &mut self.crowd_first,
             (Urgency::Crowd, Some(_)) => &mut self.crowd_again,
@@ -278,7 +304,7 @@ mod tests {
         while let Some(now) = docket.next() {
             let due = docket.take(now, 1)[0];
             ages.push((now - start, due.settling));
-            docket.judged(7, now);
+            docket.judged(7, now, Said::Unsurely);
         }
         let millis: Vec<u128> = ages.iter().map(|(age, _)| age.as_millis()).collect();
         assert_eq!(millis, [0, 250, 1000, 3000]);
@@ -293,7 +319,7 @@ mod tests {
         let mut docket = Docket::default();
         docket.enter(7, Urgency::Fresh, start);
         assert_eq!(flows(&mut docket, start), [7]);
-        docket.judged(7, start);
+        docket.judged(7, start, Said::Unsurely);
         let later = start + Duration::from_millis(50);
         docket.enter(7, Urgency::Fresh, later);
         assert!(
@@ -302,7 +328,7 @@ mod tests {
         );
         assert_eq!(docket.next(), Some(start + PAUSE));
         assert_eq!(flows(&mut docket, start + PAUSE), [7]);
-        docket.judged(7, start + PAUSE);
+        docket.judged(7, start + PAUSE, Said::Unsurely);
         assert_eq!(docket.next(), Some(later + Duration::from_millis(250)));
     }
 
@@ -316,7 +342,7 @@ mod tests {
             docket.enter(7, Urgency::Fresh, now);
             for flow in flows(&mut docket, now) {
                 ages.push(millis);
-                docket.judged(flow, now);
+                docket.judged(flow, now, Said::Unsurely);
             }
         }
         assert_eq!(ages, [0, 100, 300, 700, 1500, 2300, 3100, 3900]);
@@ -330,7 +356,7 @@ mod tests {
         assert_eq!(flows(&mut docket, start), [7]);
         docket.enter(7, Urgency::Fresh, start + Duration::from_millis(5));
         assert_eq!(docket.next(), None, "it is being judged");
-        docket.judged(7, start);
+        docket.judged(7, start, Said::Unsurely);
         assert_eq!(docket.next(), Some(start + PAUSE));
     }
 
@@ -343,9 +369,9 @@ mod tests {
         let later = start + Duration::from_millis(2);
         docket.enter(1, Urgency::Late, later);
         assert_eq!(flows(&mut docket, later), [1, 2]);
-        docket.judged(1, start);
+        docket.judged(1, start, Said::Unsurely);
         assert!(docket.holds(1), "its evidence is newer than its judgement");
-        docket.judged(2, later);
+        docket.judged(2, later, Said::Unsurely);
         assert!(!docket.holds(2));
     }
 
@@ -356,8 +382,8 @@ mod tests {
         docket.enter(1, Urgency::Late, start);
         docket.enter(2, Urgency::Fresh, start);
         assert_eq!(flows(&mut docket, start), [2, 1]);
-        docket.judged(1, start);
-        docket.judged(2, start);
+        docket.judged(1, start, Said::Unsurely);
+        docket.judged(2, start, Said::Unsurely);
         assert!(docket.holds(2) && !docket.holds(1));
     }
 
@@ -367,7 +393,7 @@ mod tests {
         let mut docket = Docket::default();
         (0..4).for_each(|flow| docket.enter(flow, Urgency::Fresh, start));
         docket.take(start, 4);
-        (0..4).for_each(|flow| docket.judged(flow, start));
+        (0..4).for_each(|flow| docket.judged(flow, start, Said::Unsurely));
         let later = start + Duration::from_secs(1);
         (10..18).for_each(|flow| docket.enter(flow, Urgency::Fresh, later));
         let mut taken = |most| -> Vec<i64> {
@@ -386,7 +412,7 @@ mod tests {
         docket.enter(7, Urgency::Fresh, start);
         let late = start + LAST;
         assert_eq!(docket.take(late, 1)[0].settling, Settling::Settle);
-        docket.judged(7, late);
+        docket.judged(7, late, Said::Unsurely);
         assert!(!docket.holds(7));
     }
 
@@ -396,7 +422,7 @@ mod tests {
         let mut docket = Docket::default();
         (0..40).for_each(|flow| docket.enter(flow, Urgency::Fresh, start));
         docket.take(start, 40);
-        (0..40).for_each(|flow| docket.judged(flow, start));
+        (0..40).for_each(|flow| docket.judged(flow, start, Said::Unsurely));
         let later = start + Duration::from_secs(1);
         (100..140).for_each(|flow| docket.enter(flow, Urgency::Crowd, later));
         let due = docket.take(later, 16);
@@ -418,5 +444,44 @@ mod tests {
         let taken = flows(&mut docket, later);
         assert_eq!(taken.len(), 100);
         assert_eq!(taken[..2], [150, 1000]);
+    }
+
+    #[test]
+    fn of_flows_with_a_verdict_those_go_first_that_are_not_sure() {
+        let start = Instant::now();
+        let mut docket = Docket::default();
+        (0..4).for_each(|flow| docket.enter(flow, Urgency::Fresh, start));
+        docket.take(start, 4);
+        for (flow, said) in [
+            (0, Said::Surely),
+            (1, Said::Surely),
+            (2, Said::Unsurely),
+            (3, Said::Unsurely),
+        ] {
+            docket.judged(flow, start, said);
+        }
+        let later = start + Duration::from_secs(1);
+        (10..18).for_each(|flow| docket.enter(flow, Urgency::Fresh, later));
+        let mut taken = |most| -> Vec<i64> {
+            let due = docket.take(later, most);
+            due.iter().map(|due| due.flow).collect()
+        };
+        assert_eq!(taken(8), [10, 11, 12, 13, 14, 15, 2, 3]);
+        assert_eq!(taken(8), [16, 17, 0, 1]);
+    }
+
+    #[test]
+    fn who_waits_too_long_for_a_first_verdict_takes_the_room_of_others() {
+        let start = Instant::now();
+        let mut docket = Docket::default();
+        (0..40).for_each(|flow| docket.enter(flow, Urgency::Fresh, start));
+        docket.take(start, 40);
+        (0..40).for_each(|flow| docket.judged(flow, start, Said::Unsurely));
+        let later = start + Duration::from_secs(1);
+        (100..200).for_each(|flow| docket.enter(flow, Urgency::Fresh, later));
+        let again = |due: &[Due]| due.iter().filter(|due| due.flow < 100).count();
+        assert_eq!(again(&docket.take(later + BEHIND, 16)), 4);
+        let behind = later + BEHIND + Duration::from_millis(1);
+        assert_eq!(again(&docket.take(behind, 16)), 1);
     }
 }

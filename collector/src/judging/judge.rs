@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use parallax_core::CaptureTime;
 use parallax_core::judge::{Judged, judge_flow};
-use parallax_core::report::ResetReport;
+use parallax_core::report::{Origin, ResetReport};
 use tokio::sync::{broadcast, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, sleep_until};
@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, Span, error, warn};
 use uuid::Uuid;
 
-use super::docket::{Docket, Due, Urgency};
+use super::docket::{Docket, Due, Said, Urgency};
 use super::shares::Shares;
 use super::spans::Spans;
 use super::{Court, News};
@@ -29,6 +29,8 @@ use crate::traces::{self, Step};
 const FLOWS_MAX: usize = 64;
 /// Gatherings at once.
 const SITTINGS_MAX: usize = 2;
+/// The confidence from which on a verdict counts as sure.
+const SURE: f64 = 0.9;
 /// Verdicts that a slow watcher may lag behind.
 const WATCHERS_LAG: usize = 4096;
 
@@ -281,7 +283,11 @@ impl Judge {
         let now = Instant::now();
         for flow in flows {
             match judged.turns.get(flow) {
-                Some(Turn::Taken) => self.docket.judged(*flow, sitting.gathered),
+                Some(Turn::Taken) => {
+                    let said = judged.said.get(flow).copied();
+                    let said = said.unwrap_or(Said::Unsurely);
+                    self.docket.judged(*flow, sitting.gathered, said);
+                }
                 Some(Turn::Elsewhere) => self.docket.defer(*flow, now),
                 // Another collector settled it.
                 None => self.docket.strike(*flow),
@@ -310,6 +316,7 @@ struct Sitting {
 struct Outcome {
     /// Whose turn each flow was.
     turns: BTreeMap<i64, Turn>,
+    said: HashMap<i64, Said>,
     written: Written,
 }
 
@@ -332,16 +339,20 @@ impl Bench {
         let taken = |due: &Due| matches!(turns.get(&due.flow), Some(Turn::Taken));
         let due: Vec<Due> = due.into_iter().filter(taken).collect();
         Span::current().record("parallax.flows_taken", due.len());
-        let written = if due.is_empty() {
-            Written::default()
+        let (said, written) = if due.is_empty() {
+            Default::default()
         } else {
             self.judge(&due).await?
         };
-        Ok(Outcome { turns, written })
+        Ok(Outcome {
+            turns,
+            said,
+            written,
+        })
     }
 
-    /// Judges flows and writes the verdicts; returns what is new or changed.
-    async fn judge(&self, due: &[Due]) -> Result<Written, StoreError> {
+    /// Judges flows and writes the verdicts; returns how sure they are, and what is new or changed.
+    async fn judge(&self, due: &[Due]) -> Result<(HashMap<i64, Said>, Written), StoreError> {
         let settling: HashMap<i64, Settling> =
             due.iter().map(|due| (due.flow, due.settling)).collect();
         let asks: Vec<Ask> = due
@@ -371,9 +382,10 @@ impl Bench {
             Ok(verdicts) => verdicts,
             Err(error) => {
                 error!("the judge ended unexpectedly: {error}");
-                return Ok(Written::default());
+                return Ok(Default::default());
             }
         };
+        let said = verdicts.iter().map(said).collect();
         let begun = Instant::now();
         let resets: usize = verdicts.iter().map(|of_flow| of_flow.judged.len()).sum();
         let writing = self.store.write_verdicts(&verdicts);
@@ -382,8 +394,18 @@ impl Bench {
         sitting.record("parallax.resets", resets);
         sitting.record("parallax.verdicts_changed", written.changed.len());
         meters::written(begun.elapsed());
-        Ok(written)
+        Ok((said, written))
     }
+}
+
+/// How sure a flow's verdicts are.
+fn said(of_flow: &Verdicts) -> (i64, Said) {
+    let sure = of_flow.judged.iter().all(|judged| {
+        let report = &judged.report;
+        report.origin != Origin::Undetermined && report.confidence >= SURE
+    });
+    let said = if sure { Said::Surely } else { Said::Unsurely };
+    (of_flow.flow, said)
 }
 
 /// What agents may remember of flows with resets.
