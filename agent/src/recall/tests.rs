@@ -346,6 +346,35 @@ prop_compose! {
     }
 }
 
+#[test]
+fn carriers_that_are_forgotten_do_not_make_the_others_a_crowd_for_ever() {
+    let wanted = Sought {
+        payload_hashes: vec![7],
+        until: at(i64::MAX),
+        ..Sought::default()
+    };
+    let carry = |ring: &mut Ring, ports: std::ops::Range<u16>| {
+        for port in ports {
+            let mut digest = ack(port, 1, 1);
+            (digest.payload_len, digest.payload_hash) = (100, Some(7));
+            ring.push(&Noted::of(&digest), false);
+        }
+    };
+    // More than half of the ring.
+    let fill = |ring: &mut Ring| {
+        for number in 0..LEAST_OCTETS as u32 * 6 / 10 / 72 {
+            ring.push(&Noted::of(&ack(900, number, 1)), false);
+        }
+    };
+    let (mut ring, mut searched) = (Ring::new(LEAST_OCTETS), Searched::default());
+    carry(&mut ring, 1..10);
+    fill(&mut ring);
+    carry(&mut ring, 10..19);
+    assert_eq!(ring.search_on(&wanted, &mut searched).flows, []);
+    fill(&mut ring);
+    assert_eq!(ring.search_on(&wanted, &mut searched).flows.len(), 9);
+}
+
 proptest! {
     #[test]
     fn any_digest_comes_back_as_it_was(digest in digest()) {
