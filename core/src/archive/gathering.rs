@@ -232,7 +232,7 @@ impl<'a> Collector<'a> {
     /// The number of a flow that has to do with those of interest, and what.
     #[inline]
     fn bearing(&mut self, flow: Flow, hash: u64) -> Option<(u32, Bearing)> {
-        let number = self.segments.common.flows.find(flow, hash);
+        let number = self.segments.common.flows.find(&flow, hash);
         let known = number.and_then(|number| {
             let bearing = self.known.get(number as usize).copied().flatten()?;
             Some((number, bearing))
@@ -259,8 +259,8 @@ impl<'a> Collector<'a> {
             Bearing::Nothing
         };
         let number = match bearing {
-            Bearing::Nothing => flows.find(flow, hash)?,
-            _ => flows.number(flow, hash),
+            Bearing::Nothing => flows.find(&flow, hash)?,
+            _ => flows.number(&flow, hash),
         };
         let place = number as usize;
         if self.known.len() <= place {

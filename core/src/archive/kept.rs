@@ -227,7 +227,7 @@ impl All {
                 let [from, until] = [-reach, reach].map(|away| around.moment.plus(away).nanos());
                 let flows = &at.common.flows;
                 for number in numbers {
-                    asked.add(flows.hash(flows.get(number)), from, until);
+                    asked.add(flows.hash(&flows.get(number)), from, until);
                 }
             }
         }
@@ -359,7 +359,7 @@ impl Kept {
 
     fn number(&self, flow: Flow) -> Option<u32> {
         let flows = &self.common.flows;
-        flows.find(flow, flows.hash(flow))
+        flows.find(&flow, flows.hash(&flow))
     }
 
     fn numbers(&self, flows: &[Flow]) -> Vec<u32> {

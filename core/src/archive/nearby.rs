@@ -245,7 +245,7 @@ mod tests {
         let middle = many / 2;
         let moment = CaptureTime::from_nanos(middle);
         let flow = own(0).tuple.flow();
-        let number = common.flows.number(flow, common.flows.hash(flow));
+        let number = common.flows.number(&flow, common.flows.hash(&flow));
         let found = nearby.handshakes(&[flow], &[number], moment);
         let found = crate::Nearby::chosen(
             moment,
@@ -290,7 +290,7 @@ mod tests {
             let segments = times.iter().map(|(nanos, port)| segment(*nanos / 1000 * 1000, 4000 + port, TcpFlags::ACK));
             let mut common = common();
             let own = segment(0, 4000, TcpFlags::RST).tuple.flow();
-            let own = common.flows.number(own, common.flows.hash(own));
+            let own = common.flows.number(&own, common.flows.hash(&own));
             let all = packed(&mut common, segments);
             let mut nearby = Nearby::new(Vec::new(), &common);
             let mut sorted = all.clone();

@@ -1,7 +1,7 @@
 //! Digests in a fifth of their size: what many segments have in common is kept once for all of them.
 
 use hashbrown::{DefaultHashBuilder, HashTable};
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hash};
 
 use super::Glimpse;
 use crate::decode::Head;
@@ -57,7 +57,7 @@ impl Common {
 
     pub(super) fn pack(&mut self, digest: &Digest) -> Packed {
         let flow = digest.tuple.flow();
-        let number = self.flows.number(flow, self.flows.hash(flow));
+        let number = self.flows.number(&flow, self.flows.hash(&flow));
         let way = number * 2 + u32::from(digest.tuple.way() == Way::HighToLow);
         let stamps = digest.options.timestamps;
         let (shape, extra) = match (digest.payload_hash, digest.options.sack) {
@@ -89,7 +89,7 @@ impl Common {
         if packed.shape == WHOLE {
             return self.whole[packed.extra as usize];
         }
-        let mut digest = self.shapes.all[packed.shape as usize];
+        let mut digest = self.shapes.known.get(packed.shape);
         digest.time = packed.time;
         digest.tuple = self.tuple(packed);
         digest.seq = TcpSeq(packed.seq);
@@ -125,7 +125,7 @@ impl Common {
         if packed.shape == WHOLE {
             return self.whole[packed.extra as usize].flags;
         }
-        self.shapes.all[packed.shape as usize].flags
+        self.shapes.known.all[packed.shape as usize].flags
     }
 }
 
@@ -156,9 +156,7 @@ fn shape(digest: &Digest) -> Digest {
 /// Shapes by number.
 #[derive(Debug, Clone)]
 struct Shapes {
-    all: Vec<Digest>,
-    by_hash: HashTable<u32>,
-    hashing: DefaultHashBuilder,
+    known: Numbered<Digest>,
     /// Which one a way of a flow had last.
     recent: Vec<u32>,
 }
@@ -168,9 +166,7 @@ const RECENT: u32 = 1 << 10;
 impl Shapes {
     fn new(hashing: &DefaultHashBuilder) -> Self {
         Self {
-            all: Vec::new(),
-            by_hash: HashTable::new(),
-            hashing: hashing.clone(),
+            known: Numbered::new(hashing),
             recent: vec![0; RECENT as usize],
         }
     }
@@ -178,40 +174,27 @@ impl Shapes {
     fn number(&mut self, shape: &Digest, way: u32) -> u32 {
         let place = (way * 8 + u32::from(shape.flags.0 >> 2)) % RECENT;
         let recent = self.recent[place as usize];
-        if self.all.get(recent as usize) == Some(shape) {
+        if self.known.all.get(recent as usize) == Some(shape) {
             return recent;
         }
-        let Self {
-            all,
-            by_hash,
-            hashing,
-            ..
-        } = self;
-        let number = *by_hash
-            .entry(
-                hashing.hash_one(shape),
-                |known| all[*known as usize] == *shape,
-                |known| hashing.hash_one(all[*known as usize]),
-            )
-            .or_insert(all.len() as u32)
-            .get();
-        if number as usize == all.len() {
-            all.push(*shape);
-        }
+        let number = self.known.number(shape, self.known.hash(shape));
         self.recent[place as usize] = number;
         number
     }
 }
 
 /// Flows by number.
+pub(super) type Flows = Numbered<Flow>;
+
+/// Values, each kept once, by the numbers that they get in the order in which they come.
 #[derive(Debug, Clone)]
-pub(super) struct Flows {
-    all: Vec<Flow>,
+pub(super) struct Numbered<T> {
+    all: Vec<T>,
     by_hash: HashTable<u32>,
     hashing: DefaultHashBuilder,
 }
 
-impl Flows {
+impl<T: Copy + Eq + Hash> Numbered<T> {
     fn new(hashing: &DefaultHashBuilder) -> Self {
         Self {
             all: Vec::new(),
@@ -224,26 +207,26 @@ impl Flows {
         self.all.len()
     }
 
-    /// The flow of a number that this gave.
-    pub(super) fn get(&self, number: u32) -> Flow {
+    /// The value of a number that this gave.
+    pub(super) fn get(&self, number: u32) -> T {
         self.all[number as usize]
     }
 
-    pub(super) fn hash(&self, flow: Flow) -> u64 {
-        self.hashing.hash_one(flow)
+    pub(super) fn hash(&self, value: &T) -> u64 {
+        self.hashing.hash_one(value)
     }
 
     #[inline]
-    pub(super) fn find(&self, flow: Flow, hash: u64) -> Option<u32> {
+    pub(super) fn find(&self, value: &T, hash: u64) -> Option<u32> {
         let found = self
             .by_hash
-            .find(hash, |known| self.all[*known as usize] == flow);
+            .find(hash, |known| self.all[*known as usize] == *value);
         found.copied()
     }
 
-    /// The number of a flow, which it gets if it has none.
+    /// The number of a value, which it gets if it has none.
     #[inline]
-    pub(super) fn number(&mut self, flow: Flow, hash: u64) -> u32 {
+    pub(super) fn number(&mut self, value: &T, hash: u64) -> u32 {
         let Self {
             all,
             by_hash,
@@ -252,13 +235,13 @@ impl Flows {
         let number = *by_hash
             .entry(
                 hash,
-                |known| all[*known as usize] == flow,
+                |known| all[*known as usize] == *value,
                 |known| hashing.hash_one(all[*known as usize]),
             )
             .or_insert(all.len() as u32)
             .get();
         if number as usize == all.len() {
-            all.push(flow);
+            all.push(*value);
         }
         number
     }
