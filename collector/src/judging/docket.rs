@@ -292,7 +292,11 @@ mod tests {
     use super::*;
 
     fn flows(docket: &mut Docket, now: Instant) -> Vec<i64> {
-        docket.take(now, 100).iter().map(|due| due.flow).collect()
+        taken(docket, now, 100)
+    }
+
+    fn taken(docket: &mut Docket, now: Instant, most: usize) -> Vec<i64> {
+        docket.take(now, most).iter().map(|due| due.flow).collect()
     }
 
     #[test]
@@ -396,13 +400,9 @@ mod tests {
         (0..4).for_each(|flow| docket.judged(flow, start, Said::Unsurely));
         let later = start + Duration::from_secs(1);
         (10..18).for_each(|flow| docket.enter(flow, Urgency::Fresh, later));
-        let mut taken = |most| -> Vec<i64> {
-            let due = docket.take(later, most);
-            due.iter().map(|due| due.flow).collect()
-        };
-        assert_eq!(taken(4), [10, 11, 12, 0]);
-        assert_eq!(taken(8), [13, 14, 15, 16, 17, 1, 2, 3]);
-        assert!(taken(4).is_empty());
+        assert_eq!(taken(&mut docket, later, 4), [10, 11, 12, 0]);
+        assert_eq!(taken(&mut docket, later, 8), [13, 14, 15, 16, 17, 1, 2, 3]);
+        assert!(taken(&mut docket, later, 4).is_empty());
     }
 
     #[test]
@@ -462,12 +462,8 @@ mod tests {
         }
         let later = start + Duration::from_secs(1);
         (10..18).for_each(|flow| docket.enter(flow, Urgency::Fresh, later));
-        let mut taken = |most| -> Vec<i64> {
-            let due = docket.take(later, most);
-            due.iter().map(|due| due.flow).collect()
-        };
-        assert_eq!(taken(8), [10, 11, 12, 13, 14, 15, 2, 3]);
-        assert_eq!(taken(8), [16, 17, 0, 1]);
+        assert_eq!(taken(&mut docket, later, 8), [10, 11, 12, 13, 14, 15, 2, 3]);
+        assert_eq!(taken(&mut docket, later, 8), [16, 17, 0, 1]);
     }
 
     #[test]
