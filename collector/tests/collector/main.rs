@@ -18,6 +18,7 @@ mod many;
 mod openapi;
 mod packed;
 mod people;
+mod plans;
 mod privacy;
 mod process;
 mod query;
