@@ -3,6 +3,7 @@
 mod absurd;
 mod advice;
 mod causes;
+mod chance;
 mod effects;
 mod flood;
 mod injectors;
@@ -10,6 +11,7 @@ mod looks;
 mod names;
 mod place;
 mod recalled;
+mod segment;
 mod simulate;
 mod triggers;
 mod wire;

@@ -13,68 +13,13 @@ use parallax_core::{
     Vantage, VantageEvidence, VantageKind,
 };
 
+pub use crate::chance::Chance;
+pub use crate::segment::{Segment, flags};
+
 pub const CLIENT: &str = "192.0.2.10";
 pub const SERVER: &str = "198.51.100.20";
 /// 2026-01-02T03:04:05Z.
 const EPOCH: i64 = 1_767_323_045_000_000_000;
-
-/// One segment to send; what it leaves out is taken from the connection's state.
-#[derive(Clone, Copy)]
-pub struct Segment {
-    pub flags: u16,
-    pub len: u32,
-    pub seq: Option<u32>,
-    pub ack: Option<u32>,
-    pub ttl: u8,
-    pub window: u16,
-    pub ip_id: Option<u16>,
-}
-
-pub fn flags(letters: &str) -> Segment {
-    let flags = letters.chars().fold(0, |bits, letter| {
-        bits | match letter {
-            'F' => TcpFlags::FIN.0,
-            'S' => TcpFlags::SYN.0,
-            'R' => TcpFlags::RST.0,
-            'P' => TcpFlags::PSH.0,
-            'A' => TcpFlags::ACK.0,
-            other => panic!("no flag {other}"),
-        }
-    });
-    Segment {
-        flags,
-        len: 0,
-        seq: None,
-        ack: None,
-        ttl: 64,
-        window: if flags & 4 == 0 { 502 } else { 0 },
-        ip_id: None,
-    }
-}
-
-impl Segment {
-    pub fn len(self, len: u32) -> Self {
-        Self { len, ..self }
-    }
-    pub fn seq(self, seq: u32) -> Self {
-        Self {
-            seq: Some(seq),
-            ..self
-        }
-    }
-    pub fn ack(self, ack: u32) -> Self {
-        Self {
-            ack: Some(ack),
-            ..self
-        }
-    }
-    pub fn ttl(self, ttl: u8) -> Self {
-        Self { ttl, ..self }
-    }
-    pub fn window(self, window: u16) -> Self {
-        Self { window, ..self }
-    }
-}
 
 struct Point {
     vantage: Vantage,
@@ -103,33 +48,6 @@ pub struct Wire {
     chance: Chance,
     /// Hops between two neighbouring vantages.
     hops: u8,
-}
-
-/// Seeded chance (splitmix64).
-#[derive(Clone, Copy)]
-pub struct Chance(pub u64);
-
-impl Chance {
-    pub fn number(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
-    }
-
-    pub fn below(&mut self, bound: u64) -> u64 {
-        self.number() % bound
-    }
-
-    /// True in so many of a hundred cases.
-    pub fn percent(&mut self, share: u64) -> bool {
-        self.below(100) < share
-    }
-
-    fn share(&mut self) -> f64 {
-        (self.number() >> 11) as f64 / (1_u64 << 53) as f64
-    }
 }
 
 impl Wire {
