@@ -9,6 +9,7 @@ mod asides;
 mod audit;
 mod clocks;
 mod collectors;
+mod compound;
 mod connect;
 mod copy;
 mod days;

@@ -1,12 +1,14 @@
 //! Reaching a database and bringing its schema up to date.
 
 use std::str::FromStr;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use sqlx::migrate::MigrateError;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, Executor};
 use thiserror::Error;
+use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use super::shards::Reach;
@@ -29,8 +31,11 @@ const PLANS_BY_VALUE: &str = "SET plan_cache_mode = force_custom_plan; SET enabl
 /// A connection that was used so recently is taken as it is: asking whether the database is still there costs as much as
 /// a small question.
 const TRUSTED: Duration = Duration::from_millis(100);
-/// How long a connection keeps its plans: what was empty then may be large now.
-const CONNECTION_LIFETIME: Duration = Duration::from_mins(2);
+/// How long a connection keeps its plans: what was empty then may be large now. They are given up one connection after the
+/// other: what all make anew at once holds up the judge.
+const PLANS_LIFETIME: Duration = Duration::from_mins(2);
+const BETWEEN_CLOSINGS: Duration = Duration::from_secs(10);
+const CONNECTIONS: u32 = 12;
 
 /// Why there is no database to work with. The password never shows.
 #[derive(Debug, Error)]
@@ -183,14 +188,15 @@ impl Store {
         };
         // Nothing was left undone on this connection.
         let _ = first.close().await;
+        let closings = Closings::default();
         Ok(Self {
             days: super::days::Asked::default(),
             reach,
             everywhere_max: EVERYWHERE_MAX,
             pool: PgPoolOptions::new()
-                .max_connections(12)
+                .max_connections(CONNECTIONS)
                 .acquire_timeout(ACQUIRE_PATIENCE)
-                .max_lifetime(CONNECTION_LIFETIME)
+                .max_lifetime(PLANS_LIFETIME + BETWEEN_CLOSINGS * CONNECTIONS)
                 .test_before_acquire(false)
                 .before_acquire(|connection, meta| {
                     Box::pin(async move {
@@ -200,11 +206,32 @@ impl Store {
                         Ok(true)
                     })
                 })
+                .after_release(move |_, meta| {
+                    let old = meta.age > PLANS_LIFETIME;
+                    let keep = !old || !closings.is_next(Instant::now());
+                    Box::pin(async move { Ok(keep) })
+                })
                 .after_connect(move |connection, _| {
                     Box::pin(async move { connection.execute(plans).await.map(|_| ()) })
                 })
                 .connect_lazy_with(target.options.clone()),
         })
+    }
+}
+
+/// When a connection was last closed for its age.
+#[derive(Debug, Default)]
+struct Closings(Mutex<Option<Instant>>);
+
+impl Closings {
+    /// Whether the next one may be closed now, which counts as done then.
+    fn is_next(&self, now: Instant) -> bool {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.is_some_and(|last| now.duration_since(last) < BETWEEN_CLOSINGS) {
+            return false;
+        }
+        *last = Some(now);
+        true
     }
 }
 
@@ -234,6 +261,16 @@ async fn migrate(connection: &mut PgConnection, target: &Target) -> Result<(), C
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn connections_are_closed_one_after_the_other() {
+        let (closings, now) = (Closings::default(), Instant::now());
+        assert!(closings.is_next(now));
+        assert!(!closings.is_next(now));
+        assert!(!closings.is_next(now + BETWEEN_CLOSINGS / 2));
+        assert!(closings.is_next(now + BETWEEN_CLOSINGS));
+        assert!(!closings.is_next(now + BETWEEN_CLOSINGS));
+    }
 
     #[test]
     fn a_target_never_shows_its_password() {

@@ -81,7 +81,6 @@ pub(super) mod marks {
 }
 
 /// The columns of every question for digests, after the question's number.
-#[cfg(test)]
 pub(super) const COLUMNS: [&str; 35] = [
     "vantage_id",
     "run_id",

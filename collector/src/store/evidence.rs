@@ -1,37 +1,36 @@
 //! Gathering everything known about flows, in a constant number of questions for many of them.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::IpAddr;
 
 use parallax_core::evidence::{Surroundings, numbers, surroundings};
 use parallax_core::time::SECOND;
 use parallax_core::{CaptureTime, Digest, Flow, FlowEvidence, Vantage, VantageKind};
 
-use sqlx::postgres::PgConnection;
 use sqlx::{Postgres, Transaction};
 
-use super::days::Span;
 use super::rows::{RowError, RowName};
-use super::shards::Reach;
 use super::testimony::gather::{self, Question};
 use super::{Store, StoreError, losses};
 
+mod first_look;
 mod found;
+mod join;
 mod kin;
 mod memory;
 mod nearby;
 mod neighbours;
 mod questions;
 mod relevant;
+mod second_look;
 mod segments;
 mod shelf;
 mod sightings;
 
 use found::{Found, digests_of, selection};
+use join::Joined;
 pub use relevant::EVERYWHERE_MAX;
 use relevant::Relevant;
-use segments::Loaded;
-use sightings::Moments;
 
 /// The most segments of one flow that are gathered at one vantage: those nearest to the reset, more
 /// before it than after it, and the first ones (`sql/segments.sql`).
@@ -137,17 +136,6 @@ struct Post {
     moment: i64,
 }
 
-/// The join: where asked flows and their kin stood, their segments there, and what was watched.
-struct Joined {
-    posts: Vec<Post>,
-    relevant: Relevant,
-    days: Span,
-    segments: Loaded,
-    /// By ask.
-    kin: Vec<BTreeSet<i64>>,
-    coverage: HashMap<usize, Vec<CoverageRow>>,
-}
-
 impl Store {
     /// Gathers the evidence of each asked flow, as of one moment of the database. `path` names the
     /// configured path, client side first.
@@ -169,21 +157,6 @@ impl Store {
         self.gather_all(&[ask], Some(flow), path).await
     }
 
-    /// The join alone, without what else a verdict rests on (neighbours, losses, memories, witnesses): for benchmarks.
-    /// Tells how many segments of each flow and its kin were found, at all vantages together.
-    pub async fn join(&self, asks: &[Ask], path: &[String]) -> Result<Vec<usize>, StoreError> {
-        let mut tx = self.begin_to_gather().await?;
-        let vantages = questions::vantages(&mut tx).await?;
-        let joined = self
-            .join_all(&mut tx, (asks, None), path, &vantages)
-            .await?;
-        let mut found = vec![0; asks.len()];
-        for (index, post) in joined.posts.iter().enumerate() {
-            found[post.ask] += joined.segments.all(index).count();
-        }
-        Ok(found)
-    }
-
     /// All questions of one gathering see one moment of the database. It ends by being dropped: nothing is written, so
     /// nobody waits for its end.
     async fn begin_to_gather(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
@@ -203,8 +176,7 @@ impl Store {
         let mut tx = self.begin_to_gather().await?;
         let hashes: Vec<i64> = asks.iter().map(|ask| ask.flow).collect();
         let docket = questions::docket(&mut tx, &hashes).await?;
-        let vantages = questions::vantages(&mut tx).await?;
-        let joined = self.join_all(&mut tx, (asks, alone), path, &vantages);
+        let joined = self.join_all(&mut tx, (asks, alone), path);
         let Joined {
             posts,
             relevant,
@@ -212,6 +184,7 @@ impl Store {
             segments,
             kin,
             coverage,
+            vantages,
         } = joined.await?;
         let known = questions::known_ids(&mut tx, asks, &kin).await?;
         let vantage_ids = questions::column(&posts, |post| post.vantage_id);
@@ -259,60 +232,6 @@ impl Store {
             }
         }
         Ok(gathered)
-    }
-
-    async fn join_all(
-        &self,
-        tx: &mut PgConnection,
-        (asks, alone): (&[Ask], Option<Flow>),
-        path: &[String],
-        vantages: &[VantageRow],
-    ) -> Result<Joined, StoreError> {
-        let hashes: Vec<i64> = asks.iter().map(|ask| ask.flow).collect();
-        let sightings = sightings::load(tx, &hashes, self.reach).await?;
-        let moments: Vec<Vec<(Flow, Moments)>> = asks
-            .iter()
-            .enumerate()
-            .map(|(index, ask)| match alone.zip(ask.moment) {
-                Some((flow, moment)) => vec![(flow, Moments::everywhere(moment))],
-                None => sightings.moments(index, ask.moment),
-            })
-            .collect();
-        let all_moments = moments.iter().flatten();
-        let days = Span::around(all_moments.flat_map(|(_, moments)| moments.all()));
-        let mut kin = kin::Kin::by_number(tx, &hashes, &sightings, (days, self.reach)).await?;
-        let everywhere_max = match self.reach {
-            Reach::Whole => self.everywhere_max,
-            // Who knows two hosts is in no one shard.
-            Reach::Shard => usize::MAX,
-        };
-        let mut relevant = Relevant::new(asks.len(), &sightings, vantages, path, everywhere_max);
-        relevant.add(tx, &kin.all(), days).await?;
-        let mut posts = posts(&moments, vantages, &relevant);
-        let mut segments = Loaded::reaching(self.reach);
-        segments
-            .add_own_and_kin(tx, &posts, &kin.flows, days)
-            .await?;
-        let carriers = kin.add_carriers(tx, &posts, &segments).await?;
-        if relevant.add(tx, &carriers, days).await? {
-            // The other side of a proxy, which stood at other vantages.
-            posts = self::posts(&moments, vantages, &relevant);
-            segments = Loaded::reaching(self.reach);
-            segments
-                .add_own_and_kin(tx, &posts, &kin.flows, days)
-                .await?;
-        } else {
-            segments.add_kin(tx, &posts, &carriers, days).await?;
-        }
-        let coverage = questions::coverage(tx, &posts).await?;
-        Ok(Joined {
-            posts,
-            relevant,
-            days,
-            segments,
-            kin: kin.flows,
-            coverage,
-        })
     }
 }
 
@@ -375,24 +294,4 @@ fn questions_to_witnesses(posts: &[Post], around: &[Surroundings]) -> Vec<Questi
         })
     })
     .collect()
-}
-
-/// Every asked flow at every vantage that has to do with it.
-fn posts(
-    moments: &[Vec<(Flow, Moments)>],
-    vantages: &[VantageRow],
-    relevant: &Relevant,
-) -> Vec<Post> {
-    let mut posts = Vec::new();
-    for (ask, flows) in moments.iter().enumerate() {
-        for (flow, moments) in flows {
-            posts.extend(relevant.of(ask, vantages).map(|vantage| Post {
-                ask,
-                flow: *flow,
-                vantage_id: vantage.id,
-                moment: moments.at(vantage.id),
-            }));
-        }
-    }
-    posts
 }

@@ -162,8 +162,8 @@ pub(super) struct PackedRow {
     pub asked: i64,
     pub run_id: i32,
     pub first_number: i64,
-    segments: i16,
-    octets: Vec<u8>,
+    pub segments: i16,
+    pub octets: Vec<u8>,
 }
 
 impl TryFrom<&PackedRow> for Vec<Stored> {

@@ -174,3 +174,22 @@ async fn the_questions_of_a_case_read_index_ranges_of_its_days_only() {
         assert!(plan.contains("Subplans Removed"), "{name}:\n{plan}");
     }
 }
+
+#[tokio::test]
+async fn what_is_asked_of_flows_at_once_reads_index_ranges_only() {
+    let store = store().await;
+    let now = until_now();
+    fill_eight_days(&store, now).await;
+    let flow = tuple(40007).flow().hash().cast_signed();
+    let sql = include_str!("../../src/sql/first_look.sql");
+    let plan = plan(&store, sql, &format!("ARRAY[{flow}], 256, 64")).await;
+    for table in ["digest", "packed"] {
+        assert!(!plan.contains(&format!("Seq Scan on {table}")), "{plan}");
+    }
+    let of_vantages = plan
+        .split("->")
+        .filter(|node| !node.contains(" on vantage"));
+    let of_days: String = of_vantages.map(|node| format!("->{node}")).collect();
+    assert_eq!(unbounded(&of_days), None, "{plan}");
+    assert!(days_read(&plan).len() >= 8, "of whatever day:\n{plan}");
+}

@@ -9,7 +9,7 @@ use parallax_core::{Digest, FlowEvidence, FourTuple};
 
 use crate::digests::{ACK, MS, RST, SYN, at, segment, tuple};
 use crate::load::{hop, portion};
-use crate::packed::connection;
+use crate::packed::{connection, later};
 use crate::process::PROGRAM;
 use crate::server::{CITUS_URL, database, plain_database};
 
@@ -54,26 +54,42 @@ async fn every_key_of_a_distributed_table_contains_its_column_and_no_foreign_key
     );
 }
 
-/// A connection under two names, one that carries the same payload, others between the same hosts, and a crowd.
+/// Resets of one connection at each vantage: fewer, and more, than are read of a flow at first.
+const FLOODED: [(u16, u32); 2] = [(42000, 100), (42001, 200)];
+/// Requests of a connection that takes more packed rows than are read of a flow at first.
+const LONG: (u16, u32) = (42002, 1000);
+
+/// A connection under two names, one that carries the same payload, others between the same hosts, a crowd, floods of
+/// resets, and a long one.
 fn seen() -> (Vec<Digest>, Vec<Digest>) {
     let mut translated = tuple(61000);
     translated.src.addr = "203.0.113.9".parse().unwrap();
     let mut here = connection(tuple(40000), 0, 20);
     let mut there = connection(translated, 1, 20);
-    for port in 41000..41020 {
-        let other = |digest: &mut Digest, by: u32| {
+    let apart = |port: u16, millis: i64, turns: u32| {
+        let by = u32::from(port) * 1000;
+        let mut digests = connection(tuple(port), millis, turns);
+        for digest in &mut digests {
             digest.seq.0 += by;
             digest.ack.0 += by;
             digest.payload_hash = digest.payload_hash.map(|hash| hash + u64::from(by));
-        };
-        let by = u32::from(port) * 1000;
-        let mut apart = connection(tuple(port), i64::from(port - 41000), 3);
-        for digest in &mut apart {
-            other(digest, by);
         }
+        digests
+    };
+    for port in 41000..41020 {
+        let apart = apart(port, i64::from(port - 41000), 3);
         here.extend(apart.iter().copied());
         there.extend(apart);
     }
+    for (port, resets) in FLOODED {
+        let tuple = tuple(port);
+        let flood = (0..resets).map(|n| segment(tuple, i64::from(n), RST, 7000 + n / 2, 0));
+        here.extend(flood.clone());
+        there.extend(later(flood.collect(), MS));
+    }
+    let (port, turns) = LONG;
+    here.extend(apart(port, 3, turns));
+    there.extend(apart(port, 4, turns));
     here.sort_by_key(|digest| digest.time);
     there.sort_by_key(|digest| digest.time);
     (here, there)
@@ -88,7 +104,9 @@ fn ask(tuple: FourTuple) -> Ask {
 
 /// The evidence of several flows at once, by all that it says.
 async fn told(store: &Store) -> Vec<String> {
-    let asks = [40000, 41003, 41007].map(|port| ask(tuple(port)));
+    let ports = [40000, 41003, 41007, LONG.0];
+    let ports = ports.into_iter().chain(FLOODED.map(|(port, _)| port));
+    let asks: Vec<Ask> = ports.map(|port| ask(tuple(port))).collect();
     let gathered = store.gather(&asks, &[]).await.unwrap();
     let told = |evidence: Vec<FlowEvidence>| format!("{evidence:#?}");
     gathered
@@ -112,6 +130,8 @@ async fn what_is_asked_shard_by_shard_tells_what_is_asked_at_once() {
     let whole = Store::open(&target).await.unwrap();
     let (one, other) = (told(&whole).await, told(&by_shard).await);
     assert!(one[0].contains("203.0.113.9"), "under the other name too");
+    let resets = |told: &String| told.matches("TcpFlags(4)").count();
+    assert_eq!([&one[4], &one[5]].map(resets), [200, 400], "{}", one[4]);
     assert_eq!(one, other);
     by_shard.drop_days(7).await.unwrap();
     assert_eq!(told(&by_shard).await, one, "old, but of runs that are kept");

@@ -8,6 +8,7 @@ use parallax_core::archive::{APART, CARRIERS_MAX};
 use sqlx::postgres::PgConnection;
 
 use super::Post;
+use super::first_look::FirstLook;
 use super::questions::{column, whole_number};
 use super::segments::Loaded;
 use super::sightings::Sightings;
@@ -21,7 +22,7 @@ const KIN_MAX: usize = 96;
 /// Payloads that are looked for, of an asked flow: what begins messages first, then what is nearest to the moment.
 const PROBES_MAX: usize = 64;
 /// Rows of one payload that are looked at: more than as many flows may share it, since each may have several.
-const SHARING_LOADED: i64 = 272;
+pub(super) const SHARING_LOADED: i64 = 272;
 
 /// The kin of each asked flow, by hash, without itself.
 pub(super) struct Kin<'a> {
@@ -35,7 +36,7 @@ impl<'a> Kin<'a> {
     pub async fn by_number(
         tx: &mut PgConnection,
         asked: &'a [i64],
-        sightings: &Sightings,
+        (sightings, look): (&Sightings, &FirstLook),
         (days, reach): (Span, Reach),
     ) -> Result<Self, StoreError> {
         let mut kin = Self {
@@ -54,7 +55,7 @@ impl<'a> Kin<'a> {
             }
             return Ok(kin);
         }
-        let sharing = sharing(tx, asked, sightings, days).await?;
+        let sharing = sharing(tx, asked, (sightings, look), days).await?;
         if sharing.is_empty() {
             return Ok(kin);
         }
@@ -88,40 +89,45 @@ impl<'a> Kin<'a> {
     pub async fn add_carriers(
         &mut self,
         tx: &mut PgConnection,
-        posts: &[Post],
-        known: &Loaded,
+        probes: &Probes,
     ) -> Result<Vec<(usize, i64)>, StoreError> {
-        let probes = probes(posts, known);
-        if probes.is_empty() {
-            return Ok(Vec::new());
-        }
-        let days = Span::of(probes.iter().flat_map(|probe| [probe.from, probe.until]));
-        let mut sharing: Vec<BTreeSet<i64>> = vec![BTreeSet::new(); probes.len()];
-        for part in self.reach.parts(&probes, |probe| probe.hash) {
-            let asked = column(&part, |index| &probes[*index]);
+        let mut carriers: Vec<(i64, i64)> = Vec::new();
+        for part in self.reach.parts(&probes.all, |probe| probe.hash) {
+            if part.is_empty() {
+                continue;
+            }
+            let values = probes.values(&part);
             let found: Vec<(i64, i64)> = sqlx::query_as(CARRIERS.text(self.reach))
-                .bind(column(&asked, |probe| probe.hash.cast_signed()))
-                .bind(column(&asked, |probe| probe.from))
-                .bind(column(&asked, |probe| probe.until))
+                .bind(values.hashes)
+                .bind(values.from)
+                .bind(values.until)
                 .bind(SHARING_LOADED)
-                .bind(days.first)
-                .bind(days.last)
+                .bind(values.days.first)
+                .bind(values.days.last)
                 .fetch_all(&mut *tx)
                 .await
                 .map_err(StoreError::database("find flows with the same payload"))?;
-            for (asked, flow) in found {
-                if let Some(flows) = sharing.get_mut(whole_number(&part, asked) as usize - 1) {
-                    flows.insert(flow);
-                }
+            let of_whole = found.into_iter();
+            carriers.extend(of_whole.map(|(asked, flow)| (whole_number(&part, asked), flow)));
+        }
+        Ok(self.take_carriers(probes, carriers))
+    }
+
+    /// The same, where it is known who carries which probe, by number from 1.
+    pub fn take_carriers(&mut self, probes: &Probes, found: Vec<(i64, i64)>) -> Vec<(usize, i64)> {
+        let mut sharing: Vec<BTreeSet<i64>> = vec![BTreeSet::new(); probes.all.len()];
+        for (asked, flow) in found {
+            if let Some(flows) = sharing.get_mut(asked as usize - 1) {
+                flows.insert(flow);
             }
         }
-        let told = probes.iter().zip(sharing);
+        let told = probes.all.iter().zip(sharing);
         // What many carry is nobody's name.
         let told = told.filter(|(_, flows)| flows.len() <= CARRIERS_MAX);
         let carriers: BTreeSet<(i64, i64)> = told
             .flat_map(|(probe, flows)| flows.into_iter().map(|flow| (probe.ask as i64 + 1, flow)))
             .collect();
-        Ok(self.add(carriers.into_iter().collect()))
+        self.add(carriers.into_iter().collect())
     }
 
     fn add(&mut self, found: Vec<(i64, i64)>) -> Vec<(usize, i64)> {
@@ -141,11 +147,15 @@ impl<'a> Kin<'a> {
 async fn sharing(
     tx: &mut PgConnection,
     asked: &[i64],
-    sightings: &Sightings,
+    (sightings, look): (&Sightings, &FirstLook),
     days: Span,
 ) -> Result<Vec<usize>, StoreError> {
     let (mut flows, mut numbers, mut unknown) = (Vec::new(), Vec::new(), BTreeSet::new());
     for (index, flow) in asked.iter().enumerate() {
+        if let Some(looked) = look.of(index) {
+            unknown.extend(looked.shares_numbers.then_some(*flow));
+            continue;
+        }
         let Some(of_flow) = sightings.numbers(index) else {
             unknown.insert(*flow);
             continue;
@@ -153,15 +163,17 @@ async fn sharing(
         flows.extend(of_flow.iter().map(|_| *flow));
         numbers.extend(of_flow);
     }
-    let found: Vec<(i64,)> = sqlx::query_as(include_str!("../../sql/sharing_numbers.sql"))
-        .bind(flows)
-        .bind(numbers)
-        .bind(days.first)
-        .bind(days.last)
-        .fetch_all(tx)
-        .await
-        .map_err(StoreError::database("find flows that share a number"))?;
-    unknown.extend(found.into_iter().map(|(flow,)| flow));
+    if !flows.is_empty() {
+        let found: Vec<(i64,)> = sqlx::query_as(include_str!("../../sql/sharing_numbers.sql"))
+            .bind(flows)
+            .bind(numbers)
+            .bind(days.first)
+            .bind(days.last)
+            .fetch_all(tx)
+            .await
+            .map_err(StoreError::database("find flows that share a number"))?;
+        unknown.extend(found.into_iter().map(|(flow,)| flow));
+    }
     let indices = (0..asked.len()).filter(|index| unknown.contains(&asked[*index]));
     Ok(indices.collect())
 }
@@ -218,28 +230,58 @@ struct Probe {
     until: i64,
 }
 
-/// The payloads of each asked flow and its kin.
-fn probes(posts: &[Post], known: &Loaded) -> Vec<Probe> {
-    let mut probes = Vec::new();
-    for ask in posts.chunk_by(|a, b| a.ask == b.ask) {
-        let start = probes_start(posts, ask);
-        let mut seen: BTreeMap<u64, (Rank, Probe)> = BTreeMap::new();
-        for (index, post) in (start..).zip(ask) {
-            // What cannot be read is refused where the evidence is built.
-            let digests: Vec<Digest> = known.all(index).map(|stored| stored.digest).collect();
-            let begins: BTreeSet<u64> = beginnings(&digests).map(|(_, hash)| hash).collect();
-            for digest in &digests {
-                if let Some(hash) = telling(digest) {
-                    note(&mut seen, post, digest, hash, begins.contains(&hash));
+/// Payloads to look for.
+pub(super) struct Probes {
+    all: Vec<Probe>,
+}
+
+/// What `sql/carriers.sql` is given.
+pub(super) struct ProbeValues {
+    pub hashes: Vec<i64>,
+    pub from: Vec<i64>,
+    pub until: Vec<i64>,
+    pub days: Span,
+}
+
+impl Probes {
+    /// The payloads of each asked flow and its kin.
+    pub fn of(posts: &[Post], known: &Loaded) -> Self {
+        let mut all = Vec::new();
+        let mut start = 0;
+        for ask in posts.chunk_by(|a, b| a.ask == b.ask) {
+            let mut seen: BTreeMap<u64, (Rank, Probe)> = BTreeMap::new();
+            for (index, post) in (start..).zip(ask) {
+                // What cannot be read is refused where the evidence is built.
+                let digests: Vec<Digest> = known.all(index).map(|stored| stored.digest).collect();
+                let begins: BTreeSet<u64> = beginnings(&digests).map(|(_, hash)| hash).collect();
+                for digest in &digests {
+                    if let Some(hash) = telling(digest) {
+                        note(&mut seen, post, digest, hash, begins.contains(&hash));
+                    }
                 }
             }
+            start += ask.len();
+            let mut found: Vec<(Rank, Probe)> = seen.into_values().collect();
+            found.sort_by_key(|(rank, _)| *rank);
+            found.truncate(PROBES_MAX);
+            all.extend(found.into_iter().map(|(_, probe)| probe));
         }
-        let mut found: Vec<(Rank, Probe)> = seen.into_values().collect();
-        found.sort_by_key(|(rank, _)| *rank);
-        found.truncate(PROBES_MAX);
-        probes.extend(found.into_iter().map(|(_, probe)| probe));
+        Self { all }
     }
-    probes
+
+    pub fn values_of_all(&self) -> ProbeValues {
+        self.values(&(0..self.all.len()).collect::<Vec<_>>())
+    }
+
+    fn values(&self, part: &[usize]) -> ProbeValues {
+        let asked = column(part, |index| &self.all[*index]);
+        ProbeValues {
+            hashes: column(&asked, |probe| probe.hash.cast_signed()),
+            from: column(&asked, |probe| probe.from),
+            until: column(&asked, |probe| probe.until),
+            days: Span::of(asked.iter().flat_map(|probe| [probe.from, probe.until])),
+        }
+    }
 }
 
 /// Lower is looked for first: whether it does not begin a message, and how far from the moment it was.
@@ -267,12 +309,4 @@ fn note(
     *best = rank.min(*best);
     probe.from = probe.from.min(time.saturating_sub(APART));
     probe.until = probe.until.max(time.saturating_add(APART));
-}
-
-/// Where a part of the posts begins.
-fn probes_start(posts: &[Post], part: &[Post]) -> usize {
-    posts
-        .iter()
-        .position(|post| part.first().is_some_and(|first| std::ptr::eq(post, first)))
-        .unwrap_or(0)
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use sqlx::postgres::PgConnection;
 
+use super::first_look::FirstLook;
 use super::questions::{by_question, column, whole_number};
 use super::{AFTER_LIMIT, BEFORE_LIMIT, Post};
 use crate::store::StoreError;
@@ -61,21 +62,30 @@ impl Loaded {
         &mut self,
         tx: &mut PgConnection,
         posts: &[Post],
+        look: &FirstLook,
         kin: &[BTreeSet<i64>],
         days: Span,
     ) -> Result<(), StoreError> {
-        let own = (0..posts.len()).map(|post| (post, posts[post].flow.hash().cast_signed()));
-        let others = posts
-            .iter()
-            .enumerate()
-            .flat_map(|(index, post)| kin[post.ask].iter().map(move |flow| (index, *flow)));
-        let wanted: Vec<(usize, i64)> = own.chain(others).collect();
+        let mut wanted: Vec<(usize, i64)> = Vec::new();
+        for (index, post) in posts.iter().enumerate() {
+            match look.at(post.ask, post.vantage_id, days) {
+                Some(mut all) => {
+                    keep_nearest(&mut all, post.moment);
+                    self.own.insert(index, Ok(all));
+                }
+                None => wanted.push((index, post.flow.hash().cast_signed())),
+            }
+        }
+        let own = wanted.len();
+        for (index, post) in posts.iter().enumerate() {
+            wanted.extend(kin[post.ask].iter().map(|flow| (index, *flow)));
+        }
         let mut found = load(tx, posts, &wanted, days, self.reach).await?;
         for (index, (post, _)) in wanted.iter().enumerate() {
             let Some(read) = found.remove(&index) else {
                 continue;
             };
-            if index < posts.len() {
+            if index < own {
                 self.own.insert(*post, read);
             } else {
                 self.others.entry(*post).or_default().push(read);

@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use parallax_core::digest::TcpFlags;
 use parallax_core::{CaptureTime, Endpoint, Flow, FourTuple};
 use sqlx::postgres::PgConnection;
 
+use super::first_look::{FirstLook, Seen};
 use super::questions::{column, whole_number};
 use crate::store::StoreError;
 use crate::store::rows::RowName;
@@ -95,12 +97,24 @@ impl Moments {
 pub(super) async fn load(
     tx: &mut PgConnection,
     flows: &[i64],
+    look: &FirstLook,
     reach: Reach,
 ) -> Result<Sightings, StoreError> {
     let mut rows: Vec<SightingRow> = Vec::new();
-    for part in reach.parts(flows, |flow| *flow) {
+    let mut unknown: Vec<usize> = Vec::new();
+    for ask in 0..flows.len() {
+        match look.of(ask) {
+            Some(looked) => rows.extend(sighted(ask, &looked.segments)),
+            None => unknown.push(ask),
+        }
+    }
+    for part in reach.parts(&unknown, |ask| flows[*ask]) {
+        if part.is_empty() {
+            continue;
+        }
+        let part = column(&part, |index| unknown[*index]);
         let mut found: Vec<SightingRow> = sqlx::query_as(SIGHTINGS.text(reach))
-            .bind(column(&part, |index| flows[*index]))
+            .bind(column(&part, |ask| flows[*ask]))
             .fetch_all(&mut *tx)
             .await
             .map_err(StoreError::database("join sightings"))?;
@@ -136,6 +150,59 @@ pub(super) async fn load(
             .push(row);
     }
     Ok(Sightings { by_ask, numbered })
+}
+
+/// What `sql/sightings.sql` finds, of all segments of an ask's flow.
+fn sighted(ask: usize, segments: &[Seen]) -> Vec<SightingRow> {
+    let mut rows: Vec<SightingRow> = Vec::new();
+    for seen in segments {
+        let digest = &seen.stored.digest;
+        let resets = digest.flags.has(TcpFlags::RST);
+        if !resets && !digest.flags.has(TcpFlags::SYN) {
+            continue;
+        }
+        let (FourTuple { src, dst }, time) = (digest.tuple, digest.time.nanos());
+        let row = SightingRow {
+            asked: ask as i64 + 1,
+            src: src.addr,
+            sport: src.port.into(),
+            dst: dst.addr,
+            dport: dst.port.into(),
+            seq: digest.seq.0.into(),
+            vantage_id: seen.vantage_id,
+            first_ns: time,
+            last_ns: time,
+            times: 1,
+            opens: !resets,
+            ack: (!resets && digest.flags.has(TcpFlags::ACK)).then(|| digest.ack.0.into()),
+        };
+        let same = |known: &&mut SightingRow| known.is_same_reset(&row);
+        match rows.iter_mut().find(same) {
+            Some(known) => {
+                known.first_ns = known.first_ns.min(time);
+                known.last_ns = known.last_ns.max(time);
+                known.times += 1;
+            }
+            None => rows.push(row),
+        }
+    }
+    rows
+}
+
+impl SightingRow {
+    fn is_same_reset(&self, other: &Self) -> bool {
+        let key = |row: &Self| {
+            (
+                row.src,
+                row.sport,
+                row.dst,
+                row.dport,
+                row.seq,
+                row.vantage_id,
+            )
+        };
+        !self.opens && !other.opens && key(self) == key(other)
+    }
 }
 
 impl Sightings {
