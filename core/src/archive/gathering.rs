@@ -1,14 +1,14 @@
 //! Reading recordings as often as it takes to find what matters in them.
 
-use hashbrown::{DefaultHashBuilder, HashSet};
+use hashbrown::{DefaultHashBuilder, HashSet, HashTable};
 
 use super::interest::{Carriers, Interest, Openings, PAYLOAD_TELLS, Payloads};
 use super::kept::{All, Kept, Spans};
-use super::packed::{Common, Packed};
+use super::packed::{Common, Moves, Packed};
 use super::tally::Tally;
 use super::{Glimpse, Purpose, Recordings, Take};
-use crate::digest::TcpFlags;
-use crate::flow::Flow;
+use crate::digest::{Digest, TcpFlags};
+use crate::flow::{Flow, FourTuple};
 
 /// Digests of interest, before it is known who recorded them.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ impl Gathered {
             ));
         }
         let mut kept = All::of(kept);
-        let spans = kept.spans(&flows);
+        let spans = kept.spans(&flows, recordings);
         let carriers = neighbours(recordings, &mut kept, &spans, &interest, &payloads)?;
         if !carriers.is_empty() {
             for flow in carriers {
@@ -53,7 +53,7 @@ impl Gathered {
             }
             kept = carried(recordings, kept, &interest)?;
             // What they carry seldom shows another name.
-            let known = kept.spans(&flows);
+            let known = kept.spans(&flows, recordings);
             if known != spans {
                 neighbours(
                     recordings,
@@ -72,10 +72,7 @@ impl Gathered {
 fn resets<R: Recordings>(recordings: &mut R) -> Result<Interest, R::Error> {
     let hashing = DefaultHashBuilder::default();
     let mut openers: Vec<Opener> = (0..recordings.vantages())
-        .map(|_| Opener {
-            resets: HashSet::new(),
-            openings: Openings::new(&hashing),
-        })
+        .map(|_| Opener::new(&hashing))
         .collect();
     recordings.read(Purpose::Resets, &mut openers)?;
     let mut resets = HashSet::new();
@@ -104,20 +101,17 @@ fn neighbours<R: Recordings>(
             interest,
             payloads,
             spans,
-            common: &mut kept.common,
+            common: std::mem::replace(&mut kept.common, Common::new(&interest.hashing)),
             others: Vec::new(),
             carriers: Carriers::default(),
         })
         .collect();
     recordings.read(Purpose::Neighbours, &mut pickers)?;
     let mut carriers = Carriers::default();
-    let mut others = Vec::with_capacity(pickers.len());
-    for picker in pickers {
+    for (kept, picker) in kept.vantages.iter_mut().zip(pickers) {
         carriers.merge(picker.carriers);
-        others.push(picker.others);
-    }
-    for (kept, others) in kept.vantages.iter_mut().zip(others) {
-        kept.set_others(others);
+        kept.common = picker.common;
+        kept.set_others(picker.others);
     }
     Ok(carriers.flows().collect())
 }
@@ -150,15 +144,39 @@ struct Opener {
     openings: Openings,
 }
 
-impl Take for Opener {
-    fn take(&mut self, _part: usize, segment: &impl Glimpse) {
-        let head = segment.head();
-        if head.flags.has(TcpFlags::SYN) || head.flags.has(TcpFlags::RST) {
-            if head.flags.has(TcpFlags::RST) {
-                self.resets.insert(head.tuple.flow());
-            }
-            self.openings.add(&segment.digest());
+impl Opener {
+    fn new(hashing: &DefaultHashBuilder) -> Self {
+        Self {
+            resets: HashSet::new(),
+            openings: Openings::new(hashing),
         }
+    }
+
+    #[inline(never)]
+    fn add(&mut self, digest: &Digest) {
+        if digest.is_rst() {
+            self.resets.insert(digest.tuple.flow());
+        }
+        self.openings.add(digest);
+    }
+}
+
+impl Take for Opener {
+    #[inline]
+    fn take(&mut self, _part: usize, segment: &impl Glimpse) {
+        let flags = segment.head().flags;
+        if flags.has(TcpFlags::SYN) || flags.has(TcpFlags::RST) {
+            self.add(&segment.digest());
+        }
+    }
+
+    fn beside(&self) -> Self {
+        Self::new(self.openings.hashing())
+    }
+
+    fn join(&mut self, later: Self) {
+        self.resets.extend(later.resets);
+        self.openings.merge(later.openings);
     }
 }
 
@@ -178,21 +196,49 @@ impl<'a> Segments<'a> {
         }
     }
 
-    fn add(&mut self, part: usize, packed: Packed) {
+    fn add(&mut self, part: usize, digest: &Digest) {
+        let packed = self.common.pack(digest);
+        self.part(part).push(packed);
+    }
+
+    fn part(&mut self, part: usize) -> &mut Vec<Packed> {
         if self.parts.len() <= part {
             self.parts.resize_with(part + 1, Vec::new);
         }
-        self.parts[part].push(packed);
+        &mut self.parts[part]
+    }
+
+    /// Takes those of another one; returns what became of its numbers.
+    fn absorb(&mut self, later: Self) -> Moves {
+        let moves = self.common.absorb(later.common);
+        for (part, segments) in later.parts.into_iter().enumerate() {
+            moved(self.part(part), &segments, &moves);
+        }
+        moves
     }
 }
 
+/// Puts to some segments those of another one.
+fn moved(all: &mut Vec<Packed>, later: &[Packed], moves: &Moves) {
+    all.reserve_exact(later.len());
+    all.extend(later.iter().map(|packed| packed.moved(moves)));
+}
+
 impl Take for Segments<'_> {
+    #[inline]
     fn take(&mut self, part: usize, segment: &impl Glimpse) {
-        let flow = segment.head().tuple.flow();
-        if self.interest.has_flow(self.interest.hash(flow)) {
-            let packed = self.common.pack(&segment.digest());
-            self.add(part, packed);
+        let hash = segment.head().tuple.flow_hash(&self.interest.hashing);
+        if self.interest.has_flow(hash) {
+            self.add(part, &segment.digest());
         }
+    }
+
+    fn beside(&self) -> Self {
+        Self::of(self.interest, Common::new(&self.interest.hashing))
+    }
+
+    fn join(&mut self, later: Self) {
+        self.absorb(later);
     }
 }
 
@@ -203,20 +249,32 @@ struct Collector<'a> {
     payloads: Payloads,
     handshakes: Vec<Packed>,
     tally: Tally,
-    /// By the flow's number, what is known of it; not yet of all.
-    known: Vec<Option<Bearing>>,
+    /// Flows that have to do with those of interest, as far as they were met.
+    known: HashTable<Known>,
+    /// Hashes of flows that have not, each at one place for all that it would share it with: the last one met.
+    strangers: Vec<u64>,
+}
+
+/// A flow that has to do with those of interest.
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    /// Stands for it.
+    hash: u64,
+    number: u32,
+    bearing: Bearing,
 }
 
 /// What a flow has to do with those of interest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Bearing {
-    Nothing,
     /// It goes between the same hosts.
     Near,
     /// It is one of them, but has no reset of its own.
     Kin,
     Reset,
 }
+
+const STRANGERS: u64 = 1 << 12;
 
 impl<'a> Collector<'a> {
     fn new(interest: &'a Interest) -> Self {
@@ -225,30 +283,29 @@ impl<'a> Collector<'a> {
             payloads: Payloads::default(),
             handshakes: Vec::new(),
             tally: Tally::default(),
-            known: Vec::new(),
+            known: HashTable::new(),
+            // What no hash at that place is.
+            strangers: (0..STRANGERS).map(|place| !place).collect(),
         }
     }
 
-    /// The number of a flow that has to do with those of interest, and what.
+    /// What a flow has to do with those of interest.
     #[inline]
-    fn bearing(&mut self, flow: Flow, hash: u64) -> Option<(u32, Bearing)> {
-        let number = self.segments.common.flows.find(&flow, hash);
-        let known = number.and_then(|number| {
-            let bearing = self.known.get(number as usize).copied().flatten()?;
-            Some((number, bearing))
-        });
-        let (number, bearing) = match known {
-            Some(known) => known,
-            None => self.find_out(flow, hash)?,
-        };
-        (bearing != Bearing::Nothing).then_some((number, bearing))
+    fn known(&mut self, tuple: &FourTuple, hash: u64) -> Option<Known> {
+        let known = self.known.find(hash, |known| known.hash == hash);
+        if known.is_some() {
+            return known.copied();
+        }
+        if self.strangers[(hash % STRANGERS) as usize] == hash {
+            return None;
+        }
+        self.meet(tuple.flow(), hash)
     }
 
-    /// The same of a flow that may be new. Those that have nothing to do with it, and of which nothing is kept, are
-    /// not remembered.
-    fn find_out(&mut self, flow: Flow, hash: u64) -> Option<(u32, Bearing)> {
+    /// The same of a flow that may be new.
+    #[inline(never)]
+    fn meet(&mut self, flow: Flow, hash: u64) -> Option<Known> {
         let interest = self.segments.interest;
-        let flows = &mut self.segments.common.flows;
         let bearing = if interest.has_reset(flow) {
             Bearing::Reset
         } else if interest.has_flow(hash) {
@@ -256,44 +313,65 @@ impl<'a> Collector<'a> {
         } else if interest.has_pair(flow) {
             Bearing::Near
         } else {
-            Bearing::Nothing
+            self.strangers[(hash % STRANGERS) as usize] = hash;
+            return None;
         };
-        let number = match bearing {
-            Bearing::Nothing => flows.find(&flow, hash)?,
-            _ => flows.number(&flow, hash),
+        let known = Known {
+            hash,
+            number: self.segments.common.flows.number(&flow, hash),
+            bearing,
         };
-        let place = number as usize;
-        if self.known.len() <= place {
-            self.known.resize(place + 1, None);
+        self.known.insert_unique(hash, known, |known| known.hash);
+        Some(known)
+    }
+
+    /// Keeps a segment of a flow of interest.
+    #[inline(never)]
+    fn keep(&mut self, part: usize, digest: &Digest, bearing: Bearing) {
+        if bearing == Bearing::Reset {
+            self.payloads.seek(digest);
         }
-        self.known[place] = Some(bearing);
-        Some((number, bearing))
+        self.segments.add(part, digest);
+    }
+
+    #[inline(never)]
+    fn keep_handshake(&mut self, digest: &Digest) {
+        let packed = self.segments.common.pack(digest);
+        self.handshakes.push(packed);
     }
 }
 
 impl Take for Collector<'_> {
+    #[inline]
     fn take(&mut self, part: usize, segment: &impl Glimpse) {
         let interest = self.segments.interest;
         let head = segment.head();
-        let flow = head.tuple.flow();
-        let bearing = self.bearing(flow, interest.hash(flow));
-        if let Some((_, Bearing::Kin | Bearing::Reset)) = bearing {
-            let digest = segment.digest();
-            if let Some((_, Bearing::Reset)) = bearing {
-                self.payloads.seek(&digest);
-            }
-            let packed = self.segments.common.pack(&digest);
-            self.segments.add(part, packed);
+        let hash = head.tuple.flow_hash(&interest.hashing);
+        let known = self.known(&head.tuple, hash);
+        if let Some(known) = known
+            && known.bearing != Bearing::Near
+        {
+            self.keep(part, &segment.digest(), known.bearing);
         }
         if opens(head.flags) {
             let answers = head.flags.has(TcpFlags::ACK) && interest.has_end(head.tuple.src);
-            if bearing.is_some() || answers {
-                let packed = self.segments.common.pack(&segment.digest());
-                self.handshakes.push(packed);
+            if known.is_some() || answers {
+                self.keep_handshake(&segment.digest());
             }
-        } else if let Some((number, _)) = bearing {
-            self.tally.add(number, head.time);
+        } else if let Some(known) = known {
+            self.tally.add(known.number, head.time);
         }
+    }
+
+    fn beside(&self) -> Self {
+        Self::new(self.segments.interest)
+    }
+
+    fn join(&mut self, later: Self) {
+        let moves = self.segments.absorb(later.segments);
+        self.payloads.merge(later.payloads);
+        moved(&mut self.handshakes, &later.handshakes, &moves);
+        self.tally.absorb(later.tally, &moves.flows);
     }
 }
 
@@ -307,23 +385,48 @@ struct Picker<'a> {
     interest: &'a Interest,
     payloads: &'a Payloads,
     spans: &'a Spans,
-    common: &'a mut Common,
+    common: Common,
     others: Vec<Packed>,
     carriers: Carriers,
 }
 
+impl Picker<'_> {
+    #[inline(never)]
+    fn keep(&mut self, digest: &Digest) {
+        let packed = self.common.pack(digest);
+        self.others.push(packed);
+    }
+}
+
 impl Take for Picker<'_> {
+    #[inline]
     fn take(&mut self, _part: usize, segment: &impl Glimpse) {
         let head = segment.head();
-        let hash = self.interest.hash(head.tuple.flow());
-        if !opens(head.flags) && self.spans.hold(hash, head.time) {
-            self.others.push(self.common.pack(&segment.digest()));
+        let hash = head.tuple.flow_hash(&self.interest.hashing);
+        if self.spans.hold(hash, head.time) && !opens(head.flags) {
+            self.keep(&segment.digest());
         }
-        if !self.payloads.is_empty()
-            && head.payload_len >= PAYLOAD_TELLS
+        if head.payload_len >= PAYLOAD_TELLS
+            && let Some(payload) = segment.payload_hash()
+            && self.payloads.were_seen(payload, head.time)
             && !self.interest.has_flow(hash)
         {
-            self.carriers.add(self.payloads, &segment.digest(), hash);
+            self.carriers.take(payload, hash);
         }
+    }
+
+    fn beside(&self) -> Self {
+        Self {
+            common: Common::new(&self.interest.hashing),
+            others: Vec::new(),
+            carriers: Carriers::default(),
+            ..*self
+        }
+    }
+
+    fn join(&mut self, later: Self) {
+        let moves = self.common.absorb(later.common);
+        moved(&mut self.others, &later.others, &moves);
+        self.carriers.merge(later.carriers);
     }
 }

@@ -2,6 +2,7 @@
 
 use hashbrown::{HashMap, HashSet, HashTable};
 
+use super::Recordings;
 use super::interest::pair;
 use super::kin::Kin;
 use super::nearby::Nearby;
@@ -115,12 +116,23 @@ struct Asked {
     joined: usize,
 }
 
+/// Flows that are looked around at a time.
+const LOT: usize = 64;
+
 /// Spans that touch are joined when there are so many more.
 const GROWN: usize = 1 << 17;
 
 impl Asked {
     fn add(&mut self, hash: u64, from: i64, until: i64) {
         self.all.push((hash, from, until));
+        if self.all.len() > self.joined * 2 + GROWN {
+            self.join();
+        }
+    }
+
+    /// Takes what else is asked for.
+    fn take(&mut self, more: Self) {
+        self.all.extend(more.all);
         if self.all.len() > self.joined * 2 + GROWN {
             self.join();
         }
@@ -214,7 +226,18 @@ impl All {
     }
 
     /// When segments of neighbours are asked for at each vantage for the sake of these flows.
-    pub(super) fn spans(&self, flows: &[Flow]) -> Vec<Spans> {
+    pub(super) fn spans(&self, flows: &[Flow], recordings: &impl Recordings) -> Vec<Spans> {
+        let lots = flows.chunks(LOT).collect();
+        let mut asked = vec![Asked::default(); self.vantages.len()];
+        for of_lot in recordings.share(lots, |flows| self.asked(flows)) {
+            for (asked, more) in asked.iter_mut().zip(of_lot) {
+                asked.take(more);
+            }
+        }
+        asked.into_iter().map(Spans::from).collect()
+    }
+
+    fn asked(&self, flows: &[Flow]) -> Vec<Asked> {
         let mut asked = vec![Asked::default(); self.vantages.len()];
         for flow in flows {
             let kin = self.kin.around(*flow);
@@ -231,7 +254,10 @@ impl All {
                 }
             }
         }
-        asked.into_iter().map(Spans::from).collect()
+        for asked in &mut asked {
+            asked.join();
+        }
+        asked
     }
 
     /// The numbers at a vantage of those neighbours that go between the hosts of one of a flow's names and are

@@ -7,12 +7,14 @@ use crate::time::CaptureTime;
 /// Segments by flow and slot of time. It grows with flows and time, not with segments.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Tally {
-    /// By the flow's number, slots in order of time.
+    /// By the flow's number, the slot of its last segment: apart, since each segment asks for it.
+    last: Vec<Slot>,
+    /// By the flow's number, the others; once they are in order of time, all.
     flows: Vec<Vec<Slot>>,
 }
 
 /// The nanosecond with which it begins; in place of the lowest bits, which are 0 there, how many segments it holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 struct Slot(i64);
 
 /// The bits of a time that tell where in its slot it is: slots are some 17 ms long.
@@ -44,23 +46,56 @@ impl Slot {
 impl Tally {
     #[inline]
     pub(super) fn add(&mut self, flow: u32, time: CaptureTime) {
-        let flow = flow as usize;
-        if self.flows.len() <= flow {
-            self.flows.resize_with(flow + 1, Vec::new);
-        }
         let begin = time.nanos() & !WITHIN;
-        match self.flows[flow].last_mut() {
+        match self.last.get_mut(flow as usize) {
             Some(last) if last.begin() == begin => {
                 if last.count() < WITHIN {
                     last.0 += 1;
                 }
             }
-            _ => self.flows[flow].push(Slot(begin + 1)),
+            _ => self.begin(flow as usize, begin),
+        }
+    }
+
+    /// Begins a flow's next slot.
+    #[inline(never)]
+    fn begin(&mut self, flow: usize, begin: i64) {
+        if self.last.len() <= flow {
+            self.last.resize(flow + 1, Slot::default());
+        }
+        self.keep_last(flow);
+        self.last[flow] = Slot(begin + 1);
+    }
+
+    /// Puts a flow's last slot to its others.
+    fn keep_last(&mut self, flow: usize) {
+        let last = std::mem::take(&mut self.last[flow]);
+        if last.count() > 0 {
+            self.slots(flow).push(last);
+        }
+    }
+
+    fn slots(&mut self, flow: usize) -> &mut Vec<Slot> {
+        if self.flows.len() <= flow {
+            self.flows.resize_with(flow + 1, Vec::new);
+        }
+        &mut self.flows[flow]
+    }
+
+    /// Takes another one's, by what its flows' numbers are here.
+    pub(super) fn absorb(&mut self, mut other: Self, numbers: &[u32]) {
+        other.put_in_order();
+        for (slots, number) in other.flows.into_iter().zip(numbers) {
+            self.slots(*number as usize).extend(slots);
         }
     }
 
     /// A capture may mix its sources, or its clock be set.
     pub(super) fn put_in_order(&mut self) {
+        for flow in 0..self.last.len() {
+            self.keep_last(flow);
+        }
+        self.last = Vec::new();
         for slots in &mut self.flows {
             slots.sort_unstable();
             slots.shrink_to_fit();

@@ -16,6 +16,7 @@ pub(super) const PACKET_MAX: usize = 16 * 1024 * 1024;
 const FILE_HEADER: usize = 24;
 const RECORD_HEADER: usize = 16;
 
+#[derive(Clone)]
 pub(super) struct Pcap {
     kind: Kind,
     link: LinkType,
