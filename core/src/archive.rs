@@ -9,6 +9,9 @@ mod kept;
 mod kin;
 mod nearby;
 mod packed;
+mod shaken;
+mod spans;
+mod takers;
 mod tally;
 #[cfg(test)]
 mod tests;

@@ -255,7 +255,11 @@ impl FileReader {
 
     /// Writes the next record that has a time and a known link type where it is to stay, and returns these;
     /// `None` at the end.
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "the parts of each packet stay in registers"
+    )]
+    #[inline(always)]
     fn next_known(
         &mut self,
         record: &mut Record,
@@ -279,7 +283,11 @@ impl FileReader {
         }
     }
 
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "the parts of each packet stay in registers"
+    )]
+    #[inline(always)]
     fn packet(&self, record: &Record, time: CaptureTime, link: LinkType) -> RawPacket<'_> {
         RawPacket {
             time,
@@ -318,7 +326,11 @@ impl FileReader {
     }
 
     /// Writes the next record where it is to stay; false at the end.
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "the parts of each packet stay in registers"
+    )]
+    #[inline(always)]
     fn next_record(&mut self, record: &mut Record) -> Result<bool, FileError> {
         if self.state == State::Ended {
             return Ok(false);

@@ -163,7 +163,11 @@ struct Hand<'a, T> {
 }
 
 impl<T: Take> Receive for Hand<'_, T> {
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "the parts of each packet stay in registers"
+    )]
+    #[inline(always)]
     fn receive(&mut self, segment: &impl Glimpse) {
         self.taker.take(self.part, segment);
         if let Some(whole) = &mut self.whole {

@@ -129,19 +129,38 @@ impl Tally {
     ) -> Option<i64> {
         let [from, until] = [-within, within].map(|away| moment.plus(away).nanos());
         let mut near: Vec<(i64, i64)> = Vec::new();
+        // Segments by how far away their slots reach, in steps as long as a slot.
+        let mut by_step = [0; STEPS];
         for slots in flows.filter_map(|flow| self.flows.get(flow as usize)) {
             let first = slots.partition_point(|slot| slot.begin() < from);
-            let held = slots[first..].iter().take_while(|slot| slot.end() <= until);
-            near.extend(held.map(|slot| (slot.farthest(moment), slot.count())));
+            for slot in slots[first..].iter().take_while(|slot| slot.end() <= until) {
+                let farthest = slot.farthest(moment);
+                by_step[step(farthest)] += slot.count();
+                near.push((farthest, slot.count()));
+            }
         }
-        near.sort_unstable();
+        let enough = NEIGHBOURS_MAX as i64;
         let mut total = 0;
+        let last = by_step.iter().position(|count| {
+            total += count;
+            total >= enough
+        })?;
+        total -= by_step[last];
+        near.retain(|(farthest, _)| step(*farthest) == last);
+        near.sort_unstable();
         let enough = near.iter().find(|(_, count)| {
             total += count;
-            total >= NEIGHBOURS_MAX as i64
+            total >= enough
         });
         enough.map(|(farthest, _)| *farthest)
     }
+}
+
+/// More steps of a slot's length than are asked for.
+const STEPS: usize = (NEIGHBOURS_WITHIN / (WITHIN + 1)) as usize + 2;
+
+fn step(distance: i64) -> usize {
+    ((distance / (WITHIN + 1)) as usize).min(STEPS - 1)
 }
 
 /// How near is looked first, nanoseconds: between busy hosts enough is there.

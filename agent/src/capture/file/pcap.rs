@@ -54,7 +54,11 @@ impl Pcap {
     }
 
     /// Writes the next record where it is to stay; false at the end.
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "the parts of each packet stay in registers"
+    )]
+    #[inline(always)]
     pub fn next(&mut self, stream: &mut Stream, record: &mut Record) -> Result<bool, Flaw> {
         let offset = stream.offset();
         if !stream.fill(RECORD_HEADER)? {

@@ -12,7 +12,7 @@ use super::Progress;
 
 /// Octets asked for in one read: large enough that the call costs nothing beside the packets, small
 /// enough to stay in a core's cache.
-const BLOCK: usize = 256 * 1024;
+const BLOCK: usize = 128 * 1024;
 
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
@@ -107,6 +107,7 @@ impl Stream {
     }
 
     /// Octets that are there without reading.
+    #[inline]
     pub fn ahead(&self) -> &[u8] {
         &self.buffer[self.start..self.end]
     }
@@ -123,7 +124,11 @@ impl Stream {
     }
 
     /// Makes `len` octets be [ahead](Self::ahead); fewer only if the stream ends before them.
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "the parts of each packet stay in registers"
+    )]
+    #[inline(always)]
     pub fn fill(&mut self, len: usize) -> io::Result<bool> {
         if self.end - self.start >= len {
             return Ok(true);
@@ -158,7 +163,11 @@ impl Stream {
 
     /// Moves past `len` octets, which must be ahead, and tells where they begin in the buffer: there
     /// they stay until the next [`Self::fill`].
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "the parts of each packet stay in registers"
+    )]
+    #[inline(always)]
     pub fn take(&mut self, len: usize) -> usize {
         let start = self.start;
         self.start += len;
@@ -167,7 +176,11 @@ impl Stream {
     }
 
     /// Octets that were [taken](Self::take).
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "the parts of each packet stay in registers"
+    )]
+    #[inline(always)]
     pub fn at(&self, start: usize, len: usize) -> &[u8] {
         &self.buffer[start..start + len]
     }
