@@ -9,6 +9,7 @@ mod kept;
 mod kin;
 mod nearby;
 mod packed;
+mod pile;
 mod shaken;
 mod spans;
 mod takers;
@@ -89,6 +90,7 @@ pub trait Take: Send + Sized {
     fn take(&mut self, part: usize, segment: &impl Glimpse);
 
     /// Another one, which takes what follows at the same time.
+    #[must_use]
     fn beside(&self) -> Self;
 
     /// Takes what that one took.
@@ -206,9 +208,14 @@ impl Archive {
         }
     }
 
-    /// The flows with resets.
+    /// The flows with resets, sorted.
     pub fn flows(&self) -> &[Flow] {
         &self.flows
+    }
+
+    /// The same in the order in which their evidence is found soonest.
+    pub fn flows_by_time(&self) -> Vec<Flow> {
+        self.kept.by_time(&self.flows)
     }
 
     /// Judges every reset, flow by flow.

@@ -4,7 +4,8 @@ use hashbrown::{DefaultHashBuilder, HashSet};
 
 use super::interest::{Carriers, Interest, Payloads};
 use super::kept::{All, Kept};
-use super::packed::Common;
+use super::packed::{Common, Packed};
+use super::pile::Pile;
 use super::spans::Spans;
 use super::takers::{Collector, Opener, Picker, Segments};
 use super::{Purpose, Recordings, Take};
@@ -38,8 +39,8 @@ impl Gathered {
             let segments = collector.segments;
             let kept = Kept::new(
                 segments.common,
-                segments.parts,
-                collector.handshakes,
+                lists(segments.parts),
+                collector.handshakes.into_list(),
                 collector.tally,
             );
             (kept, collector.payloads)
@@ -136,7 +137,11 @@ fn carried<R: Recordings>(
     recordings.read(Purpose::Carriers, &mut takers)?;
     for (kept, taker) in kept.iter_mut().zip(takers) {
         kept.common = taker.common;
-        kept.set_segments(taker.parts);
+        kept.set_segments(lists(taker.parts));
     }
     Ok(All::of(kept))
+}
+
+fn lists(parts: Vec<Pile>) -> Vec<Vec<Packed>> {
+    parts.into_iter().map(Pile::into_list).collect()
 }

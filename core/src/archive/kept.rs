@@ -6,6 +6,7 @@ use super::Recordings;
 use super::kin::Kin;
 use super::nearby::Nearby;
 use super::packed::{Common, Packed};
+use super::pile::Pile;
 use super::shaken::Shaken;
 use super::spans::{Asked, Spans};
 use super::tally::Tally;
@@ -47,14 +48,14 @@ struct Last {
 
 /// Places of digests in a list, by the numbers of their flows.
 #[derive(Debug, Default)]
-pub(super) struct ByFlow {
+struct ByFlow {
     /// By number: where its places begin; those of the next one follow.
-    pub(super) starts: Vec<u32>,
-    pub(super) places: Vec<u32>,
+    starts: Vec<u32>,
+    places: Vec<u32>,
 }
 
 impl ByFlow {
-    pub(super) fn of(digests: &[Packed], flows: usize) -> Self {
+    fn of(digests: &[Packed], flows: usize) -> Self {
         let mut starts = vec![0_u32; flows + 1];
         for digest in digests {
             starts[digest.flow() as usize + 1] += 1;
@@ -73,7 +74,7 @@ impl ByFlow {
     }
 
     /// The places of one flow's digests, in order.
-    pub(super) fn get(&self, flow: u32) -> &[u32] {
+    fn get(&self, flow: u32) -> &[u32] {
         let flow = flow as usize;
         let ends = self.starts.get(flow).zip(self.starts.get(flow + 1));
         ends.map_or(&[], |(from, until)| {
@@ -122,12 +123,25 @@ impl All {
             .collect()
     }
 
+    /// Flows by the times of their resets: what is near to one is near to the next one too, and still in the
+    /// processor's cache.
+    pub(super) fn by_time(&self, flows: &[Flow]) -> Vec<Flow> {
+        let reset = |flow: &Flow| {
+            let times = self.vantages.iter().filter_map(|at| at.last(*flow).reset);
+            times.min()
+        };
+        let mut flows = flows.to_vec();
+        flows.sort_by_cached_key(|flow| (reset(flow), *flow));
+        flows
+    }
+
     /// Tells when segments of neighbours are asked for at each vantage for the sake of these flows.
     pub(super) fn look_around(
         &mut self,
         flows: &[Flow],
         recordings: &impl Recordings,
     ) -> Vec<Spans> {
+        let flows = self.by_time(flows);
         let lots = flows.chunks(LOT).collect();
         let looked = recordings.share(lots, |flows| self.look(flows));
         let mut asked = vec![Asked::default(); self.vantages.len()];
@@ -271,7 +285,7 @@ impl Kept {
     }
 
     /// Takes the segments of neighbouring flows, in the order of the files.
-    pub(super) fn set_others(&mut self, others: Vec<Packed>) {
+    pub(super) fn set_others(&mut self, others: Pile) {
         self.nearby.set_others(others, self.common.flows.len());
     }
 

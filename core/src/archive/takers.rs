@@ -3,7 +3,8 @@
 use hashbrown::{DefaultHashBuilder, HashSet, HashTable};
 
 use super::interest::{Carriers, Interest, Openings, PAYLOAD_TELLS, Payloads};
-use super::packed::{Common, Moves, Packed};
+use super::packed::{Common, Moves};
+use super::pile::Pile;
 use super::spans::Spans;
 use super::tally::Tally;
 use super::{Glimpse, Take};
@@ -60,7 +61,7 @@ impl Take for Opener {
 pub(super) struct Segments<'a> {
     interest: &'a Interest,
     pub(super) common: Common,
-    pub(super) parts: Vec<Vec<Packed>>,
+    pub(super) parts: Vec<Pile>,
 }
 
 impl<'a> Segments<'a> {
@@ -77,9 +78,9 @@ impl<'a> Segments<'a> {
         self.part(part).push(packed);
     }
 
-    fn part(&mut self, part: usize) -> &mut Vec<Packed> {
+    fn part(&mut self, part: usize) -> &mut Pile {
         if self.parts.len() <= part {
-            self.parts.resize_with(part + 1, Vec::new);
+            self.parts.resize_with(part + 1, Pile::default);
         }
         &mut self.parts[part]
     }
@@ -88,16 +89,10 @@ impl<'a> Segments<'a> {
     fn absorb(&mut self, later: Self) -> Moves {
         let moves = self.common.absorb(later.common);
         for (part, segments) in later.parts.into_iter().enumerate() {
-            moved(self.part(part), &segments, &moves);
+            self.part(part).absorb(segments, &moves);
         }
         moves
     }
-}
-
-/// Puts to some segments those of another one.
-fn moved(all: &mut Vec<Packed>, later: &[Packed], moves: &Moves) {
-    all.reserve_exact(later.len());
-    all.extend(later.iter().map(|packed| packed.moved(moves)));
 }
 
 impl Take for Segments<'_> {
@@ -127,7 +122,7 @@ impl Take for Segments<'_> {
 pub(super) struct Collector<'a> {
     pub(super) segments: Segments<'a>,
     pub(super) payloads: Payloads,
-    pub(super) handshakes: Vec<Packed>,
+    pub(super) handshakes: Pile,
     pub(super) tally: Tally,
     /// Flows that have to do with those of interest, as far as they were met.
     known: HashTable<Known>,
@@ -161,7 +156,7 @@ impl<'a> Collector<'a> {
         Self {
             segments: Segments::of(interest, Common::new(&interest.hashing)),
             payloads: Payloads::default(),
-            handshakes: Vec::new(),
+            handshakes: Pile::default(),
             tally: Tally::default(),
             known: HashTable::new(),
             // What no hash at that place is.
@@ -258,7 +253,7 @@ impl Take for Collector<'_> {
     fn join(&mut self, later: Self) {
         let moves = self.segments.absorb(later.segments);
         self.payloads.merge(later.payloads);
-        moved(&mut self.handshakes, &later.handshakes, &moves);
+        self.handshakes.absorb(later.handshakes, &moves);
         self.tally.absorb(later.tally, &moves.flows);
     }
 }
@@ -274,7 +269,7 @@ pub(super) struct Picker<'a> {
     payloads: &'a Payloads,
     spans: &'a Spans,
     pub(super) common: Common,
-    pub(super) others: Vec<Packed>,
+    pub(super) others: Pile,
     pub(super) carriers: Carriers,
 }
 
@@ -290,7 +285,7 @@ impl<'a> Picker<'a> {
             payloads,
             spans,
             common,
-            others: Vec::new(),
+            others: Pile::default(),
             carriers: Carriers::default(),
         }
     }
@@ -330,7 +325,7 @@ impl Take for Picker<'_> {
 
     fn join(&mut self, later: Self) {
         let moves = self.common.absorb(later.common);
-        moved(&mut self.others, &later.others, &moves);
+        self.others.absorb(later.others, &moves);
         self.carriers.merge(later.carriers);
     }
 }
