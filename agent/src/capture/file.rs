@@ -211,7 +211,8 @@ impl FileReader {
     }
 
     /// Hands on the segments of the records that begin before an offset; packets without a digest are counted by
-    /// reason. False at the end, as [`Self::next_packet`].
+    /// reason. False at the end, as [`Self::next_packet`]. Records that are passed over go with the one behind them: an
+    /// offset at which this returned before, or of a [`Place`], is met exactly.
     ///
     /// # Errors
     /// As [`Self::next_packet`].

@@ -72,7 +72,7 @@ pub fn read(
         let read = reader.progress().read;
         reading.advance(read - octets);
         octets = read;
-        if reader.offset() >= next {
+        if goes_on && reader.offset() >= next {
             places.extend(reader.place());
             if places.len() == PLACES_MAX {
                 // Of longer files they are farther apart.
