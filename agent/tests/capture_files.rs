@@ -8,6 +8,8 @@ mod build;
 mod command;
 #[path = "capture_files/pcapng.rs"]
 mod pcapng;
+#[path = "capture_files/places.rs"]
+mod places;
 
 use std::path::PathBuf;
 

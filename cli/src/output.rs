@@ -85,10 +85,13 @@ impl Output {
         self.stream.write_all(text.as_bytes())
     }
 
-    /// Writes one JSON document.
+    /// Writes one JSON document. There are no styles in it to look for: what would be one is escaped.
     pub fn json(&mut self, document: &impl Serialize) -> io::Result<()> {
-        serde_json::to_writer_pretty(&mut self.stream, document)?;
-        self.stream.write_all(b"\n")
+        self.stream.flush()?;
+        let mut plain = BufWriter::with_capacity(64 * 1024, io::stdout().lock());
+        serde_json::to_writer_pretty(&mut plain, document)?;
+        plain.write_all(b"\n")?;
+        plain.flush()
     }
 
     pub fn flush(&mut self) -> io::Result<()> {

@@ -9,6 +9,10 @@ mod kept;
 mod kin;
 mod nearby;
 mod packed;
+mod pile;
+mod shaken;
+mod spans;
+mod takers;
 mod tally;
 #[cfg(test)]
 mod tests;
@@ -16,7 +20,7 @@ mod tests;
 use std::convert::Infallible;
 
 use crate::coverage::Coverage;
-use crate::decode::Head;
+use crate::decode::{Glance, Head};
 use crate::digest::Digest;
 use crate::evidence::{FlowEvidence, Selection, VantageEvidence};
 use crate::flow::Flow;
@@ -43,6 +47,9 @@ pub struct Record {
 pub trait Glimpse {
     fn head(&self) -> Head;
 
+    /// As [`Digest::payload_hash`].
+    fn payload_hash(&self) -> Option<u64>;
+
     fn digest(&self) -> Digest;
 }
 
@@ -51,29 +58,66 @@ impl Glimpse for Digest {
         Head::of(self)
     }
 
+    fn payload_hash(&self) -> Option<u64> {
+        self.payload_hash
+    }
+
     fn digest(&self) -> Digest {
         *self
     }
 }
 
+impl Glimpse for Glance<'_> {
+    #[inline]
+    fn head(&self) -> Head {
+        self.head
+    }
+
+    #[inline]
+    fn payload_hash(&self) -> Option<u64> {
+        self.payload_hash()
+    }
+
+    #[inline]
+    fn digest(&self) -> Digest {
+        self.digest()
+    }
+}
+
 /// What takes one vantage's segments.
-pub trait Take: Send {
+pub trait Take: Send + Sized {
     /// Takes the next one of a part (file), which is in the order of capture. The parts come one after the other.
     fn take(&mut self, part: usize, segment: &impl Glimpse);
+
+    /// Another one, which takes what follows at the same time.
+    #[must_use]
+    fn beside(&self) -> Self;
+
+    /// Takes what that one took.
+    fn join(&mut self, later: Self);
 }
 
 /// Recordings that can be read again and again, so that only what is of interest need be kept.
-pub trait Recordings {
+pub trait Recordings: Sync {
     type Error;
 
     /// How many vantages there are.
     fn vantages(&self) -> usize;
 
-    /// Hands every segment of each vantage to that vantage's one of `takers`. Vantages may be read at the same time.
+    /// Hands every segment of each vantage to that vantage's one of `takers`. Vantages, and what follows each other
+    /// at one, may be read at the same time.
     ///
     /// # Errors
     /// What reading them says.
     fn read<T: Take>(&mut self, purpose: Purpose, takers: &mut [T]) -> Result<(), Self::Error>;
+
+    /// Does something with each of some things, maybe with several at the same time; the results are in the order of
+    /// the things.
+    fn share<Thing: Send, Done: Send>(
+        &self,
+        things: Vec<Thing>,
+        work: impl Fn(Thing) -> Done + Sync,
+    ) -> Vec<Done>;
 }
 
 /// What a reading looks for.
@@ -128,6 +172,14 @@ impl Recordings for Records<'_> {
         }
         Ok(())
     }
+
+    fn share<Thing: Send, Done: Send>(
+        &self,
+        things: Vec<Thing>,
+        work: impl Fn(Thing) -> Done + Sync,
+    ) -> Vec<Done> {
+        things.into_iter().map(work).collect()
+    }
 }
 
 impl Archive {
@@ -156,9 +208,14 @@ impl Archive {
         }
     }
 
-    /// The flows with resets.
+    /// The flows with resets, sorted.
     pub fn flows(&self) -> &[Flow] {
         &self.flows
+    }
+
+    /// The same in the order in which their evidence is found soonest.
+    pub fn flows_by_time(&self) -> Vec<Flow> {
+        self.kept.by_time(&self.flows)
     }
 
     /// Judges every reset, flow by flow.

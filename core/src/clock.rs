@@ -82,6 +82,7 @@ impl Clock {
     /// capture here, their `a` is the known vantage, whose clock tells the reference.
     pub(crate) fn against(known: &Self, samples: &[Sample]) -> Self {
         let mut ways: [Vec<Bound>; 2] = [Vec::new(), Vec::new()];
+        let mut all = Vec::with_capacity(samples.len());
         for sample in samples {
             let reference = known.at(sample.orders[0], sample.times[0]);
             let bound = Bound {
@@ -91,18 +92,31 @@ impl Clock {
                 error: reference.error,
             };
             ways[sample.sender as usize].push(bound);
+            all.push(bound);
         }
-        for way in &mut ways {
-            way.sort_unstable_by_key(|bound| (bound.order, bound.own));
+        if !all.is_sorted_by(|one, next| one.place() < next.place()) {
+            for way in &mut ways {
+                way.sort_unstable_by_key(Bound::place);
+            }
+            all = ways.iter().flatten().copied().collect();
+            all.sort_unstable_by_key(Bound::place);
         }
-        let mut all: Vec<Bound> = ways.iter().flatten().copied().collect();
-        all.sort_unstable_by_key(|bound| (bound.order, bound.own));
         let step = all.len().div_ceil(KNOTS_MAX).max(1);
+        // Where each knot stands among those of either way: knots are in the same order.
+        let mut places = [0, 0];
         let knots: Vec<Knot> = all
             .iter()
             .step_by(step)
             .map(|bound| {
-                let offset = estimate(&ways, bound);
+                for (place, way) in places.iter_mut().zip(&ways) {
+                    while way
+                        .get(*place)
+                        .is_some_and(|other| other.place() < bound.place())
+                    {
+                        *place += 1;
+                    }
+                }
+                let offset = estimate(&ways, places, bound);
                 Knot {
                     order: bound.order,
                     own: bound.own,
@@ -225,17 +239,22 @@ struct Bound {
 }
 
 impl Bound {
+    /// In the order of capture.
+    fn place(&self) -> (i64, i64) {
+        (self.order, self.own)
+    }
+
     fn later(&self) -> i64 {
         self.own.saturating_sub(self.reference)
     }
 }
 
-/// The offset around a packet, by those of both directions nearest to it.
-fn estimate(ways: &[Vec<Bound>; 2], around: &Bound) -> Offset {
+/// The offset around a packet, by those of both directions nearest to it; `places`: where it stands among them.
+fn estimate(ways: &[Vec<Bound>; 2], places: [usize; 2], around: &Bound) -> Offset {
     let error = around.error;
     let mut count = AROUND;
     loop {
-        let [there, back] = [0, 1].map(|way| nearest(&ways[way], around, count));
+        let [there, back] = [0, 1].map(|way| nearest(&ways[way], places[way], around, count));
         let offset = match (there.is_empty(), back.is_empty()) {
             (false, false) => two_way(there, back),
             (false, true) => Ok(one_way(there)),
@@ -258,24 +277,31 @@ impl Offset {
     }
 }
 
-/// The `count` bounds nearest to a packet in the order of capture.
-fn nearest<'a>(bounds: &'a [Bound], around: &Bound, count: usize) -> &'a [Bound] {
-    let place =
-        bounds.partition_point(|bound| (bound.order, bound.own) < (around.order, around.own));
-    let key = |index: usize| {
-        let bound = &bounds[index];
+/// The `count` bounds nearest to a packet in the order of capture, in which it stands at `place`.
+fn nearest<'a>(bounds: &'a [Bound], place: usize, around: &Bound, count: usize) -> &'a [Bound] {
+    let distance = |bound: &Bound| {
         (
             away(bound.own, around.own),
             (bound.order - around.order).abs(),
         )
     };
     let (mut from, mut until) = (place, place);
-    while until - from < count && (from > 0 || until < bounds.len()) {
-        let before = from > 0 && (until == bounds.len() || key(from - 1) <= key(until));
-        if before {
+    let distance_before = |from: usize| from.checked_sub(1).map(|last| distance(&bounds[last]));
+    let distance_after = |until: usize| bounds.get(until).map(distance);
+    let (mut before, mut after) = (distance_before(from), distance_after(until));
+    while until - from < count {
+        let goes_back = match (before, after) {
+            (Some(before), Some(after)) => before <= after,
+            (Some(_), None) => true,
+            (None, Some(_)) => false,
+            (None, None) => break,
+        };
+        if goes_back {
             from -= 1;
+            before = distance_before(from);
         } else {
             until += 1;
+            after = distance_after(until);
         }
     }
     &bounds[from..until]

@@ -64,36 +64,74 @@ impl Head {
     }
 }
 
-/// Reads of one packet what tells whether it is of interest: a fraction of the work of [`decode`], which says
-/// the same of it.
+/// A segment where it lies in a capture: what tells whether all of it is wanted is read, the rest is not yet.
+#[derive(Debug, Clone, Copy)]
+pub struct Glance<'a> {
+    pub head: Head,
+    /// Of the payload what was captured.
+    payload: &'a [u8],
+    packet: &'a RawPacket<'a>,
+}
+
+impl Glance<'_> {
+    /// As [`Digest::payload_hash`].
+    #[inline]
+    pub fn payload_hash(&self) -> Option<u64> {
+        tcp::payload_hash(self.payload, self.head.payload_len as usize)
+    }
+
+    /// All of it.
+    #[inline(never)]
+    pub fn digest(&self) -> Digest {
+        let mut digest = Digest::BLANK;
+        let read = decode_into(self.packet, &mut digest);
+        debug_assert!(read.is_ok(), "a packet has a head and no digest");
+        digest
+    }
+}
+
+/// Reads of a packet of the kind most met what tells whether it is of interest: a fraction of the work of
+/// [`decode`], which says the same of it. `None`: it is of another kind.
 ///
 /// # Errors
 /// As [`decode`].
-#[inline]
-pub fn head(packet: &RawPacket<'_>) -> Result<Head, Unread> {
-    let plain = link::plain(packet.link, packet.data)
-        .and_then(|framed| ip::plain(framed.octets, on_link(packet, &framed)));
-    let Some(segment) = plain else {
-        return other_head(packet);
-    };
-    let (ports, flags, payload_len) = tcp::head(&segment.body, segment.fields.fragment)?;
-    Ok(Head {
-        time: packet.time,
-        tuple: FourTuple::new(
-            Endpoint::new(segment.src, ports[0]),
-            Endpoint::new(segment.dst, ports[1]),
-        ),
-        flags,
-        payload_len,
-    })
+#[expect(
+    clippy::inline_always,
+    reason = "what is made of its parts one by one need not be written and read again"
+)]
+#[inline(always)]
+pub fn glance<'a>(packet: &'a RawPacket<'a>) -> Option<Result<Glance<'a>, Unread>> {
+    let framed = link::plain(packet.link, packet.data)?;
+    let segment = ip::plain(framed.octets, on_link(packet, &framed))?;
+    Some(look(packet, &segment))
 }
 
-/// Other links, IPv6, tunnels: the way is what costs, not the end of it.
-#[inline(never)]
-fn other_head(packet: &RawPacket<'_>) -> Result<Head, Unread> {
-    let mut digest = Digest::BLANK;
-    other(packet, &mut digest)?;
-    Ok(Head::of(&digest))
+/// As [`glance`] of those over IPv6.
+#[inline]
+pub fn glance_v6<'a>(packet: &'a RawPacket<'a>) -> Option<Result<Glance<'a>, Unread>> {
+    let framed = link::plain_v6(packet.link, packet.data)?;
+    let segment = ip::plain_v6(framed.octets, on_link(packet, &framed))?;
+    Some(look(packet, &segment))
+}
+
+#[expect(clippy::inline_always, reason = "as for glance")]
+#[inline(always)]
+fn look<'a>(packet: &'a RawPacket<'a>, segment: &ip::Packet<'a>) -> Result<Glance<'a>, Unread> {
+    let parts = tcp::parts(&segment.body, segment.fields.fragment)?;
+    let [src, dst] = parts.ports();
+    Ok(Glance {
+        head: Head {
+            time: packet.time,
+            tuple: FourTuple::new(
+                Endpoint::new(segment.src, src),
+                Endpoint::new(segment.dst, dst),
+            ),
+            flags: parts.flags(),
+            payload_len: parts.payload_len() as u32,
+        },
+        payload: parts.payload(),
+        packet,
+    })
 }
 
 /// Reads one packet.
@@ -120,11 +158,26 @@ pub fn decode_into(packet: &RawPacket<'_>, place: &mut Digest) -> Result<(), Unr
         .and_then(|framed| Some((framed, ip::plain(framed.octets, on_link(packet, &framed))?)));
     match plain {
         Some((framed, segment)) => digest(packet, &framed, &segment, place),
+        None => plain_v6(packet, place),
+    }
+}
+
+#[inline(never)]
+fn plain_v6(packet: &RawPacket<'_>, place: &mut Digest) -> Result<(), Unread> {
+    let plain = link::plain_v6(packet.link, packet.data).and_then(|framed| {
+        Some((
+            framed,
+            ip::plain_v6(framed.octets, on_link(packet, &framed))?,
+        ))
+    });
+    match plain {
+        Some((framed, segment)) => digest(packet, &framed, &segment, place),
         None => other(packet, place),
     }
 }
 
 /// How many octets the packet had on the link, from behind the link header on.
+#[inline]
 fn on_link(packet: &RawPacket<'_>, framed: &Framed<'_>) -> usize {
     let on_link = (packet.original_len as usize).max(packet.data.len());
     on_link - (packet.data.len() - framed.octets.len())

@@ -1,8 +1,8 @@
 //! 4-tuples: as a packet carries them, and as both directions share them.
 
 use std::fmt;
-use std::hash::{Hash, Hasher};
-use std::net::{IpAddr, SocketAddr};
+use std::hash::{BuildHasher, Hash, Hasher};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
@@ -24,15 +24,19 @@ impl Hash for Endpoint {
     #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
         match self.addr {
-            IpAddr::V4(addr) => {
-                state.write_u64(u64::from(addr.to_bits()) << 16 | u64::from(self.port));
-            }
+            IpAddr::V4(addr) => state.write_u64(as_number(addr, self.port)),
             IpAddr::V6(addr) => {
                 state.write_u128(addr.to_bits());
                 state.write_u16(self.port);
             }
         }
     }
+}
+
+/// In the order of endpoints.
+#[inline]
+fn as_number(addr: Ipv4Addr, port: u16) -> u64 {
+    u64::from(addr.to_bits()) << 16 | u64::from(port)
 }
 
 impl fmt::Display for Endpoint {
@@ -89,6 +93,26 @@ impl FourTuple {
                 low: self.dst,
                 high: self.src,
             },
+        }
+    }
+
+    /// The hash of [`Self::flow`] by a hasher. Which end is the lower one is chance, and a branch on it goes wrong half
+    /// of the time; here is none.
+    #[expect(
+        clippy::inline_always,
+        reason = "the parts of each packet stay in registers"
+    )]
+    #[inline(always)]
+    pub fn flow_hash(&self, hashing: &impl BuildHasher) -> u64 {
+        match (self.src.addr, self.dst.addr) {
+            (IpAddr::V4(src), IpAddr::V4(dst)) => {
+                let (src, dst) = (as_number(src, self.src.port), as_number(dst, self.dst.port));
+                let mut state = hashing.build_hasher();
+                state.write_u64(src.min(dst));
+                state.write_u64(src.max(dst));
+                state.finish()
+            }
+            _ => hashing.hash_one(self.flow()),
         }
     }
 
@@ -192,6 +216,13 @@ mod tests {
             prop_assert_eq!(tuple.way() == Way::LowToHigh, one <= other);
             prop_assert!(tuple.flow().low() <= tuple.flow().high());
             prop_assert_eq!(tuple.flow().tuple(tuple.way()), tuple);
+        }
+
+        #[test]
+        fn a_flow_has_one_hash(one in endpoints(), other in endpoints()) {
+            let hashing = DefaultHashBuilder::default();
+            let tuple = FourTuple::new(one, other);
+            prop_assert_eq!(tuple.flow_hash(&hashing), hashing.hash_one(tuple.flow()));
         }
 
         #[test]

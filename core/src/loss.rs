@@ -206,8 +206,8 @@ pub(crate) fn count(scene: &Scene<'_>) -> Vec<Passed> {
 /// Counts for every vantage the other connections between the two hosts that were answered, and so went all
 /// the way, by whether it recorded any of them.
 fn count_ways(scene: &Scene<'_>, passed: &mut [Passed]) {
-    let mut answers: Vec<Option<(usize, &Neighbour<'_>)>> = vec![None; scene.neighbour_flows];
-    let mut recorded = vec![vec![false; scene.neighbour_flows]; passed.len()];
+    let mut answers: Vec<Option<(usize, &Neighbour<'_>)>> = vec![None; scene.counts.flows];
+    let mut recorded = vec![vec![false; scene.counts.flows]; passed.len()];
     for (vantage, neighbours) in scene.neighbours.iter().enumerate() {
         for neighbour in neighbours {
             recorded[vantage][neighbour.flow()] = true;
@@ -301,8 +301,8 @@ fn highest_ack(scene: &Scene<'_>, receiver: Side, life: usize) -> Option<TcpSeq>
 struct Neighbours<'s, 'a> {
     /// By the neighbours' way.
     ranges: Vec<Option<Ranges>>,
-    /// By way, number and what is acknowledged.
-    acks: HashSet<(usize, u64)>,
+    /// By the neighbours' numbers, whether any of them bears these.
+    numbers: Vec<bool>,
     /// Flows of which it recorded anything, in either direction.
     flows: Vec<bool>,
     all: Vec<&'s Neighbour<'a>>,
@@ -310,27 +310,26 @@ struct Neighbours<'s, 'a> {
 
 impl<'s, 'a> Neighbours<'s, 'a> {
     fn of(scene: &'s Scene<'a>, vantage: usize, sender: Side) -> Self {
-        let mut flows = vec![false; scene.neighbour_flows];
+        let mut flows = vec![false; scene.counts.flows];
+        let mut numbers = vec![false; scene.counts.numbers];
         let mut all = Vec::new();
         for neighbour in &scene.neighbours[vantage] {
             flows[neighbour.flow()] = true;
             if neighbour.sender == sender && !neighbour.digest.is_rst() {
+                numbers[neighbour.numbers] = true;
                 all.push(neighbour);
             }
         }
         let mut by_way = all.clone();
         by_way.sort_by_key(|neighbour| neighbour.way);
         let mut ranges: Vec<Option<Ranges>> = Vec::new();
-        ranges.resize_with(scene.neighbour_flows * 2, || None);
+        ranges.resize_with(scene.counts.flows * 2, || None);
         for of_way in by_way.chunk_by(|one, other| one.way == other.way) {
             ranges[of_way[0].way] = Ranges::of(of_way.iter().map(|neighbour| neighbour.digest));
         }
-        let acks = all
-            .iter()
-            .map(|neighbour| (neighbour.way, numbers(neighbour.digest)));
         Self {
             ranges,
-            acks: acks.collect(),
+            numbers,
             flows,
             all,
         }
@@ -353,9 +352,7 @@ impl<'s, 'a> Neighbours<'s, 'a> {
 
     fn holds(&self, neighbour: &Neighbour<'_>) -> bool {
         if neighbour.digest.seq_len() == 0 {
-            return self
-                .acks
-                .contains(&(neighbour.way, numbers(neighbour.digest)));
+            return self.numbers[neighbour.numbers];
         }
         let ranges = self.ranges[neighbour.way].as_ref();
         ranges.is_some_and(|ranges| ranges.holds(neighbour.digest))
@@ -377,19 +374,18 @@ fn count_neighbours(scene: &Scene<'_>, travel: &[usize], sender: Side, passed: &
         let here = &records[place];
         let evidence = &scene.evidence.vantages[vantage];
         let unbroken = evidence.coverage.len() == 1;
-        let mut counted = HashSet::new();
+        let mut counted = vec![false; scene.counts.packets];
         for (other_place, (&other, record)) in travel.iter().zip(&records).enumerate() {
             if other_place == place || is_renumbered(scene, vantage, other) {
                 continue;
             }
             for neighbour in record.all.iter().copied() {
                 let digest = neighbour.digest;
-                let key = (neighbour.way, numbers(digest), digest.seq_len());
                 let must_pass = other_place > place || was_acked(neighbour);
                 if !must_pass
                     || !here.can_tell(neighbour)
                     || !evidence.selection.ships(digest)
-                    || counted.contains(&key)
+                    || counted[neighbour.packet]
                 {
                     continue;
                 }
@@ -397,7 +393,7 @@ fn count_neighbours(scene: &Scene<'_>, travel: &[usize], sender: Side, passed: &
                 let comparable = passing.would_be_held(digest)
                     && ((unbroken && here.encloses(neighbour)) || passing.is_watched());
                 if comparable {
-                    counted.insert(key);
+                    counted[neighbour.packet] = true;
                     passed[vantage].add(here.holds(neighbour), neighbour.at);
                 }
             }
@@ -408,7 +404,7 @@ fn count_neighbours(scene: &Scene<'_>, travel: &[usize], sender: Side, passed: &
 /// The highest numbers that a side acknowledged in other flows between the two hosts, by the way of what it
 /// acknowledged.
 fn highest_acks(scene: &Scene<'_>, travel: &[usize], receiver: Side) -> Vec<Option<TcpSeq>> {
-    let mut highest: Vec<Option<TcpSeq>> = vec![None; scene.neighbour_flows * 2];
+    let mut highest: Vec<Option<TcpSeq>> = vec![None; scene.counts.flows * 2];
     for neighbour in travel
         .iter()
         .flat_map(|&vantage| &scene.neighbours[vantage])

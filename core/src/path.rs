@@ -40,9 +40,9 @@ impl Path {
 
 /// Finds the path of a flow from the configured order, the hosts, TTLs and two-way timing; the order
 /// of the evidence breaks ties.
-pub(crate) fn find(joined: &Joined<'_>, ends: &Ends) -> Path {
-    let pairs = Pairs::compare(joined, ends);
-    let members = members(joined, ends);
+pub(crate) fn find(joined: &Joined<'_>, ends: &Ends, nearby: &[Vec<Recorded<'_>>]) -> Path {
+    let pairs = Pairs::compare(joined, ends, nearby);
+    let members = members(joined, ends, nearby);
     let inferred = pairs.sort(ends, &members);
     let order = match &joined.evidence.configured_path {
         Some(configured) => pairs.merge(configured, &inferred, ends),
@@ -70,12 +70,12 @@ fn ask_exchanges(joined: &Joined<'_>, clocks: &mut [Clock]) {
 }
 
 /// Vantages that the flow's packets pass as far as anything tells.
-fn members(joined: &Joined<'_>, ends: &Ends) -> Vec<usize> {
+fn members(joined: &Joined<'_>, ends: &Ends, nearby: &[Vec<Recorded<'_>>]) -> Vec<usize> {
     (0..joined.at.len())
         .filter(|&index| {
             ends.host_side(index).is_some()
                 || !joined.at[index].is_empty()
-                || ends.neighbours(joined.evidence, index).next().is_some()
+                || !nearby[index].is_empty()
         })
         .collect()
 }
@@ -87,32 +87,38 @@ fn goes_on(segments: &[Segment<'_>]) -> bool {
         .all(|pair| pair[0].carried.time <= pair[1].carried.time)
 }
 
+/// At each vantage the segments of other connections that went between the two hosts. They stand in the order of
+/// capture where their time puts them among the flow's own.
+pub(crate) fn nearby<'a>(joined: &Joined<'a>, ends: &Ends) -> Vec<Vec<Recorded<'a>>> {
+    let at = joined.at.iter().enumerate().map(|(vantage, own)| {
+        let times: Vec<CaptureTime> = own.iter().map(|own| own.carried.time).collect();
+        let nearby = ends.neighbours(joined.evidence, vantage);
+        nearby
+            .map(|(digest, sender)| {
+                let place = times.partition_point(|time| *time <= digest.time);
+                Recorded {
+                    digest,
+                    sender,
+                    order: place as i64 * 2 - 1,
+                }
+            })
+            .collect()
+    });
+    at.collect()
+}
+
 /// Every segment of a vantage that went between the two hosts.
 fn recorded<'a>(
-    joined: &'a Joined<'_>,
+    own: &'a [Segment<'_>],
     ends: &'a Ends,
-    vantage: usize,
+    nearby: &'a [Recorded<'_>],
 ) -> impl Iterator<Item = Recorded<'a>> {
-    let own = joined.at[vantage]
-        .iter()
-        .zip(0_i64..)
-        .map(|(segment, place)| Recorded {
-            digest: &segment.digest,
-            sender: ends.sender(&segment.digest),
-            order: place * 2,
-        });
-    // Segments of other flows stand where their time puts them.
-    let nearby = ends
-        .neighbours(joined.evidence, vantage)
-        .map(move |(digest, sender)| {
-            let place = joined.at[vantage].partition_point(|own| own.carried.time <= digest.time);
-            Recorded {
-                digest,
-                sender,
-                order: place as i64 * 2 - 1,
-            }
-        });
-    own.chain(nearby)
+    let own = own.iter().zip(0_i64..).map(|(segment, place)| Recorded {
+        digest: &segment.digest,
+        sender: ends.sender(&segment.digest),
+        order: place * 2,
+    });
+    own.chain(nearby.iter().copied())
 }
 
 /// What the common packets of every two vantages tell.
@@ -121,11 +127,12 @@ struct Pairs {
 }
 
 impl Pairs {
-    fn compare(joined: &Joined<'_>, ends: &Ends) -> Self {
+    fn compare(joined: &Joined<'_>, ends: &Ends, nearby: &[Vec<Recorded<'_>>]) -> Self {
         let count = joined.at.len();
         let hashing = DefaultHashBuilder::default();
-        let sets: Vec<Recognisable<'_>> = (0..count)
-            .map(|index| Recognisable::new(recorded(joined, ends, index), &hashing))
+        let at = joined.at.iter().zip(nearby);
+        let sets: Vec<Recognisable<'_>> = at
+            .map(|(own, nearby)| Recognisable::new(recorded(own, ends, nearby), &hashing))
             .collect();
         let mut compared = vec![vec![Comparison::default(); count]; count];
         for a in 0..count {

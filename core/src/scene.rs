@@ -1,5 +1,7 @@
 //! One flow with all its vantages on one clock, cut into lives.
 
+use std::hash::Hash;
+
 use hashbrown::HashMap;
 
 use crate::clock::Offset;
@@ -9,6 +11,7 @@ use crate::ends::Ends;
 use crate::evidence::FlowEvidence;
 use crate::flow::{Flow, Way};
 use crate::join::{Joined, Life, Name};
+use crate::matching::Recorded;
 use crate::path::{self, Path};
 use crate::report::Side;
 use crate::seq::TcpSeq;
@@ -36,6 +39,10 @@ pub(crate) struct Neighbour<'a> {
     pub(crate) at: i64,
     /// The number of its flow among the neighbours, twice; one more where it goes from high to low.
     pub(crate) way: usize,
+    /// The number of its sequence and acknowledgement numbers among those of all ways.
+    pub(crate) numbers: usize,
+    /// The number of these with its length: the same for each sighting of one packet.
+    pub(crate) packet: usize,
 }
 
 impl Neighbour<'_> {
@@ -49,6 +56,14 @@ impl Neighbour<'_> {
     }
 }
 
+/// How many different things neighbours have.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NeighbourCounts {
+    pub(crate) flows: usize,
+    pub(crate) numbers: usize,
+    pub(crate) packets: usize,
+}
+
 /// One flow's evidence, ordered in space (path) and time (lives).
 pub(crate) struct Scene<'a> {
     pub(crate) evidence: &'a FlowEvidence,
@@ -59,8 +74,7 @@ pub(crate) struct Scene<'a> {
     pub(crate) seen: Vec<Vec<Seen<'a>>>,
     /// Other connections' segments between the two hosts at each vantage of the evidence.
     pub(crate) neighbours: Vec<Vec<Neighbour<'a>>>,
-    /// How many connections these are of.
-    pub(crate) neighbour_flows: usize,
+    pub(crate) counts: NeighbourCounts,
     /// What each vantage watched.
     pub(crate) watched: Vec<Watched>,
     /// The joined lives in order of time.
@@ -72,7 +86,8 @@ pub(crate) struct Scene<'a> {
 impl<'a> Scene<'a> {
     pub(crate) fn new(joined: &'a Joined<'a>) -> Self {
         let ends = Ends::of(joined);
-        let path = path::find(joined, &ends);
+        let nearby = path::nearby(joined, &ends);
+        let path = path::find(joined, &ends, &nearby);
         let mut seen: Vec<Vec<Seen<'a>>> = joined
             .at
             .iter()
@@ -103,7 +118,7 @@ impl<'a> Scene<'a> {
             segments.sort_by_key(|segment| segment.at);
         }
         let initial = (0..lives.len()).map(|life| initial(&seen, life)).collect();
-        let (neighbours, neighbour_flows) = neighbours(joined, &ends, &path);
+        let (neighbours, counts) = neighbours(&nearby, &path);
         Self {
             evidence: joined.evidence,
             joined,
@@ -111,7 +126,7 @@ impl<'a> Scene<'a> {
             path,
             seen,
             neighbours,
-            neighbour_flows,
+            counts,
             watched: joined
                 .evidence
                 .vantages
@@ -169,7 +184,11 @@ impl<'a> Scene<'a> {
 
     /// When a segment of another flow passed a vantage, on the corrected clock.
     pub(crate) fn moment(&self, vantage: usize, digest: &Digest) -> i64 {
-        moment(self.joined, &self.path, vantage, digest)
+        let own = &self.joined.at[vantage];
+        let before = own.partition_point(|own| own.carried.time <= digest.time);
+        let order = before as i64 * 2 - 1;
+        let clock = &self.path.clocks[vantage];
+        corrected(digest, clock.at(order, digest.time.nanos()))
     }
 
     /// The median TTL of a sender's packets at a vantage, RSTs left out.
@@ -195,36 +214,46 @@ impl<'a> Scene<'a> {
     }
 }
 
-fn moment(joined: &Joined<'_>, path: &Path, vantage: usize, digest: &Digest) -> i64 {
-    let before = joined.at[vantage].partition_point(|own| own.carried.time <= digest.time);
-    let order = before as i64 * 2 - 1;
-    corrected(digest, path.clocks[vantage].at(order, digest.time.nanos()))
-}
-
-/// The neighbours at each vantage, and how many flows they are of.
+/// The neighbours at each vantage.
 fn neighbours<'a>(
-    joined: &Joined<'a>,
-    ends: &Ends,
+    nearby: &[Vec<Recorded<'a>>],
     path: &Path,
-) -> (Vec<Vec<Neighbour<'a>>>, usize) {
-    let mut numbers: HashMap<Flow, usize> = HashMap::new();
-    let mut number = |flow: Flow| {
-        let next = numbers.len();
-        *numbers.entry(flow).or_insert(next)
-    };
-    let at = (0..joined.at.len()).map(|vantage| {
-        ends.neighbours(joined.evidence, vantage)
-            .map(|(digest, sender)| Neighbour {
+) -> (Vec<Vec<Neighbour<'a>>>, NeighbourCounts) {
+    let mut flows: HashMap<Flow, usize> = HashMap::new();
+    let mut numbers: HashMap<(usize, u64), usize> = HashMap::new();
+    let mut packets: HashMap<(usize, u32), usize> = HashMap::new();
+    let at = nearby.iter().zip(&path.clocks).map(|(nearby, clock)| {
+        let neighbour = |recorded: &Recorded<'a>| {
+            let digest = recorded.digest;
+            let offset = clock.at(recorded.order, digest.time.nanos());
+            let way = number(&mut flows, digest.tuple.flow()) * 2
+                + usize::from(digest.tuple.way() == Way::HighToLow);
+            let of_stream = u64::from(digest.seq.0) << 32 | u64::from(digest.ack.0);
+            let numbers = number(&mut numbers, (way, of_stream));
+            Neighbour {
                 digest,
-                sender,
-                at: moment(joined, path, vantage, digest),
-                way: number(digest.tuple.flow()) * 2
-                    + usize::from(digest.tuple.way() == Way::HighToLow),
-            })
-            .collect()
+                sender: recorded.sender,
+                at: corrected(digest, offset),
+                way,
+                numbers,
+                packet: number(&mut packets, (numbers, digest.seq_len())),
+            }
+        };
+        nearby.iter().map(neighbour).collect()
     });
     let at = at.collect();
-    (at, numbers.len())
+    let counts = NeighbourCounts {
+        flows: flows.len(),
+        numbers: numbers.len(),
+        packets: packets.len(),
+    };
+    (at, counts)
+}
+
+/// The number of a thing among others, which are numbered as they come.
+fn number<Thing: Eq + Hash>(known: &mut HashMap<Thing, usize>, thing: Thing) -> usize {
+    let next = known.len();
+    *known.entry(thing).or_insert(next)
 }
 
 /// Lives in the order in which they began.

@@ -10,7 +10,10 @@ mod stream;
 
 use std::path::Path;
 
-use parallax_core::decode::{Head, LinkType, RawPacket, Unread, UnreadCounts, decode_into, head};
+use parallax_core::archive::Glimpse;
+use parallax_core::decode::{
+    LinkType, RawPacket, Unread, UnreadCounts, decode, decode_into, glance, glance_v6,
+};
 use parallax_core::{CaptureTime, Coverage, Digest};
 
 pub use error::{FileError, FileWarning};
@@ -27,13 +30,40 @@ pub struct FileReader {
     stream: Stream,
     format: Format,
     state: State,
+    counts: Counts,
+    warnings: Vec<FileWarning>,
+}
+
+/// What was read so far, in numbers.
+#[derive(Clone, Default)]
+struct Counts {
     packets: u64,
     digests: u64,
     unread: UnreadCounts,
     span: Option<(CaptureTime, CaptureTime)>,
-    warnings: Vec<FileWarning>,
 }
 
+/// A place in a file from which it can be read on, with what was known there.
+#[derive(Clone)]
+pub struct Place {
+    offset: u64,
+    format: Format,
+    counts: Counts,
+}
+
+impl Place {
+    /// Octets before it.
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+}
+
+/// What takes a file's segments.
+pub trait Receive {
+    fn receive(&mut self, segment: &impl Glimpse);
+}
+
+#[derive(Clone)]
 enum Format {
     Pcap(Pcap),
     Pcapng(Pcapng),
@@ -44,6 +74,9 @@ enum State {
     Reading,
     Ended,
 }
+
+/// More interfaces than this, of all sections, are not kept in mind for each place.
+const INTERFACES_MAX: usize = 64;
 
 /// Where a record's packet lies in the stream's buffer, with what the record says of it.
 struct Record {
@@ -117,12 +150,47 @@ impl FileReader {
             stream,
             format,
             state: State::Reading,
-            packets: 0,
-            digests: 0,
-            unread: UnreadCounts::default(),
-            span: None,
+            counts: Counts::default(),
             warnings: Vec::new(),
         })
+    }
+
+    /// Opens a capture file to read it on from a place, as if it had been read until there.
+    ///
+    /// # Errors
+    /// When the file cannot be opened.
+    pub fn open_at(path: &Path, place: &Place) -> Result<Self, FileError> {
+        let name = path.display().to_string();
+        match Stream::open_at(path, place.offset) {
+            Ok(stream) => Ok(Self {
+                name,
+                stream,
+                format: place.format.clone(),
+                state: State::Reading,
+                counts: place.counts.clone(),
+                warnings: Vec::new(),
+            }),
+            Err(source) => Err(FileError::Open { file: name, source }),
+        }
+    }
+
+    /// Where it is now, if it can be read on from there: no pipe, no gzip, no crowd of interfaces to keep in mind.
+    pub fn place(&self) -> Option<Place> {
+        let known = match &self.format {
+            Format::Pcap(_) => 0,
+            Format::Pcapng(pcapng) => pcapng.interfaces(),
+        };
+        let can_be_found = self.stream.is_seekable() && known <= INTERFACES_MAX;
+        can_be_found.then(|| Place {
+            offset: self.offset(),
+            format: self.format.clone(),
+            counts: self.counts.clone(),
+        })
+    }
+
+    /// Octets of the (decompressed) file that were passed.
+    pub fn offset(&self) -> u64 {
+        self.stream.offset()
     }
 
     /// The file as messages call it.
@@ -142,29 +210,57 @@ impl FileReader {
         Ok(known.map(|(time, link)| self.packet(&record, time, link)))
     }
 
-    /// The head of the next segment, and the packet from which the rest of it can be decoded; packets without
-    /// a digest are counted by reason. `None` at the end, as [`Self::next_packet`].
+    /// Hands on the segments of the records that begin before an offset; packets without a digest are counted by
+    /// reason. False at the end, as [`Self::next_packet`]. Records that are passed over go with the one behind them: an
+    /// offset at which this returned before, or of a [`Place`], is met exactly.
     ///
     /// # Errors
     /// As [`Self::next_packet`].
-    #[inline]
-    pub fn next_head(&mut self) -> Result<Option<(Head, RawPacket<'_>)>, FileError> {
+    pub fn read_on(&mut self, until: u64, receiver: &mut impl Receive) -> Result<bool, FileError> {
         let mut record = Record::NONE;
-        while let Some((time, link)) = self.next_known(&mut record)? {
-            match head(&self.packet(&record, time, link)) {
-                Ok(head) => {
-                    self.digests += 1;
-                    return Ok(Some((head, self.packet(&record, time, link))));
+        while self.offset() < until {
+            let Some((time, link)) = self.next_known(&mut record)? else {
+                return Ok(false);
+            };
+            match glance(&self.packet(&record, time, link)) {
+                Some(Ok(segment)) => {
+                    receiver.receive(&segment);
+                    self.counts.digests += 1;
                 }
-                Err(reason) => self.unread.add(reason),
+                Some(Err(reason)) => self.counts.unread.add(reason),
+                None => self.other(&record, time, link, receiver),
             }
         }
-        Ok(None)
+        Ok(true)
+    }
+
+    /// Packets of less common kinds. Apart, so that of the others all is known while this is built.
+    #[inline(never)]
+    fn other(
+        &mut self,
+        record: &Record,
+        time: CaptureTime,
+        link: LinkType,
+        receiver: &mut impl Receive,
+    ) {
+        let packet = self.packet(record, time, link);
+        let handed_on = match glance_v6(&packet) {
+            Some(segment) => segment.map(|segment| receiver.receive(&segment)),
+            None => decode(&packet).map(|digest| receiver.receive(&digest)),
+        };
+        match handed_on {
+            Ok(()) => self.counts.digests += 1,
+            Err(reason) => self.counts.unread.add(reason),
+        }
     }
 
     /// Writes the next record that has a time and a known link type where it is to stay, and returns these;
     /// `None` at the end.
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "the parts of each packet stay in registers"
+    )]
+    #[inline(always)]
     fn next_known(
         &mut self,
         record: &mut Record,
@@ -173,22 +269,26 @@ impl FileReader {
             if !self.next_record(record)? {
                 return Ok(None);
             }
-            self.packets += 1;
+            self.counts.packets += 1;
             if let Some(time) = record.time {
-                self.span = Some(match self.span {
+                self.counts.span = Some(match self.counts.span {
                     Some((from, until)) => (from.min(time), until.max(time)),
                     None => (time, time),
                 });
             }
             match (record.time, record.link) {
                 (Some(time), Some(link)) => return Ok(Some((time, link))),
-                (_, None) => self.unread.add(Unread::UnsupportedLink),
-                (None, _) => self.unread.add(Unread::NoTime),
+                (_, None) => self.counts.unread.add(Unread::UnsupportedLink),
+                (None, _) => self.counts.unread.add(Unread::NoTime),
             }
         }
     }
 
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "the parts of each packet stay in registers"
+    )]
+    #[inline(always)]
     fn packet(&self, record: &Record, time: CaptureTime, link: LinkType) -> RawPacket<'_> {
         RawPacket {
             time,
@@ -217,17 +317,21 @@ impl FileReader {
         while let Some(packet) = self.next_packet()? {
             match decode_into(&packet, place) {
                 Ok(()) => {
-                    self.digests += 1;
+                    self.counts.digests += 1;
                     return Ok(true);
                 }
-                Err(reason) => self.unread.add(reason),
+                Err(reason) => self.counts.unread.add(reason),
             }
         }
         Ok(false)
     }
 
     /// Writes the next record where it is to stay; false at the end.
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "the parts of each packet stay in registers"
+    )]
+    #[inline(always)]
     fn next_record(&mut self, record: &mut Record) -> Result<bool, FileError> {
         if self.state == State::Ended {
             return Ok(false);
@@ -292,12 +396,12 @@ impl FileReader {
 
     /// Packets read so far, of any kind.
     pub fn packets(&self) -> u64 {
-        self.packets
+        self.counts.packets
     }
 
     /// Packets without digest so far. [`Self::next_packet`] adds only those that it passes over.
     pub fn unread(&self) -> &UnreadCounts {
-        &self.unread
+        &self.counts.unread
     }
 
     /// What the file can swear to, as far as it was read: from the first to the last packet of any
@@ -306,7 +410,7 @@ impl FileReader {
     /// The start of the capture in those statistics is left aside: of a ring of files each one
     /// names the start of the first.
     pub fn coverage(&self) -> Option<Coverage> {
-        let (from, last) = self.span?;
+        let (from, last) = self.counts.span?;
         let (until, dropped) = match &self.format {
             Format::Pcap(_) => (last, 0),
             Format::Pcapng(pcapng) => (
@@ -317,7 +421,7 @@ impl FileReader {
         Some(Coverage {
             from,
             until,
-            received: self.packets,
+            received: self.counts.packets,
             dropped,
         })
     }
@@ -330,9 +434,9 @@ impl FileReader {
     pub fn summary(&self) -> FileSummary {
         FileSummary {
             file: self.name.clone(),
-            packets: self.packets,
-            digests: self.digests,
-            unread: self.unread,
+            packets: self.counts.packets,
+            digests: self.counts.digests,
+            unread: self.counts.unread,
             coverage: self.coverage(),
             warnings: self.warnings.clone(),
         }

@@ -4,9 +4,12 @@
 //! it is known what to keep. Files that can be read again are read several times, which keeps memory small;
 //! of a pipe everything is kept.
 
+mod shares;
+
+use std::cmp::Reverse;
 use std::path::{Path, PathBuf};
 
-use parallax_agent::capture::file::FileSummary;
+use parallax_agent::capture::file::{FileSummary, Place, Receive};
 use parallax_core::archive::{Archive, Frame, Gathered, Glimpse, Purpose, Recordings, Shelf, Take};
 use parallax_core::decode::UnreadCounts;
 use parallax_core::report::{Count, LossTotal, VantageSummary};
@@ -15,8 +18,9 @@ use parallax_core::{Coverage, LossRecord, Selection, Vantage, VantageKind};
 use super::AnalyzeError;
 use super::plan::{Plan, is_stdin};
 use super::progress::{Progress, Reading};
-use super::source::{self, Receive};
+use super::source::{self, Known, Piece};
 use super::threads;
+use shares::Share;
 
 /// Everything that the judge may ask about, from all files.
 pub struct Read {
@@ -37,7 +41,7 @@ pub fn read(plan: &Plan, progress: &Progress) -> Result<Read, AnalyzeError> {
         let vantage = &station.vantage;
         let summaries: Vec<&FileSummary> = reels
             .iter()
-            .filter_map(|reel| reel.summary.as_ref())
+            .filter_map(|reel| Some(&reel.known.as_ref()?.summary))
             .collect();
         for summary in &summaries {
             warnings.extend(source::warnings(&vantage.name, summary));
@@ -116,8 +120,9 @@ struct Files<'a> {
 struct Reel {
     vantage: String,
     file: PathBuf,
+    can_be_read_again: bool,
     /// Known after the first reading.
-    summary: Option<FileSummary>,
+    known: Option<Known>,
     /// What a pipe held: it cannot be read again.
     whole: Option<Shelf>,
 }
@@ -128,8 +133,9 @@ impl<'a> Files<'a> {
             let of_file = |file: &PathBuf| Reel {
                 vantage: station.vantage.name.clone(),
                 file: file.clone(),
-                summary: None,
-                whole: (!can_be_read_again(file)).then(Shelf::default),
+                can_be_read_again: can_be_read_again(file),
+                known: None,
+                whole: None,
             };
             station.files.iter().map(of_file).collect()
         });
@@ -141,12 +147,7 @@ impl<'a> Files<'a> {
 
     /// Octets of all files that are to be read; `None`: a pipe is among them, and nobody knows.
     fn octets(&self) -> Option<u64> {
-        let octets = |reel: &Reel| match &reel.whole {
-            Some(_) if reel.summary.is_none() => None,
-            Some(_) => Some(0),
-            None => reel.file.metadata().ok().map(|about| about.len()),
-        };
-        self.reels.iter().flatten().map(octets).sum()
+        self.reels.iter().flatten().map(Reel::octets).sum()
     }
 }
 
@@ -162,7 +163,11 @@ struct Hand<'a, T> {
 }
 
 impl<T: Take> Receive for Hand<'_, T> {
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "the parts of each packet stay in registers"
+    )]
+    #[inline(always)]
     fn receive(&mut self, segment: &impl Glimpse) {
         self.taker.take(self.part, segment);
         if let Some(whole) = &mut self.whole {
@@ -171,25 +176,72 @@ impl<T: Take> Receive for Hand<'_, T> {
     }
 }
 
+/// What the reading of a piece found of its file.
+struct Found {
+    part: usize,
+    /// Whether it was the file's first piece.
+    begins: bool,
+    known: Known,
+    whole: Option<Shelf>,
+}
+
 impl Reel {
+    /// Octets that are to be read of it.
+    fn octets(&self) -> Option<u64> {
+        if self.can_be_read_again {
+            self.file.metadata().ok().map(|about| about.len())
+        } else {
+            self.whole.as_ref().map(|_| 0)
+        }
+    }
+
+    /// From where it can be read on, as far as that is known.
+    fn places(&self) -> &[Place] {
+        self.known.as_ref().map_or(&[], |known| &known.places)
+    }
+
+    /// Reads a piece of it; none where it was read before and is kept.
     fn read(
-        &mut self,
-        reading: &Reading,
+        &self,
         part: usize,
+        piece: Piece<'_>,
+        reading: &Reading,
         taker: &mut impl Take,
-    ) -> Result<(), AnalyzeError> {
-        if let (Some(whole), Some(_)) = (&self.whole, &self.summary) {
+    ) -> Result<Option<Found>, AnalyzeError> {
+        if let Some(whole) = &self.whole {
             for segment in whole.iter() {
                 taker.take(part, &segment);
             }
-            return Ok(());
+            return Ok(None);
         }
-        let whole = self.whole.take();
+        let whole = (!self.can_be_read_again).then(Shelf::default);
         let mut hand = Hand { taker, part, whole };
-        let summary = source::read(&self.vantage, &self.file, reading, &mut hand)?;
-        self.whole = hand.whole;
-        self.summary = Some(summary);
-        Ok(())
+        let known = source::read(&self.vantage, &self.file, piece, reading, &mut hand)?;
+        Ok(Some(Found {
+            part,
+            begins: piece.from.is_none(),
+            known,
+            whole: hand.whole,
+        }))
+    }
+
+    /// Takes what was found, in the order of the pieces: each counts what was before it too.
+    fn learn(&mut self, found: Found) {
+        let Known {
+            mut summary,
+            places,
+        } = found.known;
+        match &mut self.known {
+            Some(known) => {
+                if !found.begins {
+                    let earlier = std::mem::take(&mut known.summary.warnings);
+                    summary.warnings.splice(..0, earlier);
+                }
+                known.summary = summary;
+            }
+            None => self.known = Some(Known { summary, places }),
+        }
+        self.whole = self.whole.take().or(found.whole);
     }
 }
 
@@ -203,13 +255,49 @@ impl Recordings for Files<'_> {
     fn read<T: Take>(&mut self, purpose: Purpose, takers: &mut [T]) -> Result<(), AnalyzeError> {
         let files = self.reels.iter().map(Vec::len).sum();
         let reading = self.progress.read(purpose, files, self.octets());
-        let vantages: Vec<(&mut Vec<Reel>, &mut T)> = self.reels.iter_mut().zip(takers).collect();
-        let read = threads::share(vantages, |(reels, taker)| {
-            reels
-                .iter_mut()
-                .enumerate()
-                .try_for_each(|(part, reel)| reel.read(&reading, part, taker))
+        let shares = shares::of(&self.reels, threads::processors());
+        let mut besides: Vec<(usize, T)> = shares
+            .iter()
+            .filter(|share| !share.begins)
+            .map(|share| (share.vantage, takers[share.vantage].beside()))
+            .collect();
+        let (mut own, mut beside) = (takers.iter_mut(), besides.iter_mut());
+        let taken = shares.iter().enumerate().filter_map(|(place, share)| {
+            let taker = if share.begins {
+                own.next()
+            } else {
+                beside.next().map(|(_, taker)| taker)
+            };
+            Some((place, share, taker?))
         });
-        read.into_iter().collect()
+        let mut work: Vec<(usize, &Share<'_>, &mut T)> = taken.collect();
+        // The longest first: so nobody has much to do when the others are done.
+        work.sort_by_key(|(_, share, _)| Reverse(share.octets));
+        let mut read = threads::share(work, |(place, share, taker)| {
+            let reels = &self.reels[share.vantage];
+            let pieces = share.pieces.iter();
+            let found =
+                pieces.map(|(part, piece)| reels[*part].read(*part, *piece, &reading, taker));
+            let found: Result<Vec<Option<Found>>, AnalyzeError> = found.collect();
+            (place, share.vantage, found)
+        });
+        read.sort_by_key(|(place, ..)| *place);
+        for (_, vantage, found) in read {
+            for found in found?.into_iter().flatten() {
+                self.reels[vantage][found.part].learn(found);
+            }
+        }
+        for (vantage, taker) in besides {
+            takers[vantage].join(taker);
+        }
+        Ok(())
+    }
+
+    fn share<Thing: Send, Done: Send>(
+        &self,
+        things: Vec<Thing>,
+        work: impl Fn(Thing) -> Done + Sync,
+    ) -> Vec<Done> {
+        threads::share(things, work)
     }
 }

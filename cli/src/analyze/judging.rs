@@ -9,11 +9,13 @@ use super::threads;
 
 /// Every flow with resets and their verdicts, in the archive's order.
 pub fn judge_all(archive: &Archive, progress: &Progress) -> Vec<(Flow, Vec<Judged>)> {
-    let flows = archive.flows();
+    let flows = archive.flows_by_time();
     let steps = progress.judge(flows.len() as u64);
-    threads::share(flows.to_vec(), |flow| {
+    let mut all = threads::share(flows, |flow| {
         let judged = judge::judge_flow(&archive.evidence(flow));
         steps.done();
         (flow, judged)
-    })
+    });
+    all.sort_unstable_by_key(|(flow, _)| *flow);
+    all
 }

@@ -2,10 +2,8 @@
 
 use std::path::Path;
 
-use parallax_agent::capture::file::{FileError, FileReader, FileSummary};
-use parallax_core::Digest;
-use parallax_core::archive::Glimpse;
-use parallax_core::decode::{Head, RawPacket, Unread, decode_into};
+use parallax_agent::capture::file::{FileError, FileReader, FileSummary, Place, Receive};
+use parallax_core::decode::Unread;
 
 use super::progress::Reading;
 
@@ -25,58 +23,73 @@ fn advice(error: &FileError) -> &'static str {
     }
 }
 
-/// Packets between two reports of progress: each takes a lock.
-const LOT: u64 = 32 * 1024;
+/// Octets between two reports of progress, each of which takes a lock, and between two places from which a file can be
+/// read on.
+const LOT: u64 = 2 * 1024 * 1024;
+/// More places than this are not kept of a file.
+const PLACES_MAX: usize = 128;
 
-/// A segment where it lies in the file's buffer.
-struct Lying<'a> {
-    head: Head,
-    packet: RawPacket<'a>,
+/// A part of a file.
+#[derive(Clone, Copy)]
+pub struct Piece<'a> {
+    /// `None`: from its beginning.
+    pub from: Option<&'a Place>,
+    /// Where the next one begins; `None`: to its end.
+    pub until: Option<u64>,
 }
 
-impl Glimpse for Lying<'_> {
-    #[inline]
-    fn head(&self) -> Head {
-        self.head
-    }
-
-    fn digest(&self) -> Digest {
-        let mut digest = Digest::BLANK;
-        let read = decode_into(&self.packet, &mut digest);
-        debug_assert!(read.is_ok(), "a packet has a head and no digest");
-        digest
-    }
+/// What is known of a file that was read.
+pub struct Known {
+    pub summary: FileSummary,
+    /// From where it can be read on.
+    pub places: Vec<Place>,
 }
 
-/// What takes the segments of a file.
-pub trait Receive {
-    fn receive(&mut self, segment: &impl Glimpse);
-}
-
-/// Reads a whole file and hands on its segments in the order of the file.
+/// Reads a part of a file and hands on its segments in the order of the file.
 pub fn read(
     vantage: &str,
     file: &Path,
+    piece: Piece<'_>,
     reading: &Reading,
     receiver: &mut impl Receive,
-) -> Result<FileSummary, AnalyzeError> {
+) -> Result<Known, AnalyzeError> {
     let failed = |source| AnalyzeError::Read {
         vantage: vantage.to_owned(),
         source,
     };
-    let mut reader = FileReader::open(file).map_err(failed)?;
-    let (mut packets, mut octets) = (0, 0);
-    while let Some((head, packet)) = reader.next_head().map_err(failed)? {
-        receiver.receive(&Lying { head, packet });
-        if reader.packets() - packets >= LOT {
-            packets = reader.packets();
-            let read = reader.progress().read;
-            reading.advance(read - octets);
-            octets = read;
+    let mut reader = match piece.from {
+        Some(place) => FileReader::open_at(file, place),
+        None => FileReader::open(file),
+    }
+    .map_err(failed)?;
+    let end = piece.until.unwrap_or(u64::MAX);
+    let mut places = Vec::new();
+    let (mut octets, mut apart, mut next) = (0, LOT, LOT);
+    let mut goes_on = true;
+    while goes_on && reader.offset() < end {
+        let until = end.min(reader.offset() + LOT);
+        goes_on = reader.read_on(until, receiver).map_err(failed)?;
+        let read = reader.progress().read;
+        reading.advance(read - octets);
+        octets = read;
+        if goes_on && reader.offset() >= next {
+            places.extend(reader.place());
+            if places.len() == PLACES_MAX {
+                // Of longer files they are farther apart.
+                let mut number = 0;
+                places.retain(|_| {
+                    number += 1;
+                    number % 2 == 0
+                });
+                apart *= 2;
+            }
+            next = reader.offset() + apart;
         }
     }
-    reading.advance(reader.progress().read - octets);
-    Ok(reader.summary())
+    Ok(Known {
+        summary: reader.summary(),
+        places,
+    })
 }
 
 /// What the reader must know about a file.

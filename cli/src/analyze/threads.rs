@@ -5,6 +5,11 @@ use std::panic::resume_unwind;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
+/// As many threads do something.
+pub fn processors() -> usize {
+    thread::available_parallelism().map_or(1, NonZero::get)
+}
+
 /// Does something with each of some things on as many threads as there are processors; the results are in the order
 /// of the things. Each thread takes the next one when it is done: they may differ much in what they take.
 pub fn share<Thing: Send, Done: Send>(
@@ -21,9 +26,8 @@ pub fn share<Thing: Send, Done: Send>(
         }
         done
     };
-    let threads = thread::available_parallelism().map_or(1, NonZero::get);
     let mut done: Vec<(usize, Done)> = thread::scope(|scope| {
-        let others: Vec<_> = (1..threads.min(count))
+        let others: Vec<_> = (1..processors().min(count))
             .map(|_| scope.spawn(on_a_thread))
             .collect();
         let mut all = on_a_thread();

@@ -60,6 +60,41 @@ fn standard_input_gives_the_same_verdicts_as_files() {
     assert_eq!(run.json(), from_files);
 }
 
+/// A capture with as many octets of other packets at its beginning, in its midst and at its end.
+fn among_others(capture: &[u8], octets: usize) -> Vec<u8> {
+    let (header, records) = capture.split_at(24);
+    let mut other = records[..8].to_vec();
+    for word in [1500_u32, 1500] {
+        other.extend(word.to_le_bytes());
+    }
+    other.extend([0; 1500]);
+    let others = other.repeat(octets / other.len());
+    let len = |record: &[u8]| 16 + u32::from_le_bytes(*record[8..].first_chunk().unwrap()) as usize;
+    let (first, rest) = records.split_at(len(records));
+    [header, &others, first, &others, rest, &others].concat()
+}
+
+#[test]
+fn large_files_are_read_in_pieces_with_the_same_verdicts() {
+    let story = Story::injected();
+    for vantage in VANTAGES {
+        let capture = fs::read(story.file(vantage)).unwrap();
+        story.add(vantage, &among_others(&capture, 5 << 20));
+    }
+    let mut inputs = story.inputs();
+    let in_pieces = analyze(&["--format", "json"], &inputs).json();
+    assert_eq!(in_pieces["resets"].as_array().unwrap().len(), 1);
+    for (place, vantage) in VANTAGES.iter().enumerate() {
+        let octets = fs::read(story.file(vantage)).unwrap();
+        let of_file = std::mem::replace(&mut inputs[place], format!("{vantage}=-"));
+        let mut arguments = vec!["analyze", "--format", "json"];
+        arguments.extend(inputs.iter().map(String::as_str));
+        // Standard input is read at a stretch.
+        assert_eq!(parallax_reading(&arguments, &octets).json(), in_pieces);
+        inputs[place] = of_file;
+    }
+}
+
 #[test]
 fn captures_without_resets_are_an_empty_answer() {
     let story = Story::peaceful();

@@ -80,8 +80,7 @@ impl Interest {
             .or_insert(hash);
     }
 
-    #[inline]
-    pub(super) fn hash(&self, flow: Flow) -> u64 {
+    fn hash(&self, flow: Flow) -> u64 {
         self.hashing.hash_one(flow)
     }
 
@@ -168,6 +167,10 @@ impl Openings {
         if self.seen.len() > self.sorted * 2 + GROWN {
             self.tidy();
         }
+    }
+
+    pub(super) fn hashing(&self) -> &DefaultHashBuilder {
+        &self.hashing
     }
 
     /// Takes those of another vantage.
@@ -266,17 +269,12 @@ impl Payloads {
         known.1 = known.1.max(until);
     }
 
+    /// Whether a payload with this hash was seen around then.
     #[inline]
-    pub(super) fn is_empty(&self) -> bool {
-        self.sought.is_empty()
-    }
-
-    /// The payload that a segment carries, if one of interest was seen around then.
-    fn carried(&self, digest: &Digest) -> Option<u64> {
-        let hash = telling(digest)?;
-        let (from, until) = self.sought.get(&hash)?;
-        let near = from.plus(-APART) <= digest.time && digest.time <= until.plus(APART);
-        near.then_some(hash)
+    pub(super) fn were_seen(&self, hash: u64, time: CaptureTime) -> bool {
+        self.sought
+            .get(&hash)
+            .is_some_and(|(from, until)| from.plus(-APART) <= time && time <= until.plus(APART))
     }
 }
 
@@ -288,13 +286,6 @@ pub(super) struct Carriers {
 }
 
 impl Carriers {
-    /// Takes a segment of a flow with this hash.
-    pub(super) fn add(&mut self, payloads: &Payloads, digest: &Digest, flow: u64) {
-        if let Some(payload) = payloads.carried(digest) {
-            self.take(payload, flow);
-        }
-    }
-
     /// Takes those of another vantage.
     pub(super) fn merge(&mut self, other: Self) {
         for (payload, flows) in other.by_payload {
@@ -304,7 +295,8 @@ impl Carriers {
         }
     }
 
-    fn take(&mut self, payload: u64, flow: u64) {
+    /// Takes the hashes of a payload of interest and of a flow that carries it.
+    pub(super) fn take(&mut self, payload: u64, flow: u64) {
         let flows = self.by_payload.entry(payload).or_default();
         if flows.len() <= CARRIERS_MAX {
             flows.insert(flow);

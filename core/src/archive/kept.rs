@@ -1,11 +1,14 @@
 //! What is kept of the vantages' digests, and what of it has to do with one flow.
 
-use hashbrown::{HashMap, HashSet, HashTable};
+use hashbrown::{HashMap, HashSet};
 
-use super::interest::pair;
+use super::Recordings;
 use super::kin::Kin;
 use super::nearby::Nearby;
 use super::packed::{Common, Packed};
+use super::pile::Pile;
+use super::shaken::Shaken;
+use super::spans::{Asked, Spans};
 use super::tally::Tally;
 use crate::digest::{Digest, TcpFlags};
 use crate::evidence::{self, Surroundings};
@@ -17,18 +20,10 @@ use crate::time::CaptureTime;
 pub(super) struct All {
     pub(super) vantages: Vec<Kept>,
     kin: Kin,
-    /// Flows with handshakes, by the numbers that they have for all vantages together.
-    shaken: Vec<Shaken>,
-    /// By vantage, and there by the place of the handshake: the number of its flow.
-    shaken_at: Vec<Vec<u32>>,
-}
-
-/// A flow of which a handshake is kept.
-#[derive(Debug)]
-struct Shaken {
-    flow: Flow,
-    /// Its number at each vantage, where it has one.
-    numbers: Vec<Option<u32>>,
+    shaken: Shaken,
+    /// Of flows that were [looked around](Self::look_around), how far the nearest segments of neighbours reach at each
+    /// vantage.
+    reach: HashMap<Flow, Vec<i64>>,
 }
 
 /// What is kept of one vantage's digests.
@@ -53,14 +48,14 @@ struct Last {
 
 /// Places of digests in a list, by the numbers of their flows.
 #[derive(Debug, Default)]
-pub(super) struct ByFlow {
+struct ByFlow {
     /// By number: where its places begin; those of the next one follow.
-    pub(super) starts: Vec<u32>,
-    pub(super) places: Vec<u32>,
+    starts: Vec<u32>,
+    places: Vec<u32>,
 }
 
 impl ByFlow {
-    pub(super) fn of(digests: &[Packed], flows: usize) -> Self {
+    fn of(digests: &[Packed], flows: usize) -> Self {
         let mut starts = vec![0_u32; flows + 1];
         for digest in digests {
             starts[digest.flow() as usize + 1] += 1;
@@ -79,7 +74,7 @@ impl ByFlow {
     }
 
     /// The places of one flow's digests, in order.
-    pub(super) fn get(&self, flow: u32) -> &[u32] {
+    fn get(&self, flow: u32) -> &[u32] {
         let flow = flow as usize;
         let ends = self.starts.get(flow).zip(self.starts.get(flow + 1));
         ends.map_or(&[], |(from, until)| {
@@ -88,112 +83,23 @@ impl ByFlow {
     }
 }
 
-/// When segments of which flows are asked for at a vantage.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Spans {
-    /// Apart and in order of time; each flow's together. From and until, nanoseconds.
-    all: Vec<(i64, i64)>,
-    /// By the flow's hash, which stands for it: where its spans begin, and where they end.
-    flows: HashTable<(u64, u32, u32)>,
+/// What was found around some flows.
+struct Look {
+    /// By vantage.
+    asked: Vec<Asked>,
+    reach: Vec<(Flow, Vec<i64>)>,
 }
 
-impl PartialEq for Spans {
-    fn eq(&self, other: &Self) -> bool {
-        let found = |hash: u64| other.of(hash);
-        let equal = |(hash, from, until): &(u64, u32, u32)| {
-            found(*hash) == &self.all[*from as usize..*until as usize]
-        };
-        self.flows.len() == other.flows.len() && self.flows.iter().all(equal)
-    }
-}
-
-/// What is asked for, before it is complete.
-#[derive(Debug, Clone, Default)]
-struct Asked {
-    /// The flow's hash, from and until.
-    all: Vec<(u64, i64, i64)>,
-    joined: usize,
-}
-
-/// Spans that touch are joined when there are so many more.
-const GROWN: usize = 1 << 17;
-
-impl Asked {
-    fn add(&mut self, hash: u64, from: i64, until: i64) {
-        self.all.push((hash, from, until));
-        if self.all.len() > self.joined * 2 + GROWN {
-            self.join();
-        }
-    }
-
-    /// Joins those that touch.
-    fn join(&mut self) {
-        self.all.sort_unstable();
-        self.all.dedup_by(|next, last| {
-            let touch = next.0 == last.0 && next.1 <= last.2;
-            if touch {
-                last.2 = last.2.max(next.2);
-            }
-            touch
-        });
-        self.joined = self.all.len();
-    }
-}
-
-impl From<Asked> for Spans {
-    fn from(mut asked: Asked) -> Self {
-        asked.join();
-        let mut spans = Self::default();
-        for of_flow in asked.all.chunk_by(|one, other| one.0 == other.0) {
-            let from = spans.all.len() as u32;
-            let only = of_flow.iter().map(|(_, from, until)| (*from, *until));
-            spans.all.extend(only);
-            let place = (of_flow[0].0, from, spans.all.len() as u32);
-            spans.flows.insert_unique(place.0, place, |known| known.0);
-        }
-        spans
-    }
-}
-
-impl Spans {
-    #[inline]
-    fn of(&self, hash: u64) -> &[(i64, i64)] {
-        match self.flows.find(hash, |known| known.0 == hash) {
-            Some((_, from, until)) => &self.all[*from as usize..*until as usize],
-            None => &[],
-        }
-    }
-
-    /// Whether a segment of a flow with this hash is asked for.
-    #[inline]
-    pub(super) fn hold(&self, hash: u64, time: CaptureTime) -> bool {
-        let time = time.nanos();
-        let spans = self.of(hash);
-        let begun = spans.partition_point(|(from, _)| *from <= time);
-        begun > 0 && time <= spans[begun - 1].1
-    }
-}
+/// Flows that are looked around at a time.
+const LOT: usize = 64;
 
 impl All {
     pub(super) fn of(vantages: Vec<Kept>) -> Self {
-        let mut numbers: HashMap<Flow, u32> = HashMap::new();
-        let mut shaken = Vec::new();
-        let mut number = |flow: Flow| {
-            *numbers.entry(flow).or_insert_with(|| {
-                let numbers = vantages.iter().map(|at| at.number(flow)).collect();
-                shaken.push(Shaken { flow, numbers });
-                shaken.len() as u32 - 1
-            })
-        };
-        let shaken_at = vantages
-            .iter()
-            .map(|at| at.shaken().map(&mut number).collect())
-            .collect();
         Self {
             kin: Kin::of(&vantages),
-            shaken,
-            shaken_at,
+            shaken: Shaken::of(&vantages),
             vantages,
+            reach: HashMap::new(),
         }
     }
 
@@ -206,45 +112,78 @@ impl All {
         vantages
             .enumerate()
             .map(|(vantage, ((at, around), handshakes))| {
-                let numbers = self.numbers(vantage, &around, &neighbours);
+                let numbers = self.shaken.between(&around.names, &neighbours, vantage);
+                let reach = match self.reach.get(&flow) {
+                    Some(reach) => reach[vantage],
+                    None => at.reach(&numbers, &around),
+                };
                 let segments = at.segments_of(&kin);
-                (segments, at.nearby(&around, handshakes, &numbers))
+                (segments, at.nearby(&around, handshakes, &numbers, reach))
             })
             .collect()
     }
 
-    /// When segments of neighbours are asked for at each vantage for the sake of these flows.
-    pub(super) fn spans(&self, flows: &[Flow]) -> Vec<Spans> {
+    /// Flows by the times of their resets: what is near to one is near to the next one too, and still in the
+    /// processor's cache.
+    pub(super) fn by_time(&self, flows: &[Flow]) -> Vec<Flow> {
+        let reset = |flow: &Flow| {
+            let times = self.vantages.iter().filter_map(|at| at.last(*flow).reset);
+            times.min()
+        };
+        let mut flows = flows.to_vec();
+        flows.sort_by_cached_key(|flow| (reset(flow), *flow));
+        flows
+    }
+
+    /// Tells when segments of neighbours are asked for at each vantage for the sake of these flows.
+    pub(super) fn look_around(
+        &mut self,
+        flows: &[Flow],
+        recordings: &impl Recordings,
+    ) -> Vec<Spans> {
+        let flows = self.by_time(flows);
+        let lots = flows.chunks(LOT).collect();
+        let looked = recordings.share(lots, |flows| self.look(flows));
         let mut asked = vec![Asked::default(); self.vantages.len()];
-        for flow in flows {
-            let kin = self.kin.around(*flow);
-            let around = self.surroundings(&kin, *flow);
-            let (_, neighbours) = self.handshakes(&around);
-            let vantages = self.vantages.iter().zip(&around).zip(&mut asked);
-            for (vantage, ((at, around), asked)) in vantages.enumerate() {
-                let numbers = self.numbers(vantage, around, &neighbours);
-                let reach = at.tally.reach(numbers.iter().copied(), around.moment);
-                let [from, until] = [-reach, reach].map(|away| around.moment.plus(away).nanos());
-                let flows = &at.common.flows;
-                for number in numbers {
-                    asked.add(flows.hash(&flows.get(number)), from, until);
-                }
+        self.reach.clear();
+        for look in looked {
+            for (asked, more) in asked.iter_mut().zip(look.asked) {
+                asked.take(more);
             }
+            self.reach.extend(look.reach);
         }
         asked.into_iter().map(Spans::from).collect()
     }
 
-    /// The numbers at a vantage of those neighbours that go between the hosts of one of a flow's names and are
-    /// none of these.
-    fn numbers(&self, vantage: usize, around: &Surroundings, neighbours: &[u32]) -> Vec<u32> {
-        let names = &around.names;
-        let is_between = |flow: Flow| names.iter().any(|name| pair(*name) == pair(flow));
-        neighbours
-            .iter()
-            .map(|number| &self.shaken[*number as usize])
-            .filter(|shaken| is_between(shaken.flow) && !names.contains(&shaken.flow))
-            .filter_map(|shaken| shaken.numbers[vantage])
-            .collect()
+    fn look(&self, flows: &[Flow]) -> Look {
+        let mut look = Look {
+            asked: vec![Asked::default(); self.vantages.len()],
+            reach: Vec::with_capacity(flows.len()),
+        };
+        for flow in flows {
+            let kin = self.kin.around(*flow);
+            let around = self.surroundings(&kin, *flow);
+            let (_, neighbours) = self.handshakes(&around);
+            let vantages = self.vantages.iter().zip(&around).zip(&mut look.asked);
+            let reach = vantages
+                .enumerate()
+                .map(|(vantage, ((at, around), asked))| {
+                    let numbers = self.shaken.between(&around.names, &neighbours, vantage);
+                    let reach = at.reach(&numbers, around);
+                    let [from, until] =
+                        [-reach, reach].map(|away| around.moment.plus(away).nanos());
+                    let flows = &at.common.flows;
+                    for number in numbers {
+                        asked.add(flows.hash(&flows.get(number)), from, until);
+                    }
+                    reach
+                });
+            look.reach.push((*flow, reach.collect()));
+        }
+        for asked in &mut look.asked {
+            asked.join();
+        }
+        look
     }
 
     /// As [`evidence::surroundings`] of the segments of a flow's kin.
@@ -288,7 +227,7 @@ impl All {
             .vantages
             .iter()
             .zip(around)
-            .zip(&self.shaken_at)
+            .zip(self.shaken.at())
             .map(|((at, around), shaken)| {
                 let names = at.numbers(&around.names);
                 let near = at.nearby.handshakes(&around.names, &names, around.moment);
@@ -346,18 +285,16 @@ impl Kept {
     }
 
     /// Takes the segments of neighbouring flows, in the order of the files.
-    pub(super) fn set_others(&mut self, others: Vec<Packed>) {
+    pub(super) fn set_others(&mut self, others: Pile) {
         self.nearby.set_others(others, self.common.flows.len());
     }
 
-    /// All kept segments of flows of interest, whole.
-    pub(super) fn segments(&self) -> impl Iterator<Item = Digest> {
-        self.segments
-            .iter()
-            .map(|packed| self.common.unpack(packed))
+    /// All kept segments of flows of interest.
+    pub(super) fn segments(&self) -> &[Packed] {
+        &self.segments
     }
 
-    fn number(&self, flow: Flow) -> Option<u32> {
+    pub(super) fn number(&self, flow: Flow) -> Option<u32> {
         let flows = &self.common.flows;
         flows.find(&flow, flows.hash(&flow))
     }
@@ -389,21 +326,28 @@ impl Kept {
     }
 
     /// The flow of each kept handshake.
-    fn shaken(&self) -> impl Iterator<Item = Flow> {
+    pub(super) fn shaken(&self) -> impl Iterator<Item = Flow> {
         let flows = self.nearby.handshake_flows();
         flows.map(|number| self.common.flows.get(number))
     }
 
-    /// What was near to a flow: these handshakes, the nearest segments of `neighbours`, and resets.
+    /// How far the nearest segments of these flows reach.
+    fn reach(&self, neighbours: &[u32], around: &Surroundings) -> i64 {
+        let neighbours = neighbours.iter().copied();
+        self.tally.reach(neighbours, around.moment)
+    }
+
+    /// What was near to a flow: these handshakes, the nearest segments of `neighbours`, which are within `reach`, and
+    /// resets.
     fn nearby(
         &self,
         around: &Surroundings,
         handshakes: Vec<u32>,
         neighbours: &[u32],
+        reach: i64,
     ) -> evidence::Nearby {
         let moment = around.moment;
         let names = self.numbers(&around.names);
-        let reach = self.tally.reach(neighbours.iter().copied(), moment);
         let others = self.nearby.others(neighbours, moment, reach);
         let resets = self.nearby.resets(&self.segments, &names, moment);
         let handshakes = handshakes

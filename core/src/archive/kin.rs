@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 
 use hashbrown::{HashMap, HashSet};
 
-use super::interest::{CARRIERS_MAX, SHARED_MAX, telling};
+use super::interest::{CARRIERS_MAX, PAYLOAD_TELLS, SHARED_MAX};
 use super::kept::Kept;
+use super::packed::{Common, Packed};
+use crate::digest::TcpFlags;
 use crate::evidence::numbers;
 use crate::flow::{Endpoint, Flow};
 
@@ -20,18 +22,31 @@ pub(super) struct Kin {
 impl Kin {
     pub(super) fn of(kept: &[Kept]) -> Self {
         let mut kin = Self::default();
-        for digest in kept.iter().flat_map(Kept::segments) {
-            let flow = digest.tuple.flow();
-            for number in numbers(&digest) {
-                kin.by_number.entry(number).or_default().insert(flow);
-                kin.numbers.entry(flow).or_default().insert(number);
-            }
-            if let Some(hash) = telling(&digest) {
-                kin.by_payload.entry(hash).or_default().insert(flow);
-                kin.payloads.entry(flow).or_default().insert(hash);
+        for kept in kept {
+            for packed in kept.segments() {
+                kin.take(&kept.common, packed);
             }
         }
         kin
+    }
+
+    fn take(&mut self, common: &Common, packed: &Packed) {
+        let flags = common.flags(packed);
+        if flags.has(TcpFlags::SYN) || flags.has(TcpFlags::RST) {
+            let digest = common.unpack(packed);
+            let flow = digest.tuple.flow();
+            for number in numbers(&digest) {
+                self.by_number.entry(number).or_default().insert(flow);
+                self.numbers.entry(flow).or_default().insert(number);
+            }
+        }
+        if packed.payload_len >= PAYLOAD_TELLS
+            && let Some(hash) = common.payload_hash(packed)
+        {
+            let flow = common.flows.get(packed.flow());
+            self.by_payload.entry(hash).or_default().insert(flow);
+            self.payloads.entry(flow).or_default().insert(hash);
+        }
     }
 
     /// A flow and what shares a number with it, or with what does; then what carries the same payload.

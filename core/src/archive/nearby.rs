@@ -3,8 +3,8 @@
 use hashbrown::HashMap;
 
 use super::interest::{Pair, pair};
-use super::kept::ByFlow;
 use super::packed::{Common, Packed};
+use super::pile::Pile;
 use crate::evidence::{NEARBY_MAX, NEIGHBOURS_MAX, RESETS_MAX};
 use crate::flow::{Endpoint, Flow};
 use crate::time::CaptureTime;
@@ -50,7 +50,7 @@ impl Nearby {
     }
 
     /// Takes all other segments that are asked for, in any order; `flows` are known.
-    pub(super) fn set_others(&mut self, others: Vec<Packed>, flows: usize) {
+    pub(super) fn set_others(&mut self, others: Pile, flows: usize) {
         self.others = Others::of(others, flows);
     }
 
@@ -111,22 +111,34 @@ impl Nearby {
 #[derive(Debug, Default)]
 struct Others {
     starts: Vec<u32>,
-    all: Vec<Packed>,
+    all: Pile,
     /// Of each its place among those of all flows in order of time.
     ranks: Vec<u32>,
 }
 
 impl Others {
-    fn of(mut all: Vec<Packed>, flows: usize) -> Self {
-        all.sort_by_key(|packed| packed.time);
-        let ByFlow { starts, places } = ByFlow::of(&all, flows);
-        all.shrink_to_fit();
-        bring(&mut all, &places);
-        Self {
-            starts,
-            all,
-            ranks: places,
+    fn of(mut all: Pile, flows: usize) -> Self {
+        let mut starts = vec![0_u32; flows + 1];
+        for packed in all.iter() {
+            starts[packed.flow() as usize + 1] += 1;
         }
+        for flow in 0..flows {
+            starts[flow + 1] += starts[flow];
+        }
+        let mut by_time: Vec<(CaptureTime, u32)> =
+            all.iter().map(|packed| packed.time).zip(0..).collect();
+        by_time.sort();
+        let mut next = starts.clone();
+        let mut from = vec![0; all.len()];
+        let mut ranks = vec![0; all.len()];
+        for (rank, (_, place)) in (0..).zip(by_time) {
+            let at = &mut next[all.get(place as usize).flow() as usize];
+            from[*at as usize] = place;
+            ranks[*at as usize] = rank;
+            *at += 1;
+        }
+        all.bring(&from);
+        Self { starts, all, ranks }
     }
 
     fn range(&self, flow: u32) -> std::ops::Range<usize> {
@@ -135,20 +147,32 @@ impl Others {
         ends.map_or(0..0, |(from, until)| *from as usize..*until as usize)
     }
 
+    /// The first place in a range from a time on.
+    fn first_from(&self, range: std::ops::Range<usize>, time: CaptureTime) -> usize {
+        let (mut from, mut until) = (range.start, range.end);
+        while from < until {
+            let middle = usize::midpoint(from, until);
+            if self.all.get(middle).time < time {
+                from = middle + 1;
+            } else {
+                until = middle;
+            }
+        }
+        from
+    }
+
     fn nearest(&self, flows: &[u32], moment: CaptureTime, reach: i64) -> Vec<&Packed> {
         let [from, until] = [-reach, reach].map(|away| moment.plus(away));
         let mut found: Vec<(i64, u32, usize)> = Vec::new();
         for range in flows.iter().map(|flow| self.range(*flow)) {
-            let of_flow = &self.all[range.clone()];
-            let first = of_flow.partition_point(|packed| packed.time < from);
-            let near = of_flow[first..]
-                .iter()
-                .take_while(|packed| packed.time <= until)
-                .zip(range.start + first..);
-            found.extend(near.map(|(packed, place)| {
-                let away = packed.time.since(moment).saturating_abs();
-                (away, self.ranks[place], place)
-            }));
+            for place in self.first_from(range.clone(), from)..range.end {
+                let time = self.all.get(place).time;
+                if time > until {
+                    break;
+                }
+                let away = time.since(moment).saturating_abs();
+                found.push((away, self.ranks[place], place));
+            }
         }
         if found.len() > NEIGHBOURS_MAX {
             found.select_nth_unstable(NEIGHBOURS_MAX - 1);
@@ -156,29 +180,7 @@ impl Others {
         }
         found.sort_unstable_by_key(|(_, rank, _)| *rank);
         let places = found.into_iter().map(|(_, _, place)| place);
-        places.map(|place| &self.all[place]).collect()
-    }
-}
-
-/// Brings to each place what is at the place that is named there. In place: there may be much of it.
-fn bring<Thing: Copy>(things: &mut [Thing], from: &[u32]) {
-    let mut done = vec![false; things.len()];
-    for start in 0..things.len() {
-        if done[start] {
-            continue;
-        }
-        let first = things[start];
-        let mut place = start;
-        loop {
-            done[place] = true;
-            let next = from[place] as usize;
-            if next == start {
-                things[place] = first;
-                break;
-            }
-            things[place] = things[next];
-            place = next;
-        }
+        places.map(|place| self.all.get(place)).collect()
     }
 }
 
@@ -295,7 +297,7 @@ mod tests {
             let mut nearby = Nearby::new(Vec::new(), &common);
             let mut sorted = all.clone();
             sorted.sort_by_key(|packed| packed.time);
-            nearby.set_others(all, common.flows.len());
+            nearby.set_others(all.into_iter().collect(), common.flows.len());
             let moment = CaptureTime::from_nanos(moment);
             let away = |place: u32| sorted[place as usize].time.since(moment).abs();
             let mut expected: Vec<u32> = (0..).zip(&sorted)

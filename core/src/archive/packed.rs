@@ -18,7 +18,7 @@ pub(super) struct Packed {
     extra: u64,
     seq: u32,
     ack: u32,
-    payload_len: u32,
+    pub(super) payload_len: u32,
     stamps: [u32; 2],
     /// Twice the flow's number; one more where it goes from high to low.
     way: u32,
@@ -32,6 +32,27 @@ impl Packed {
     pub(super) fn flow(&self) -> u32 {
         self.way / 2
     }
+
+    /// The same, packed with what took over what it had in common with others.
+    pub(super) fn moved(mut self, moves: &Moves) -> Self {
+        self.way = moves.flows[self.flow() as usize] * 2 + self.way % 2;
+        if self.shape == WHOLE {
+            self.extra += moves.whole;
+        } else {
+            self.shape = moves.shapes[self.shape as usize];
+        }
+        self
+    }
+}
+
+/// What numbers became of others.
+#[derive(Debug)]
+pub(super) struct Moves {
+    /// By the number before.
+    pub(super) flows: Vec<u32>,
+    shapes: Vec<u32>,
+    /// Added to the places of those that are kept whole.
+    whole: u64,
 }
 
 /// What packed digests have in common.
@@ -85,6 +106,17 @@ impl Common {
         }
     }
 
+    /// Takes over what digests have in common that another one packed.
+    pub(super) fn absorb(&mut self, other: Self) -> Moves {
+        let whole = self.whole.len() as u64;
+        self.whole.extend(other.whole);
+        Moves {
+            flows: self.flows.absorb(&other.flows),
+            shapes: self.shapes.known.absorb(&other.shapes.known),
+            whole,
+        }
+    }
+
     pub(super) fn unpack(&self, packed: &Packed) -> Digest {
         if packed.shape == WHOLE {
             return self.whole[packed.extra as usize];
@@ -126,6 +158,15 @@ impl Common {
             return self.whole[packed.extra as usize].flags;
         }
         self.shapes.known.all[packed.shape as usize].flags
+    }
+
+    /// As [`Digest::payload_hash`].
+    pub(super) fn payload_hash(&self, packed: &Packed) -> Option<u64> {
+        if packed.shape == WHOLE {
+            return self.whole[packed.extra as usize].payload_hash;
+        }
+        let shape = &self.shapes.known.all[packed.shape as usize];
+        shape.payload_hash.map(|_| packed.extra)
     }
 }
 
@@ -216,6 +257,15 @@ impl<T: Copy + Eq + Hash> Numbered<T> {
         self.hashing.hash_one(value)
     }
 
+    /// Takes another one's values; returns their numbers here, by those there.
+    fn absorb(&mut self, other: &Self) -> Vec<u32> {
+        let numbers = other
+            .all
+            .iter()
+            .map(|value| self.number(value, self.hash(value)));
+        numbers.collect()
+    }
+
     #[inline]
     pub(super) fn find(&self, value: &T, hash: u64) -> Option<u32> {
         let found = self
@@ -293,6 +343,10 @@ impl Glimpse for Shelved<'_> {
         }
     }
 
+    fn payload_hash(&self) -> Option<u64> {
+        self.common.payload_hash(self.packed)
+    }
+
     fn digest(&self) -> Digest {
         self.common.unpack(self.packed)
     }
@@ -316,6 +370,25 @@ mod tests {
             prop_assert_eq!(&back, &digests);
             let heads: Vec<Head> = shelf.iter().map(|shelved| shelved.head()).collect();
             prop_assert_eq!(heads, digests.iter().map(Head::of).collect::<Vec<_>>());
+            let hashes: Vec<_> = shelf.iter().map(|shelved| shelved.payload_hash()).collect();
+            prop_assert_eq!(hashes, digests.iter().map(|digest| digest.payload_hash).collect::<Vec<_>>());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_another_packed_comes_out_as_it_went_in(
+            digests in prop::collection::vec(any_digest(), 0..60),
+            later in prop::collection::vec(any_digest(), 0..60),
+        ) {
+            let hashing = DefaultHashBuilder::default();
+            let [mut common, mut other] = [Common::new(&hashing), Common::new(&hashing)];
+            let mut packed: Vec<Packed> = digests.iter().map(|digest| common.pack(digest)).collect();
+            let of_other: Vec<Packed> = later.iter().map(|digest| other.pack(digest)).collect();
+            let moves = common.absorb(other);
+            packed.extend(of_other.iter().map(|packed| packed.moved(&moves)));
+            let back: Vec<Digest> = packed.iter().map(|packed| common.unpack(packed)).collect();
+            prop_assert_eq!(back, [digests, later].concat());
         }
     }
 

@@ -7,12 +7,14 @@ use crate::time::CaptureTime;
 /// Segments by flow and slot of time. It grows with flows and time, not with segments.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Tally {
-    /// By the flow's number, slots in order of time.
+    /// By the flow's number, the slot of its last segment: apart, since each segment asks for it.
+    last: Vec<Slot>,
+    /// By the flow's number, the others; once they are in order of time, all.
     flows: Vec<Vec<Slot>>,
 }
 
 /// The nanosecond with which it begins; in place of the lowest bits, which are 0 there, how many segments it holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 struct Slot(i64);
 
 /// The bits of a time that tell where in its slot it is: slots are some 17 ms long.
@@ -44,23 +46,56 @@ impl Slot {
 impl Tally {
     #[inline]
     pub(super) fn add(&mut self, flow: u32, time: CaptureTime) {
-        let flow = flow as usize;
-        if self.flows.len() <= flow {
-            self.flows.resize_with(flow + 1, Vec::new);
-        }
         let begin = time.nanos() & !WITHIN;
-        match self.flows[flow].last_mut() {
+        match self.last.get_mut(flow as usize) {
             Some(last) if last.begin() == begin => {
                 if last.count() < WITHIN {
                     last.0 += 1;
                 }
             }
-            _ => self.flows[flow].push(Slot(begin + 1)),
+            _ => self.begin(flow as usize, begin),
+        }
+    }
+
+    /// Begins a flow's next slot.
+    #[inline(never)]
+    fn begin(&mut self, flow: usize, begin: i64) {
+        if self.last.len() <= flow {
+            self.last.resize(flow + 1, Slot::default());
+        }
+        self.keep_last(flow);
+        self.last[flow] = Slot(begin + 1);
+    }
+
+    /// Puts a flow's last slot to its others.
+    fn keep_last(&mut self, flow: usize) {
+        let last = std::mem::take(&mut self.last[flow]);
+        if last.count() > 0 {
+            self.slots(flow).push(last);
+        }
+    }
+
+    fn slots(&mut self, flow: usize) -> &mut Vec<Slot> {
+        if self.flows.len() <= flow {
+            self.flows.resize_with(flow + 1, Vec::new);
+        }
+        &mut self.flows[flow]
+    }
+
+    /// Takes another one's, by what its flows' numbers are here.
+    pub(super) fn absorb(&mut self, mut other: Self, numbers: &[u32]) {
+        other.put_in_order();
+        for (slots, number) in other.flows.into_iter().zip(numbers) {
+            self.slots(*number as usize).extend(slots);
         }
     }
 
     /// A capture may mix its sources, or its clock be set.
     pub(super) fn put_in_order(&mut self) {
+        for flow in 0..self.last.len() {
+            self.keep_last(flow);
+        }
+        self.last = Vec::new();
         for slots in &mut self.flows {
             slots.sort_unstable();
             slots.shrink_to_fit();
@@ -94,19 +129,38 @@ impl Tally {
     ) -> Option<i64> {
         let [from, until] = [-within, within].map(|away| moment.plus(away).nanos());
         let mut near: Vec<(i64, i64)> = Vec::new();
+        // Segments by how far away their slots reach, in steps as long as a slot.
+        let mut by_step = [0; STEPS];
         for slots in flows.filter_map(|flow| self.flows.get(flow as usize)) {
             let first = slots.partition_point(|slot| slot.begin() < from);
-            let held = slots[first..].iter().take_while(|slot| slot.end() <= until);
-            near.extend(held.map(|slot| (slot.farthest(moment), slot.count())));
+            for slot in slots[first..].iter().take_while(|slot| slot.end() <= until) {
+                let farthest = slot.farthest(moment);
+                by_step[step(farthest)] += slot.count();
+                near.push((farthest, slot.count()));
+            }
         }
-        near.sort_unstable();
+        let enough = NEIGHBOURS_MAX as i64;
         let mut total = 0;
+        let last = by_step.iter().position(|count| {
+            total += count;
+            total >= enough
+        })?;
+        total -= by_step[last];
+        near.retain(|(farthest, _)| step(*farthest) == last);
+        near.sort_unstable();
         let enough = near.iter().find(|(_, count)| {
             total += count;
-            total >= NEIGHBOURS_MAX as i64
+            total >= enough
         });
         enough.map(|(farthest, _)| *farthest)
     }
+}
+
+/// More steps of a slot's length than are asked for.
+const STEPS: usize = (NEIGHBOURS_WITHIN / (WITHIN + 1)) as usize + 2;
+
+fn step(distance: i64) -> usize {
+    ((distance / (WITHIN + 1)) as usize).min(STEPS - 1)
 }
 
 /// How near is looked first, nanoseconds: between busy hosts enough is there.

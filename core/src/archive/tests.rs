@@ -1,12 +1,13 @@
 //! What is found by reading several times and keeping little, against what all of it says.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr};
 
 use proptest::prelude::*;
 
 use super::interest::{APART, CARRIERS_MAX, pair, telling};
-use super::{Archive, Record};
+use super::{Archive, Gathered, Purpose, Record, Recordings, Take};
 use crate::digest::{Digest, TcpFlags};
 use crate::evidence::{
     self, NEARBY_MAX, Nearby, RESETS_MAX, Selection, in_order_of_capture, numbers, surroundings,
@@ -262,8 +263,73 @@ fn records() -> impl Strategy<Value = Vec<Record>> {
     })
 }
 
+/// Recordings that are cut, and read from their ends.
+struct Cut<'a> {
+    records: &'a [Record],
+    /// Where, as parts of the whole.
+    at: &'a [f64],
+}
+
+impl Recordings for Cut<'_> {
+    type Error = Infallible;
+
+    fn vantages(&self) -> usize {
+        self.records.len()
+    }
+
+    fn read<T: Take>(&mut self, _purpose: Purpose, takers: &mut [T]) -> Result<(), Infallible> {
+        for (record, taker) in self.records.iter().zip(takers) {
+            let mut pieces = Vec::new();
+            let mut rest = record.digests.as_slice();
+            for at in self.at {
+                let (piece, more) = rest.split_at((rest.len() as f64 * at) as usize);
+                pieces.push((piece, taker.beside()));
+                rest = more;
+            }
+            pieces.push((rest, taker.beside()));
+            for (piece, beside) in pieces.iter_mut().rev() {
+                for digest in *piece {
+                    beside.take(0, digest);
+                }
+            }
+            for (_, beside) in pieces {
+                taker.join(beside);
+            }
+        }
+        Ok(())
+    }
+
+    fn share<Thing: Send, Done: Send>(
+        &self,
+        things: Vec<Thing>,
+        work: impl Fn(Thing) -> Done + Sync,
+    ) -> Vec<Done> {
+        let mut done: Vec<Done> = things.into_iter().rev().map(work).collect();
+        done.reverse();
+        done
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn what_is_read_at_the_same_time_is_the_same(
+        records in records(),
+        at in prop::collection::vec(0.0..1.0, 0..4),
+    ) {
+        let whole = Archive::new(&records, None);
+        let Ok(gathered) = Gathered::read(&mut Cut { records: &records, at: &at });
+        let cut = Archive::of(gathered, whole.frames.clone(), None);
+        prop_assert_eq!(whole.flows(), cut.flows());
+        for flow in whole.flows() {
+            let [one, other] = [&whole, &cut].map(|archive| archive.evidence(*flow).vantages);
+            for (one, other) in one.iter().zip(&other) {
+                prop_assert_eq!(&one.segments, &other.segments, "segments of {}", flow);
+                prop_assert_eq!(&one.nearby, &other.nearby, "what is near to {}", flow);
+            }
+        }
+    }
 
     #[test]
     fn little_is_kept_and_all_of_the_evidence_is_there(records in records()) {

@@ -89,6 +89,35 @@ pub(super) fn plain(octets: &[u8], on_link: usize) -> Option<Packet<'_>> {
     })
 }
 
+/// The same over IPv6.
+#[inline]
+pub(super) fn plain_v6(octets: &[u8], on_link: usize) -> Option<Packet<'_>> {
+    let header: &[u8; 40] = octets.first_chunk()?;
+    if header[0] >> 4 != 6 || header[6] != TCP {
+        return None;
+    }
+    let declared = declared_v6(
+        usize::from(u16::from_be_bytes([header[4], header[5]])),
+        on_link,
+    );
+    let (_, body) = Body::new(octets, declared).split(40).ok()?;
+    let addr = |at: usize| {
+        let octets: Option<&[u8; 16]> = header[at..].first_chunk();
+        octets.map(|octets| IpAddr::from(*octets))
+    };
+    Some(Packet {
+        src: addr(8)?,
+        dst: addr(24)?,
+        fields: IpFields {
+            ttl: header[7],
+            traffic_class: header[0] << 4 | header[1] >> 4,
+            ..IpFields::default()
+        },
+        protocol: TCP,
+        body,
+    })
+}
+
 fn v4(octets: &[u8], on_link: usize) -> Result<Packet<'_>, Unread> {
     let header_len = usize::from(octets[0] & 0x0f) * 4;
     if header_len < 20 {
@@ -120,11 +149,7 @@ fn v4(octets: &[u8], on_link: usize) -> Result<Packet<'_>, Unread> {
 
 fn v6(octets: &[u8], on_link: usize) -> Result<Packet<'_>, Unread> {
     let header = Ipv6HeaderSlice::from_slice(octets).map_err(|_| Unread::CutInIp)?;
-    let declared = match header.payload_length() {
-        // A jumbogram (RFC 2675), or a segment that the interface will cut (TSO, BIG TCP).
-        0 => on_link,
-        payload => usize::from(payload) + 40,
-    };
+    let declared = declared_v6(usize::from(header.payload_length()), on_link);
     let (_, body) = Body::new(octets, declared).split(40)?;
     let packet = Packet {
         src: IpAddr::V6(header.source_addr()),
@@ -144,6 +169,11 @@ fn v6(octets: &[u8], on_link: usize) -> Result<Packet<'_>, Unread> {
 /// will cut (TSO, BIG TCP).
 const fn declared_len(total: usize, on_link: usize) -> usize {
     if total == 0 { on_link } else { total }
+}
+
+/// The same for IPv6, whose header tells what follows it; 0 also stands for a jumbogram (RFC 2675).
+const fn declared_v6(payload: usize, on_link: usize) -> usize {
+    if payload == 0 { on_link } else { payload + 40 }
 }
 
 /// What a fragment without TCP's ports counts as. It may be a part of a segment, or of a tunnel's

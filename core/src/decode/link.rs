@@ -113,8 +113,24 @@ const TAGS_MAX: usize = 8;
 /// one, [`walk`] gives the same.
 #[inline]
 pub(super) fn plain(link: LinkType, frame: &[u8]) -> Option<Framed<'_>> {
+    untagged(link, frame, [0x08, 0x00], Carried::V4)
+}
+
+/// The same of IPv6.
+#[inline]
+pub(super) fn plain_v6(link: LinkType, frame: &[u8]) -> Option<Framed<'_>> {
+    untagged(link, frame, [0x86, 0xdd], Carried::V6)
+}
+
+#[inline]
+fn untagged(
+    link: LinkType,
+    frame: &[u8],
+    ether_type: [u8; 2],
+    carried: Carried,
+) -> Option<Framed<'_>> {
     let (header, octets) = frame.split_first_chunk::<14>()?;
-    if link != LinkType::Ethernet || header[12..] != [0x08, 0x00] {
+    if link != LinkType::Ethernet || header[12..] != ether_type {
         return None;
     }
     Some(Framed {
@@ -122,7 +138,7 @@ pub(super) fn plain(link: LinkType, frame: &[u8]) -> Option<Framed<'_>> {
             source: header[6..12].first_chunk(),
             ..Fields::default()
         },
-        carried: Carried::V4,
+        carried,
         octets,
     })
 }

@@ -11,7 +11,7 @@ use crate::seq::TcpSeq;
 const FIXED: usize = 20;
 
 /// A header in its parts.
-struct Parts<'a> {
+pub(super) struct Parts<'a> {
     fixed: &'a [u8; FIXED],
     /// How long the header says that its options are.
     options_len: usize,
@@ -24,7 +24,7 @@ struct Parts<'a> {
 ///
 /// A first fragment may end within the options; in a whole packet that is nonsense.
 #[inline]
-fn parts<'a>(segment: &Body<'a>, first_fragment: bool) -> Result<Parts<'a>, Unread> {
+pub(super) fn parts<'a>(segment: &Body<'a>, first_fragment: bool) -> Result<Parts<'a>, Unread> {
     let (fixed, rest) = segment.split(FIXED).map_err(|missing| match missing {
         Missing::Cut => Unread::CutInTcp,
         Missing::Overrun => Unread::BadTcpHeader,
@@ -42,8 +42,9 @@ fn parts<'a>(segment: &Body<'a>, first_fragment: bool) -> Result<Parts<'a>, Unre
     })
 }
 
-impl Parts<'_> {
-    fn ports(&self) -> [u16; 2] {
+impl<'a> Parts<'a> {
+    #[inline]
+    pub(super) fn ports(&self) -> [u16; 2] {
         let fixed = self.fixed;
         [
             u16::from_be_bytes([fixed[0], fixed[1]]),
@@ -51,23 +52,29 @@ impl Parts<'_> {
         ]
     }
 
-    fn flags(&self) -> TcpFlags {
+    #[inline]
+    pub(super) fn flags(&self) -> TcpFlags {
         TcpFlags(u16::from_be_bytes([self.fixed[12] & 1, self.fixed[13]]))
     }
 
-    fn payload_len(&self) -> usize {
+    #[inline]
+    pub(super) fn payload_len(&self) -> usize {
         self.rest.declared.saturating_sub(self.options_len)
     }
-}
 
-/// Ports, flags and length of payload; an error where [`read`] gives one.
-#[inline]
-pub(super) fn head(
-    segment: &Body<'_>,
-    first_fragment: bool,
-) -> Result<([u16; 2], TcpFlags, u32), Unread> {
-    let parts = parts(segment, first_fragment)?;
-    Ok((parts.ports(), parts.flags(), parts.payload_len() as u32))
+    /// What was captured of the options.
+    #[inline]
+    fn options(&self) -> &'a [u8] {
+        let captured = self.rest.captured;
+        &captured[..captured.len().min(self.options_len)]
+    }
+
+    /// What was captured of the payload.
+    #[inline]
+    pub(super) fn payload(&self) -> &'a [u8] {
+        let captured = self.rest.captured;
+        &captured[captured.len().min(self.options_len)..]
+    }
 }
 
 /// Reads the header into a digest.
@@ -79,13 +86,8 @@ pub(super) fn read(
 ) -> Result<(), Unread> {
     let parts = parts(segment, first_fragment)?;
     let payload_len = parts.payload_len();
-    let Parts {
-        fixed,
-        options_len,
-        rest,
-    } = parts;
-    let captured_options = &rest.captured[..rest.captured.len().min(options_len)];
-    let payload = &rest.captured[captured_options.len()..];
+    let (captured_options, payload) = (parts.options(), parts.payload());
+    let fixed = parts.fixed;
     [place.tuple.src.port, place.tuple.dst.port] = parts.ports();
     place.seq = TcpSeq(u32::from_be_bytes([fixed[4], fixed[5], fixed[6], fixed[7]]));
     place.ack = TcpSeq(u32::from_be_bytes([
@@ -93,7 +95,7 @@ pub(super) fn read(
     ]));
     place.flags = parts.flags();
     place.window = u16::from_be_bytes([fixed[14], fixed[15]]);
-    options(captured_options, options_len, &mut place.options);
+    options(captured_options, parts.options_len, &mut place.options);
     place.rst_reason = if place.is_rst() {
         rst_reason(captured_options, payload, payload_len)
     } else {
@@ -131,7 +133,8 @@ fn rst_reason(options: &[u8], payload: &[u8], payload_len: usize) -> Option<Rese
 const MPTCP: u8 = 30;
 
 /// `captured` begins with the payload, unless the capture ended before it.
-fn payload_hash(captured: &[u8], payload_len: usize) -> Option<u64> {
+#[inline]
+pub(super) fn payload_hash(captured: &[u8], payload_len: usize) -> Option<u64> {
     let hashed = payload_len.min(PAYLOAD_HASH_OCTETS);
     if hashed == 0 {
         return None;

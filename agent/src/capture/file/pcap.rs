@@ -16,6 +16,7 @@ pub(super) const PACKET_MAX: usize = 16 * 1024 * 1024;
 const FILE_HEADER: usize = 24;
 const RECORD_HEADER: usize = 16;
 
+#[derive(Clone)]
 pub(super) struct Pcap {
     kind: Kind,
     link: LinkType,
@@ -53,7 +54,11 @@ impl Pcap {
     }
 
     /// Writes the next record where it is to stay; false at the end.
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "the parts of each packet stay in registers"
+    )]
+    #[inline(always)]
     pub fn next(&mut self, stream: &mut Stream, record: &mut Record) -> Result<bool, Flaw> {
         let offset = stream.offset();
         if !stream.fill(RECORD_HEADER)? {

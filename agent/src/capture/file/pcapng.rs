@@ -28,6 +28,7 @@ const FRAME: usize = 12;
 
 const DAMAGED: &str = "a block's lengths contradict each other";
 
+#[derive(Clone)]
 pub(super) struct Pcapng {
     order: Order,
     /// Of the section being read.
@@ -236,6 +237,11 @@ impl Pcapng {
     /// Packets lost before they reached the file.
     pub fn dropped(&self) -> u64 {
         self.described().map(Interface::lost).sum()
+    }
+
+    /// How many interfaces are described, in all sections.
+    pub fn interfaces(&self) -> usize {
+        self.described().count()
     }
 
     fn described(&self) -> impl Iterator<Item = &Interface> {

@@ -1,7 +1,7 @@
 //! A file, a pipe or the inside of a gzip as one buffer that moves forward.
 
 use std::fs::File;
-use std::io::{self, Cursor, ErrorKind, Read};
+use std::io::{self, Cursor, ErrorKind, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,7 +12,7 @@ use super::Progress;
 
 /// Octets asked for in one read: large enough that the call costs nothing beside the packets, small
 /// enough to stay in a core's cache.
-const BLOCK: usize = 256 * 1024;
+const BLOCK: usize = 128 * 1024;
 
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
@@ -57,13 +57,24 @@ impl Stream {
         Self::new(file, about.is_file().then_some(about.len()))
     }
 
-    fn new(input: impl Read + Send + 'static, total: Option<u64>) -> io::Result<Self> {
+    /// Opens a file that [is seekable](Self::is_seekable) at an offset.
+    pub fn open_at(path: &Path, offset: u64) -> io::Result<Self> {
+        let mut file = File::open(path)?;
+        let total = file.metadata()?.len();
+        file.seek(SeekFrom::Start(offset))?;
+        Ok(Self {
+            offset,
+            ..Self::of(file, Some(total))
+        })
+    }
+
+    fn of(input: impl Read + Send + 'static, total: Option<u64>) -> Self {
         let read = Arc::new(AtomicU64::new(0));
         let counted = Counted {
             input,
             read: Arc::clone(&read),
         };
-        let mut stream = Self {
+        Self {
             input: Box::new(counted),
             compression: Compression::None,
             buffer: vec![0; BLOCK],
@@ -73,7 +84,11 @@ impl Stream {
             ended: Ended::No,
             read,
             total,
-        };
+        }
+    }
+
+    fn new(input: impl Read + Send + 'static, total: Option<u64>) -> io::Result<Self> {
+        let mut stream = Self::of(input, total);
         stream.fill(GZIP_MAGIC.len())?;
         if stream.ahead().starts_with(&GZIP_MAGIC) {
             let begun = Cursor::new(stream.ahead().to_vec());
@@ -86,12 +101,19 @@ impl Stream {
         Ok(stream)
     }
 
+    /// Whether it can be opened again in its midst.
+    pub fn is_seekable(&self) -> bool {
+        self.total.is_some() && self.compression == Compression::None
+    }
+
     /// Octets that are there without reading.
+    #[inline]
     pub fn ahead(&self) -> &[u8] {
         &self.buffer[self.start..self.end]
     }
 
     /// Position of [`Self::ahead`] in the (decompressed) stream.
+    #[inline]
     pub fn offset(&self) -> u64 {
         self.offset
     }
@@ -102,7 +124,11 @@ impl Stream {
     }
 
     /// Makes `len` octets be [ahead](Self::ahead); fewer only if the stream ends before them.
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "the parts of each packet stay in registers"
+    )]
+    #[inline(always)]
     pub fn fill(&mut self, len: usize) -> io::Result<bool> {
         if self.end - self.start >= len {
             return Ok(true);
@@ -137,7 +163,11 @@ impl Stream {
 
     /// Moves past `len` octets, which must be ahead, and tells where they begin in the buffer: there
     /// they stay until the next [`Self::fill`].
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "the parts of each packet stay in registers"
+    )]
+    #[inline(always)]
     pub fn take(&mut self, len: usize) -> usize {
         let start = self.start;
         self.start += len;
@@ -146,7 +176,11 @@ impl Stream {
     }
 
     /// Octets that were [taken](Self::take).
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "the parts of each packet stay in registers"
+    )]
+    #[inline(always)]
     pub fn at(&self, start: usize, len: usize) -> &[u8] {
         &self.buffer[start..start + len]
     }

@@ -6,6 +6,7 @@ use parallax_core::time::SECOND;
 
 use super::super::order::Order;
 
+#[derive(Clone)]
 pub(super) struct Interface {
     pub link: Result<LinkType, UnsupportedLink>,
     /// Octets kept of each packet; 0: all.
