@@ -152,11 +152,11 @@ impl<'a> Search<'a> {
     fn bearers(&mut self, wanted: u64, from: CaptureTime, most: usize) -> Vec<Flow> {
         let mut found = Vec::new();
         let ring = self.ring;
-        for position in ring.chain(By::Mark, wanted) {
+        for position in ring.chain(By::Mark, wanted, self.before.head) {
             let record = ring.record(position);
             let time = record.time();
             // Nothing further back is younger than that.
-            let is_past = position < self.before.head || from.since(time) > SET_BACK;
+            let is_past = from.since(time) > SET_BACK;
             if is_past || found.len() == most || self.step(time).is_none() {
                 break;
             }
@@ -189,16 +189,16 @@ impl<'a> Search<'a> {
         );
         let key = FlowKey::of_flow(flow);
         let ring = self.ring;
-        for position in ring.chain(By::Flow, key.hash()) {
+        for position in ring.chain(By::Flow, key.hash(), from) {
             let record = ring.record(position);
-            let time = record.time();
-            if position < from || self.step(time).is_none() {
+            if self.step(record.time()).is_none() {
                 break;
             }
             if record.key() != key {
                 continue;
             }
             held.count += 1;
+            let time = record.time();
             let (first, last) = held.seen.unwrap_or((time, time));
             held.seen = Some((first.min(time), last.max(time)));
             self.holds(position);
