@@ -257,9 +257,7 @@ impl Ring {
             By::Flow => self.by_flow[place],
             By::Mark => self.by_mark[place],
         };
-        newest
-            .checked_sub(1)
-            .filter(|position| *position >= from)
+        newest.checked_sub(1).filter(|position| *position >= from)
     }
 
     /// A chain's positions from `from` on, newest first. No record before it is read.
