@@ -241,26 +241,30 @@ impl Ring {
         Record::new(&self.records[at..end])
     }
 
-    /// The next older record of a chain.
-    fn before(&self, by: By, position: u64) -> Option<u64> {
+    /// The next older record of a chain, if it lies at `from` or later.
+    fn before(&self, by: By, position: u64, from: u64) -> Option<u64> {
         let at = self.at(position) + by.place();
         let distance: [u8; 4] = self.records[at..at + 4].try_into().unwrap_or_default();
         let distance = u64::from(u32::from_le_bytes(distance)) * UNIT as u64;
         let before = position.checked_sub(distance)?;
-        (distance > 0 && before >= self.oldest()).then_some(before)
+        (distance > 0 && before >= from).then_some(before)
     }
 
-    /// A chain's positions, newest first.
-    fn chain(&self, by: By, hash: u64) -> impl Iterator<Item = u64> {
+    /// The newest record of a chain, if it lies at `from` or later.
+    fn newest(&self, by: By, hash: u64, from: u64) -> Option<u64> {
         let place = self.place_of(hash);
         let newest = match by {
             By::Flow => self.by_flow[place],
             By::Mark => self.by_mark[place],
         };
-        let newest = newest
-            .checked_sub(1)
-            .filter(|position| *position >= self.oldest());
-        std::iter::successors(newest, move |position| self.before(by, *position))
+        newest.checked_sub(1).filter(|position| *position >= from)
+    }
+
+    /// A chain's positions from `from` on, newest first. No record before it is read.
+    fn chain(&self, by: By, hash: u64, from: u64) -> impl Iterator<Item = u64> {
+        let from = from.max(self.oldest());
+        let newest = self.newest(by, hash, from);
+        std::iter::successors(newest, move |position| self.before(by, *position, from))
     }
 
     /// These digests, all of one flow, travel: those of them that are here count as travelled.
@@ -268,7 +272,7 @@ impl Ring {
         let Some(first) = digests.first() else { return };
         let oldest = digests.iter().map(|digest| digest.time).min();
         let found: Vec<u64> = self
-            .chain(By::Flow, FlowKey::of(first.tuple).0.hash())
+            .chain(By::Flow, FlowKey::of(first.tuple).0.hash(), 0)
             .take(STEPS_MAX)
             .take_while(|position| Some(self.record(*position).time().plus(SET_BACK)) >= oldest)
             .filter(|position| self.record(*position).is_among(digests))

@@ -17,7 +17,7 @@ const FLAG_BITS: u16 = 0x1ff;
 pub(super) fn encode(first_number: u64, digests: &[Digest]) -> DigestBatch {
     let mut batch = with_room(digests.len());
     batch.first_number = first_number;
-    let mut flows = HashMap::new();
+    let mut flows = HashMap::with_capacity(digests.len());
     let mut shapes = HashMap::new();
     let mut expected = Expected::default();
     let mut before = 0_i64;

@@ -15,6 +15,9 @@ const MARKED_MAX: usize = 256;
 /// Digests that one search brings, at most.
 const DIGESTS_MAX: usize = 8192;
 
+/// Records of each mark that are read ahead.
+const AHEAD: usize = 4;
+
 /// How far a search has come: the next one for the same looks only at what was kept since.
 #[derive(Debug, Clone, Default)]
 pub struct Searched {
@@ -47,6 +50,8 @@ impl Ring {
     /// of what was found then is forgotten.
     pub fn search_on(&mut self, sought: &Sought, searched: &mut Searched) -> Found {
         let mut search = Search::new(self, sought, std::mem::take(searched));
+        // Else the compiler would leave the reading away.
+        std::hint::black_box(self.foresee_search(sought, search.before.head));
         let marked = search.marked();
         let flows = sought.flows.iter().chain(related(&marked, sought));
         let mut held: Vec<Held> = Vec::with_capacity(sought.flows.len());
@@ -81,6 +86,24 @@ impl Ring {
             flows: held,
             since: whole.then_some(since),
         }
+    }
+
+    /// Reads what a search for marks will look at from `from` on, so that it waits for memory a few times for all
+    /// of them and not for each; the value means nothing.
+    fn foresee_search(&self, sought: &Sought, from: u64) -> usize {
+        let from = from.max(self.oldest());
+        let marks = sought.numbers.iter().map(|number| opening(*number));
+        let marks = marks.chain(sought.payload_hashes.iter().copied());
+        let mut ahead: Vec<u64> = marks
+            .filter_map(|mark| self.newest(By::Mark, mark, from))
+            .collect();
+        for _ in 0..AHEAD {
+            ahead = ahead
+                .iter()
+                .filter_map(|position| self.before(By::Mark, *position, from))
+                .collect();
+        }
+        ahead.len()
     }
 }
 
@@ -152,11 +175,11 @@ impl<'a> Search<'a> {
     fn bearers(&mut self, wanted: u64, from: CaptureTime, most: usize) -> Vec<Flow> {
         let mut found = Vec::new();
         let ring = self.ring;
-        for position in ring.chain(By::Mark, wanted) {
+        for position in ring.chain(By::Mark, wanted, self.before.head) {
             let record = ring.record(position);
             let time = record.time();
             // Nothing further back is younger than that.
-            let is_past = position < self.before.head || from.since(time) > SET_BACK;
+            let is_past = from.since(time) > SET_BACK;
             if is_past || found.len() == most || self.step(time).is_none() {
                 break;
             }
@@ -189,16 +212,16 @@ impl<'a> Search<'a> {
         );
         let key = FlowKey::of_flow(flow);
         let ring = self.ring;
-        for position in ring.chain(By::Flow, key.hash()) {
+        for position in ring.chain(By::Flow, key.hash(), from) {
             let record = ring.record(position);
-            let time = record.time();
-            if position < from || self.step(time).is_none() {
+            if self.step(record.time()).is_none() {
                 break;
             }
             if record.key() != key {
                 continue;
             }
             held.count += 1;
+            let time = record.time();
             let (first, last) = held.seen.unwrap_or((time, time));
             held.seen = Some((first.min(time), last.max(time)));
             self.holds(position);

@@ -6,6 +6,7 @@
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::Command;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -233,7 +234,10 @@ pub fn grpc() -> String {
 
 /// This thread, and what it starts, stays on one processor, where there are two.
 fn pin(processor: usize) -> Result<()> {
-    if std::thread::available_parallelism().map_or(1, usize::from) < 2 {
+    /// As it was at the first call: who stays on one processor is told that there is one.
+    static PROCESSORS: OnceLock<usize> = OnceLock::new();
+    let all = || std::thread::available_parallelism().map_or(1, usize::from);
+    if *PROCESSORS.get_or_init(all) < 2 {
         return Ok(());
     }
     let mut set = CpuSet::new();
@@ -373,6 +377,8 @@ fn tell(options: &Options, frames: &Frames, rounds: &[[Watched; 2]]) -> Result<(
 
 #[cfg(test)]
 mod tests {
+    use nix::sched::sched_getaffinity;
+
     use super::*;
 
     #[test]
@@ -392,6 +398,19 @@ mod tests {
             number_before("no packets captured", " packets captured"),
             None
         );
+    }
+
+    #[test]
+    fn who_stays_on_one_processor_can_be_moved_to_another() {
+        if std::thread::available_parallelism().map_or(1, usize::from) < 2 {
+            return;
+        }
+        for processor in [0, 1] {
+            pin(processor).unwrap();
+            let stays = sched_getaffinity(Pid::from_raw(0)).unwrap();
+            let on = |other| stays.is_set(other).unwrap();
+            assert_eq!([on(0), on(1)], [processor == 0, processor == 1]);
+        }
     }
 
     #[test]
