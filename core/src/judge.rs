@@ -58,12 +58,14 @@ pub fn explain(evidence: &FlowEvidence, id: Uuid) -> Option<Explanation> {
         .into_iter()
         .map(|judged| judged.report)
         .collect();
-    let root_sentence = reports[index].root.and_then(|root| {
+    // Cases that are another flow's to tell have no report here.
+    let told = reports.iter().position(|report| report.id == id)?;
+    let root_sentence = reports[told].root.and_then(|root| {
         let root = reports.iter().find(|report| report.id == root)?;
         Some(sentence::tell(root))
     });
     let ladder = ladder::draw(&scene, &all, index);
-    let reset = reports.swap_remove(index);
+    let reset = reports.swap_remove(told);
     Some(Explanation {
         schema: SCHEMA,
         sentence: sentence::tell(&reset),

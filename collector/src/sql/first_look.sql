@@ -3,7 +3,7 @@
 -- shape, 0 digests, 1 packed segments, 2 that a number is shared, 3 all vantages. $1 flows, $2 and $3 how many digests and packed
 -- rows at most are read of each: as many say that there may be more, which sql/sightings.sql, sql/segments.sql,
 -- sql/packed_segments.sql and sql/sharing_numbers.sql find. Uses digest_by_flow, packed_by_flow, digest_numbers, digest_answers
--- and digest_reset_numbers.
+-- and digest_reset_numbers. Whoever drops a day locks digest before packed; so does this, part by part.
 WITH looked AS MATERIALIZED (
     SELECT asked.n, digest.*
     FROM unnest($1::bigint[]) WITH ORDINALITY AS asked (flow, n)
@@ -23,17 +23,6 @@ SELECT n AS asked, vantage_id, run_id, number, time_ns, seq, ack, payload_len, o
     tunnel_id, rst_reason, day, NULL::smallint AS segments, NULL::bytea AS octets, NULL::integer[] AS ids,
     NULL::text[] AS names, NULL::text[] AS kinds, NULL::text[] AS addresses, 0::smallint AS part
 FROM looked
-UNION ALL
-SELECT asked.n, vantage_id, run_id, first_number, first_ns, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-    NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-    NULL, NULL, NULL, day, segments, octets, NULL, NULL, NULL, NULL, 1::smallint
-FROM unnest($1::bigint[]) WITH ORDINALITY AS asked (flow, n)
-CROSS JOIN LATERAL (
-    SELECT vantage_id, run_id, first_number, first_ns, day, segments, octets
-    FROM packed
-    WHERE packed.flow = asked.flow
-    LIMIT $3::bigint
-) AS packed
 UNION ALL
 SELECT n, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
     NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
@@ -67,6 +56,17 @@ FROM (
         LIMIT 1)
     ) AS other
 ) AS sharing
+UNION ALL
+SELECT asked.n, vantage_id, run_id, first_number, first_ns, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+    NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+    NULL, NULL, NULL, day, segments, octets, NULL, NULL, NULL, NULL, 1::smallint
+FROM unnest($1::bigint[]) WITH ORDINALITY AS asked (flow, n)
+CROSS JOIN LATERAL (
+    SELECT vantage_id, run_id, first_number, first_ns, day, segments, octets
+    FROM packed
+    WHERE packed.flow = asked.flow
+    LIMIT $3::bigint
+) AS packed
 UNION ALL
 SELECT 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
     NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use parallax_core::archive::{Archive, Record};
 use parallax_core::digest::SackBlock;
+use parallax_core::judge;
 use parallax_core::report::{Changed, Origin, ResetReport, Side};
 use parallax_core::time::SECOND;
 use parallax_core::{Digest, Endpoint, FourTuple, TcpSeq};
@@ -24,7 +25,7 @@ fn records(wire: &Wire) -> Vec<Record> {
         .collect()
 }
 
-fn judge(records: &[Record]) -> Vec<ResetReport> {
+fn judged(records: &[Record]) -> Vec<ResetReport> {
     let judged = Archive::new(records, None).judge();
     judged.into_iter().map(|one| one.report).collect()
 }
@@ -64,7 +65,7 @@ fn a_translated_connection_is_one_and_its_reset_is_told_once() {
     for record in &mut records[2..] {
         translate(record, 20_001);
     }
-    let reports = judge(&records);
+    let reports = judged(&records);
     assert_eq!(reports.len(), 1, "{reports:?}");
     let report = &reports[0];
     assert_eq!(report.origin, Origin::Middlebox);
@@ -96,6 +97,33 @@ fn a_translated_connection_is_one_and_its_reset_is_told_once() {
 }
 
 #[test]
+fn a_reset_is_explained_also_beside_one_that_is_told_under_another_name() {
+    let mut wire = story();
+    wire.wait(200);
+    let seq = wire.next(Side::Server);
+    wire.forge(Side::Server, flags("R").seq(seq + 7), "inside");
+    let mut records = records(&wire);
+    for record in &mut records[2..] {
+        translate(record, 20_001);
+    }
+    let archive = Archive::new(&records, None);
+    let told: Vec<usize> = archive
+        .flows()
+        .iter()
+        .map(|flow| {
+            let evidence = archive.evidence(*flow);
+            let judged = judge::judge_flow(&evidence);
+            for one in &judged {
+                let explained = judge::explain(&evidence, one.report.id);
+                assert_eq!(explained.map(|told| told.reset), Some(one.report.clone()));
+            }
+            judged.len()
+        })
+        .collect();
+    assert_eq!(told, [1, 1], "each under one of the two names");
+}
+
+#[test]
 fn of_two_connections_that_could_be_meant_none_is_taken() {
     let mut wire = Wire::new(&["client@", "inside", "outside"]);
     wire.send(Side::Client, flags("S"));
@@ -114,7 +142,7 @@ fn of_two_connections_that_could_be_meant_none_is_taken() {
     change(&mut records[2], |digest| digest.options.timestamps = None);
     change(&mut records[2], |digest| digest.ip.id = Some(8));
     records[2].digests.extend(twin.digests);
-    let reports = judge(&records);
+    let reports = judged(&records);
     assert_eq!(reports.len(), 1, "{reports:?}");
     assert!(reports[0].names.is_empty(), "{reports:?}");
     let ambiguous = |report: &ResetReport| {
@@ -168,7 +196,7 @@ fn rewritten_sequence_numbers_are_followed_and_forgotten_sack_blocks_are_told() 
             digest.options.sack = *sack;
         }
     }
-    let reports = judge(&records);
+    let reports = judged(&records);
     assert_eq!(reports.len(), 1, "{reports:?}");
     assert_eq!(
         reports[0].between,
@@ -206,7 +234,7 @@ fn a_clock_that_is_set_in_mid_capture_changes_no_verdict() {
                 span.until = span.until.plus(step.max(0));
             }
         }
-        let reports = judge(&records);
+        let reports = judged(&records);
         assert_eq!(reports.len(), 1);
         assert_eq!(
             reports[0].between,
@@ -230,7 +258,7 @@ fn a_reset_that_equals_an_honest_one_a_moment_later_is_another() {
     wire.send(Side::Client, flags("A"));
     wire.wait(50);
     wire.send(Side::Server, flags("R").seq(seq));
-    let mut reports = judge(&records(&wire));
+    let mut reports = judged(&records(&wire));
     reports.sort_by_key(|report| report.time);
     let told: Vec<_> = reports.iter().map(|report| report.origin).collect();
     assert_eq!(told, [Origin::Middlebox, Origin::Endpoint], "{reports:?}");
