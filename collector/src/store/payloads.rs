@@ -56,10 +56,12 @@ pub(super) fn push(rows: &mut CopyBuffer, flow: i64, days: &BTreeSet<i32>, diges
 }
 
 /// The telling segments that begin a message: before them the other side spoke, or nobody.
-pub(super) fn beginnings(digests: &[Digest]) -> impl Iterator<Item = (&Digest, u64)> {
+pub(super) fn beginnings<'a>(
+    digests: impl IntoIterator<Item = &'a Digest>,
+) -> impl Iterator<Item = (&'a Digest, u64)> {
     let mut speaker = None;
     digests
-        .iter()
+        .into_iter()
         .filter(|digest| digest.payload_len > 0)
         .filter_map(move |digest| {
             let before = speaker.replace(digest.tuple.src);

@@ -100,8 +100,9 @@ fn a_translated_connection_is_one_and_its_reset_is_told_once() {
 fn a_reset_is_explained_also_beside_one_that_is_told_under_another_name() {
     let mut wire = story();
     wire.wait(200);
-    let seq = wire.next(Side::Server);
-    wire.forge(Side::Server, flags("R").seq(seq + 7), "inside");
+    // Where only the translator's name is known; the one of before is told under the client's.
+    let seq = wire.next(Side::Client);
+    wire.forge(Side::Client, flags("R").seq(seq), "outside");
     let mut records = records(&wire);
     for record in &mut records[2..] {
         translate(record, 20_001);

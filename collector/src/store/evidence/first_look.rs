@@ -18,17 +18,17 @@ use crate::store::shards::Reach;
 const DIGESTS_MAX: usize = 256;
 const PACKED_MAX: usize = 64;
 
-/// A stored segment, where it was seen, and on which day it was stored.
+/// The segments of a row, where they were seen, and among which day's they are stored.
 pub(super) struct Seen {
     pub vantage_id: i32,
     pub day: i32,
-    pub stored: Stored,
+    pub segments: Vec<Stored>,
 }
 
 /// What is known of one asked flow.
 pub(super) struct Looked {
     /// All that is stored of it.
-    pub segments: Vec<Seen>,
+    pub rows: Vec<Seen>,
     /// Whether another flow bears one of its numbers.
     pub shares_numbers: bool,
 }
@@ -160,8 +160,8 @@ impl FirstLook {
             seen.vantage_id == vantage_id
                 && (seen.day == 0 || (days.first..=days.last).contains(&seen.day))
         };
-        let here = self.of(ask)?.segments.iter().filter(here);
-        Some(here.map(|seen| seen.stored.clone()).collect())
+        let here = self.of(ask)?.rows.iter().filter(here);
+        Some(here.flat_map(|seen| &seen.segments).cloned().collect())
     }
 }
 
@@ -170,22 +170,20 @@ impl FirstLook {
 fn looked(rows: Vec<Found>) -> Option<Looked> {
     let (mut digests, mut packed) = (0, 0);
     let mut looked = Looked {
-        segments: Vec::new(),
+        rows: Vec::new(),
         shares_numbers: false,
     };
     for row in rows {
         match row {
             Found::Digest(held, row) => {
                 digests += 1;
-                looked
-                    .segments
-                    .push(held.seen(Stored::try_from(&*row).ok()?));
+                let stored = Stored::try_from(&*row).ok()?;
+                looked.rows.push(held.seen(vec![stored]));
             }
             Found::Packed(held, row) => {
                 packed += 1;
                 let segments = Vec::<Stored>::try_from(&row).ok()?;
-                let seen = segments.into_iter().map(|stored| held.seen(stored));
-                looked.segments.extend(seen);
+                looked.rows.push(held.seen(segments));
             }
             Found::SharedNumber => looked.shares_numbers = true,
         }
@@ -194,11 +192,11 @@ fn looked(rows: Vec<Found>) -> Option<Looked> {
 }
 
 impl Held {
-    fn seen(&self, stored: Stored) -> Seen {
+    fn seen(&self, segments: Vec<Stored>) -> Seen {
         Seen {
             vantage_id: self.vantage_id,
             day: self.day,
-            stored,
+            segments,
         }
     }
 }

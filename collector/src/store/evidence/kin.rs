@@ -252,9 +252,9 @@ impl Probes {
             let mut seen: BTreeMap<u64, (Rank, Probe)> = BTreeMap::new();
             for (index, post) in (start..).zip(ask) {
                 // What cannot be read is refused where the evidence is built.
-                let digests: Vec<Digest> = known.all(index).map(|stored| stored.digest).collect();
-                let begins: BTreeSet<u64> = beginnings(&digests).map(|(_, hash)| hash).collect();
-                for digest in &digests {
+                let digests = || known.all(index).map(|stored| &stored.digest);
+                let begins: BTreeSet<u64> = beginnings(digests()).map(|(_, hash)| hash).collect();
+                for digest in digests() {
                     if let Some(hash) = telling(digest) {
                         note(&mut seen, post, digest, hash, begins.contains(&hash));
                     }

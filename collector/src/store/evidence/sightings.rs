@@ -104,7 +104,7 @@ pub(super) async fn load(
     let mut unknown: Vec<usize> = Vec::new();
     for ask in 0..flows.len() {
         match look.of(ask) {
-            Some(looked) => rows.extend(sighted(ask, &looked.segments)),
+            Some(looked) => rows.extend(sighted(ask, &looked.rows)),
             None => unknown.push(ask),
         }
     }
@@ -153,10 +153,13 @@ pub(super) async fn load(
 }
 
 /// What `sql/sightings.sql` finds, of all segments of an ask's flow.
-fn sighted(ask: usize, segments: &[Seen]) -> Vec<SightingRow> {
+fn sighted(ask: usize, seen: &[Seen]) -> Vec<SightingRow> {
     let mut rows: Vec<SightingRow> = Vec::new();
-    for seen in segments {
-        let digest = &seen.stored.digest;
+    let segments = seen.iter().flat_map(|seen| {
+        let digests = seen.segments.iter().map(|stored| &stored.digest);
+        digests.map(|digest| (seen.vantage_id, digest))
+    });
+    for (vantage_id, digest) in segments {
         let resets = digest.flags.has(TcpFlags::RST);
         if !resets && !digest.flags.has(TcpFlags::SYN) {
             continue;
@@ -169,7 +172,7 @@ fn sighted(ask: usize, segments: &[Seen]) -> Vec<SightingRow> {
             dst: dst.addr,
             dport: dst.port.into(),
             seq: digest.seq.0.into(),
-            vantage_id: seen.vantage_id,
+            vantage_id,
             first_ns: time,
             last_ns: time,
             times: 1,
