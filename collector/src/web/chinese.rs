@@ -6,8 +6,6 @@
 
 mod sentences;
 
-use sentences::SENTENCES;
-
 /// Deeper than any sentence holds others.
 const DEPTH_MAX: u8 = 8;
 /// Octets of a text that is looked at: a name of any length may be in it.
@@ -22,7 +20,7 @@ pub fn told(text: &str) -> Option<String> {
 
 fn sentence(text: &str, depth: u8) -> Option<String> {
     let deeper = depth.checked_sub(1)?;
-    SENTENCES.iter().find_map(|(english, chinese)| {
+    sentences::all().find_map(|(english, chinese)| {
         let gaps = gaps(english, text)?;
         // A name stays, also one that is a word of the judge's.
         let name = english.starts_with("\"{}\"");
@@ -73,7 +71,7 @@ mod tests {
 
     #[test]
     fn every_gap_that_is_told_exists_and_none_is_forgotten() {
-        for (english, chinese) in SENTENCES {
+        for (english, chinese) in sentences::all() {
             let count = english.matches("{}").count();
             for gap in 0..count {
                 assert!(chinese.contains(&format!("{{{gap}}}")), "{english}: {gap}");
