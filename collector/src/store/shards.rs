@@ -20,6 +20,7 @@ impl Reach {
     /// Indices of the wanted by statement.
     pub fn parts<T, Key: Ord>(self, wanted: &[T], key: impl Fn(&T) -> Key) -> Vec<Vec<usize>> {
         match self {
+            _ if wanted.is_empty() => Vec::new(),
             Self::Whole => vec![(0..wanted.len()).collect()],
             Self::Shard => {
                 let mut by_key: BTreeMap<Key, Vec<usize>> = BTreeMap::new();
@@ -183,6 +184,8 @@ mod tests {
         let key = |wanted: &i32| *wanted;
         assert_eq!(Reach::Whole.parts(&wanted, key), [vec![0, 1, 2]]);
         assert_eq!(Reach::Shard.parts(&wanted, key), [vec![1], vec![0, 2]]);
-        assert!(Reach::Shard.parts(&[], key).is_empty());
+        for reach in [Reach::Whole, Reach::Shard] {
+            assert!(reach.parts(&[], key).is_empty(), "nothing is not asked for");
+        }
     }
 }

@@ -5,7 +5,9 @@ use std::net::IpAddr;
 
 use parallax_core::Digest;
 use parallax_core::archive::{APART, CARRIERS_MAX};
-use sqlx::postgres::PgConnection;
+use sqlx::Postgres;
+use sqlx::postgres::{PgArguments, PgConnection};
+use sqlx::query::QueryAs;
 
 use super::Post;
 use super::first_look::FirstLook;
@@ -22,7 +24,7 @@ const KIN_MAX: usize = 96;
 /// Payloads that are looked for, of an asked flow: what begins messages first, then what is nearest to the moment.
 const PROBES_MAX: usize = 64;
 /// Rows of one payload that are looked at: more than as many flows may share it, since each may have several.
-pub(super) const SHARING_LOADED: i64 = 272;
+const SHARING_LOADED: i64 = 272;
 
 /// The kin of each asked flow, by hash, without itself.
 pub(super) struct Kin<'a> {
@@ -93,17 +95,9 @@ impl<'a> Kin<'a> {
     ) -> Result<Vec<(usize, i64)>, StoreError> {
         let mut carriers: Vec<(i64, i64)> = Vec::new();
         for part in self.reach.parts(&probes.all, |probe| probe.hash) {
-            if part.is_empty() {
-                continue;
-            }
-            let values = probes.values(&part);
-            let found: Vec<(i64, i64)> = sqlx::query_as(CARRIERS.text(self.reach))
-                .bind(values.hashes)
-                .bind(values.from)
-                .bind(values.until)
-                .bind(SHARING_LOADED)
-                .bind(values.days.first)
-                .bind(values.days.last)
+            let question = sqlx::query_as(CARRIERS.text(self.reach));
+            let found: Vec<(i64, i64)> = probes
+                .bind(&part, question)
                 .fetch_all(&mut *tx)
                 .await
                 .map_err(StoreError::database("find flows with the same payload"))?;
@@ -235,14 +229,6 @@ pub(super) struct Probes {
     all: Vec<Probe>,
 }
 
-/// What `sql/carriers.sql` is given.
-pub(super) struct ProbeValues {
-    pub hashes: Vec<i64>,
-    pub from: Vec<i64>,
-    pub until: Vec<i64>,
-    pub days: Span,
-}
-
 impl Probes {
     /// The payloads of each asked flow and its kin.
     pub fn of(posts: &[Post], known: &Loaded) -> Self {
@@ -269,20 +255,26 @@ impl Probes {
         Self { all }
     }
 
-    pub fn values_of_all(&self) -> ProbeValues {
-        self.values(&(0..self.all.len()).collect::<Vec<_>>())
+    /// Gives a question all that `sql/carriers.sql` is given.
+    pub fn bind_all<Row>(&self, question: Asking<Row>) -> Asking<Row> {
+        self.bind(&(0..self.all.len()).collect::<Vec<_>>(), question)
     }
 
-    fn values(&self, part: &[usize]) -> ProbeValues {
+    fn bind<Row>(&self, part: &[usize], question: Asking<Row>) -> Asking<Row> {
         let asked = column(part, |index| &self.all[*index]);
-        ProbeValues {
-            hashes: column(&asked, |probe| probe.hash.cast_signed()),
-            from: column(&asked, |probe| probe.from),
-            until: column(&asked, |probe| probe.until),
-            days: Span::of(asked.iter().flat_map(|probe| [probe.from, probe.until])),
-        }
+        let days = Span::of(asked.iter().flat_map(|probe| [probe.from, probe.until]));
+        question
+            .bind(column(&asked, |probe| probe.hash.cast_signed()))
+            .bind(column(&asked, |probe| probe.from))
+            .bind(column(&asked, |probe| probe.until))
+            .bind(SHARING_LOADED)
+            .bind(days.first)
+            .bind(days.last)
     }
 }
+
+/// A question that is given its values.
+type Asking<Row> = QueryAs<'static, Postgres, Row, PgArguments>;
 
 /// Lower is looked for first: whether it does not begin a message, and how far from the moment it was.
 type Rank = (bool, u64);

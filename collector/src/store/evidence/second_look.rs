@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{FromRow, Row as _};
 
-use super::kin::{Probes, SHARING_LOADED};
+use super::kin::Probes;
 use super::questions::{by_question, column};
 use super::{CoverageRow, Post};
 use crate::store::StoreError;
@@ -58,14 +58,8 @@ impl SecondLook {
         probes: &Probes,
         posts: &[Post],
     ) -> Result<Self, StoreError> {
-        let values = probes.values_of_all();
-        let rows: Vec<Row> = sqlx::query_as(SECOND_LOOK.as_str())
-            .bind(values.hashes)
-            .bind(values.from)
-            .bind(values.until)
-            .bind(SHARING_LOADED)
-            .bind(values.days.first)
-            .bind(values.days.last)
+        let rows: Vec<Row> = probes
+            .bind_all(sqlx::query_as(SECOND_LOOK.as_str()))
             .bind(column(posts, |post| post.vantage_id))
             .bind(column(posts, |post| post.moment))
             .fetch_all(tx)

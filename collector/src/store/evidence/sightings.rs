@@ -109,9 +109,6 @@ pub(super) async fn load(
         }
     }
     for part in reach.parts(&unknown, |ask| flows[*ask]) {
-        if part.is_empty() {
-            continue;
-        }
         let part = column(&part, |index| unknown[*index]);
         let mut found: Vec<SightingRow> = sqlx::query_as(SIGHTINGS.text(reach))
             .bind(column(&part, |ask| flows[*ask]))
