@@ -225,6 +225,26 @@ async fn late_evidence_opens_its_day_and_clocks_that_lie_open_none() {
 }
 
 #[tokio::test]
+async fn of_a_connection_that_was_reset_days_ago_what_came_days_later_is_left_out() {
+    let store = store().await;
+    let (now, ago) = (until_now(), until_now() - 5 * DAY);
+    let early = later(connection(tuple(40000), 0, 3), ago);
+    let all = [early.clone(), later(connection(tuple(40000), 0, 3), now)].concat();
+    let run = store.register(&hop("fw-in", 1)).await.unwrap();
+    store.load(&[&portion(run, 0, all.clone())]).await.unwrap();
+    let mut ask = Ask {
+        flow: tuple(40000).flow().hash().cast_signed(),
+        moment: None,
+    };
+    for (moment, wanted) in [(None, &all), (Some(at(0).plus(ago)), &early)] {
+        ask.moment = moment;
+        let gathered = store.gather(&[ask], &[]).await.unwrap().remove(0);
+        let evidence = gathered.evidence.unwrap().remove(0);
+        assert_eq!(&evidence.vantages[0].segments, wanted);
+    }
+}
+
+#[tokio::test]
 async fn a_day_that_was_dropped_comes_back_with_new_evidence_though_others_think_that_it_is_there()
 {
     let database = database().await;

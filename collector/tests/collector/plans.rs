@@ -11,15 +11,20 @@ use crate::load::{hop, portion};
 use crate::packed::{DAY, connection, day_of, later, until_now};
 use crate::server::store;
 
-/// The plan of a question as the service has it, for every value of its parameters.
+/// The plan of a question as the service has it, and what it read.
 async fn plan(store: &Store, sql: &str, values: &str) -> String {
+    let options = "ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF";
+    explained(store, options, (sql, values)).await
+}
+
+/// The plan of a question with some values.
+pub async fn explained(store: &Store, options: &str, (sql, values): (&str, &str)) -> String {
     let mut connection = store.pool().acquire().await.unwrap();
     sqlx::raw_sql(sqlx::AssertSqlSafe(format!("PREPARE question AS {sql}")))
         .execute(&mut *connection)
         .await
         .unwrap();
-    let explain =
-        format!("EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) EXECUTE question({values})");
+    let explain = format!("EXPLAIN ({options}) EXECUTE question({values})");
     let lines: Vec<(String,)> = sqlx::query_as(sqlx::AssertSqlSafe(explain))
         .fetch_all(&mut *connection)
         .await

@@ -10,6 +10,7 @@ use parallax_core::{Digest, FlowEvidence, FourTuple};
 use crate::digests::{ACK, MS, RST, SYN, at, segment, tuple};
 use crate::load::{hop, portion};
 use crate::packed::{connection, later};
+use crate::plans::explained;
 use crate::process::PROGRAM;
 use crate::server::{CITUS_URL, database, plain_database};
 
@@ -262,25 +263,9 @@ async fn each_question_of_a_case_names_the_value_of_the_distribution_column_of_w
     // That the plan would tell: the same question for many flows at once.
     questions.push(("segments", include_str!("../../src/sql/segments.sql")));
     let mut told = Vec::new();
-    let mut connection = store.pool().acquire().await.unwrap();
     for (name, sql) in questions {
         let (column, key, values) = of(name);
-        let prepare = format!("PREPARE question AS {sql}");
-        sqlx::raw_sql(sqlx::AssertSqlSafe(prepare))
-            .execute(&mut *connection)
-            .await
-            .unwrap();
-        let explain = format!("EXPLAIN (COSTS OFF) EXECUTE question({values})");
-        let lines: Vec<(String,)> = sqlx::query_as(sqlx::AssertSqlSafe(explain))
-            .fetch_all(&mut *connection)
-            .await
-            .unwrap();
-        sqlx::raw_sql("DEALLOCATE question")
-            .execute(&mut *connection)
-            .await
-            .unwrap();
-        let lines: Vec<String> = lines.into_iter().map(|(line,)| line).collect();
-        let plan = lines.join("\n");
+        let plan = explained(&store, "COSTS OFF", (sql, &values)).await;
         assert!(plan.contains("_other"), "{name} reads nothing:\n{plan}");
         assert!(!plan.contains("Seq Scan on"), "{name}:\n{plan}");
         told.push((name, unrouted(&plan, column, &key.to_string()), plan));

@@ -11,7 +11,7 @@ use tonic::Code;
 
 use crate::agent::{Agent, hello};
 use crate::digests::refused;
-use crate::server::{Collector, database};
+use crate::server::{Collector, database, plain_database};
 
 /// Agents, each with a run of its own.
 const AGENTS: u16 = 300;
@@ -151,4 +151,18 @@ async fn an_older_agent_that_says_less_is_taken_in() {
     agent.committed(2).await;
     assert_eq!(agent.goodbye().await, 2);
     collector.stop().await;
+}
+
+#[tokio::test]
+async fn whole_pages_in_the_log_are_packed_with_lz4_where_the_server_can() {
+    let target = plain_database().await;
+    let store = Store::open(&target).await.unwrap();
+    let show = "SHOW wal_compression";
+    let (begun,): (String,) = sqlx::query_as(show).fetch_one(store.pool()).await.unwrap();
+    let mut connection = store.pool().acquire().await.unwrap();
+    let can = sqlx::query("SET wal_compression = 'lz4'")
+        .execute(&mut *connection)
+        .await
+        .is_ok();
+    assert_eq!(begun, if can { "lz4" } else { "on" });
 }
