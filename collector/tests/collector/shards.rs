@@ -60,6 +60,9 @@ const FLOODED: [(u16, u32); 2] = [(42000, 100), (42001, 200)];
 /// Requests of a connection that takes more packed rows than are read of a flow at first.
 const LONG: (u16, u32) = (42002, 1000);
 
+/// A connection that bears other names and the same numbers elsewhere, and nothing else by which it may be known.
+const NUMBERED: (u16, &str) = (42003, "203.0.113.10");
+
 /// A connection under two names, one that carries the same payload, others between the same hosts, a crowd, floods of
 /// resets, and a long one.
 fn seen() -> (Vec<Digest>, Vec<Digest>) {
@@ -67,9 +70,9 @@ fn seen() -> (Vec<Digest>, Vec<Digest>) {
     translated.src.addr = "203.0.113.9".parse().unwrap();
     let mut here = connection(tuple(40000), 0, 20);
     let mut there = connection(translated, 1, 20);
-    let apart = |port: u16, millis: i64, turns: u32| {
+    let apart_as = |name: FourTuple, port: u16, millis: i64, turns: u32| {
         let by = u32::from(port) * 1000;
-        let mut digests = connection(tuple(port), millis, turns);
+        let mut digests = connection(name, millis, turns);
         for digest in &mut digests {
             digest.seq.0 += by;
             digest.ack.0 += by;
@@ -77,6 +80,16 @@ fn seen() -> (Vec<Digest>, Vec<Digest>) {
         }
         digests
     };
+    let apart = |port: u16, millis, turns| apart_as(tuple(port), port, millis, turns);
+    // Known by its numbers only.
+    translated.src.addr = NUMBERED.1.parse().unwrap();
+    for (all, name) in [(&mut here, tuple(NUMBERED.0)), (&mut there, translated)] {
+        let mut bare = apart_as(name, NUMBERED.0, 7, 3);
+        for digest in &mut bare {
+            digest.payload_hash = None;
+        }
+        all.extend(bare);
+    }
     for port in 41000..41020 {
         let apart = apart(port, i64::from(port - 41000), 3);
         here.extend(apart.iter().copied());
@@ -105,7 +118,7 @@ fn ask(tuple: FourTuple) -> Ask {
 
 /// The evidence of several flows at once, by all that it says.
 async fn told(store: &Store) -> Vec<String> {
-    let ports = [40000, 41003, 41007, LONG.0];
+    let ports = [40000, 41003, 41007, LONG.0, NUMBERED.0];
     let ports = ports.into_iter().chain(FLOODED.map(|(port, _)| port));
     let asks: Vec<Ask> = ports.map(|port| ask(tuple(port))).collect();
     let gathered = store.gather(&asks, &[]).await.unwrap();
@@ -131,6 +144,7 @@ async fn what_is_asked_shard_by_shard_tells_what_is_asked_at_once() {
     let whole = Store::open(&target).await.unwrap();
     let (one, other) = (told(&whole).await, told(&by_shard).await);
     assert!(one[0].contains("203.0.113.9"), "under the other name too");
+    assert!(one[4].contains(NUMBERED.1), "by its numbers alone");
     assert_eq!(one, other);
     for (port, resets) in FLOODED {
         let gathered = whole.gather(&[ask(tuple(port))], &[]).await.unwrap();
