@@ -12,6 +12,7 @@ use thiserror::Error;
 mod binaries;
 mod cluster;
 mod download;
+mod memory;
 mod orphan;
 mod owner;
 mod server;

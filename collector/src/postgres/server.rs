@@ -15,7 +15,7 @@ use super::binaries::Binaries;
 use super::cluster::Place;
 use super::orphan;
 use super::owner::Owner;
-use super::{DATABASE, Durability, PostgresError, STOP_PATIENCE, connect_options};
+use super::{DATABASE, Durability, PostgresError, STOP_PATIENCE, connect_options, memory};
 
 /// Everything that a start needs; kept for starting again.
 #[derive(Debug, Clone)]
@@ -159,6 +159,7 @@ impl Launch {
             .arg("-k")
             .arg(&self.socket)
             .args(self.options().into_iter().flat_map(setting))
+            .args(setting(("shared_buffers", &self.shared_buffers())))
             .current_dir(&self.place.cluster)
             .env_remove("PGDATA")
             .env("LC_ALL", "C")
@@ -179,7 +180,6 @@ impl Launch {
             ("port", "5432"),
             ("unix_socket_permissions", "0700"),
             ("max_connections", "40"),
-            ("shared_buffers", "128MB"),
             ("work_mem", "8MB"),
             ("maintenance_work_mem", "64MB"),
             ("effective_cache_size", "512MB"),
@@ -209,6 +209,14 @@ impl Launch {
             ],
         });
         options
+    }
+
+    fn shared_buffers(&self) -> String {
+        let octets = match self.durability {
+            Durability::Durable => memory::shared_buffers(),
+            Durability::Throwaway => memory::LEAST,
+        };
+        format!("{}MB", octets >> 20)
     }
 
     /// After each checkpoint every page of an index over hashes is logged whole once. With the compression that every server

@@ -154,32 +154,50 @@ async fn a_flood_of_made_up_resets_waits_behind_what_others_bring() {
     let mut honest = Honest::connect(&collector).await;
     let (mut lying, _) = Agent::connect(&collector, liar("liar", 9)).await.unwrap();
     let now = clock::wall();
-    let made_up: Vec<Digest> = (0..FLOOD)
-        .map(|number| {
-            let mut tuple = tuple(1024 + (number % 60_000) as u16).reversed();
-            tuple.src.addr = std::net::Ipv4Addr::from(0x0a00_0000 + number).into();
-            let mut digest = segment(tuple, 0, RST, number, 0);
-            digest.time = now.plus(i64::from(number) * 1000);
-            digest
-        })
-        .collect();
-    for (index, part) in made_up.chunks(1000).enumerate() {
-        lying.send(index as u64 * 1000, part).await;
+    let made_up = |number: u32| {
+        let mut tuple = tuple(1024 + (number % 60_000) as u16).reversed();
+        tuple.src.addr = std::net::Ipv4Addr::from(0x0a00_0000 + number).into();
+        let mut digest = segment(tuple, 0, RST, number, 0);
+        digest.time = now.plus(i64::from(number) * 1000);
+        digest
+    };
+    for first in (0..FLOOD).step_by(1000) {
+        let part: Vec<Digest> = (first..first + 1000).map(made_up).collect();
+        lying.send(u64::from(first), &part).await;
     }
     lying.committed(u64::from(FLOOD)).await;
-    for port in [41000, 41001, 41002] {
-        honest.tell(port).await;
-        let reset = verdict(&collector, port).await;
-        assert_eq!(reset.seen_at, ["fw-in"]);
+    // However fast they are judged, there are always more.
+    let flooding = async {
+        for first in (FLOOD..).step_by(1000) {
+            let part: Vec<Digest> = (first..first + 1000).map(made_up).collect();
+            lying.send(u64::from(first), &part).await;
+            lying.committed(u64::from(first) + 1000).await;
+        }
+    };
+    let asking = async {
+        for port in [41000, 41001, 41002] {
+            honest.tell(port).await;
+            let reset = verdict(&collector, port).await;
+            assert_eq!(reset.seen_at, ["fw-in"]);
+            // Otherwise it was no flood.
+            let waiting = waiting(&collector).await;
+            assert!(waiting > 1000.0, "{waiting}");
+        }
+    };
+    tokio::select! {
+        () = flooding => panic!("the flood ended"),
+        () = asking => {}
     }
+    collector.stop().await;
+}
+
+/// How many flows wait to be judged.
+async fn waiting(collector: &Collector) -> f64 {
     let (_, metrics) = collector.get("/metrics").await;
     let waiting = metrics
         .lines()
         .find_map(|line| line.strip_prefix("parallax_flows_waiting "));
-    let waiting: f64 = waiting.unwrap().parse().unwrap();
-    // Otherwise it was no flood.
-    assert!(waiting > 1000.0, "{waiting}");
-    collector.stop().await;
+    waiting.unwrap().parse().unwrap()
 }
 
 #[tokio::test]

@@ -161,7 +161,11 @@ impl FirstLook {
                 && (seen.day == 0 || (days.first..=days.last).contains(&seen.day))
         };
         let here = self.of(ask)?.rows.iter().filter(here);
-        Some(here.flat_map(|seen| &seen.segments).cloned().collect())
+        Some(
+            here.map(|seen| seen.segments.as_slice())
+                .collect::<Vec<_>>()
+                .concat(),
+        )
     }
 }
 
