@@ -155,7 +155,8 @@ async fn a_flood_of_made_up_resets_waits_behind_what_others_bring() {
     let (mut lying, _) = Agent::connect(&collector, liar("liar", 9)).await.unwrap();
     let now = clock::wall();
     let made_up = |number: u32| {
-        let mut tuple = tuple(1024 + (number % 60_000) as u16).reversed();
+        // Below the ports that are asked for.
+        let mut tuple = tuple(1024 + (number % 30_000) as u16).reversed();
         tuple.src.addr = std::net::Ipv4Addr::from(0x0a00_0000 + number).into();
         let mut digest = segment(tuple, 0, RST, number, 0);
         digest.time = now.plus(i64::from(number) * 1000);
