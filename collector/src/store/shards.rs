@@ -111,8 +111,15 @@ pub(super) static CARRIERS: Routed = Routed::new(
 );
 pub(super) static HANDSHAKES: Routed =
     Routed::new(include_str!("../sql/handshakes.sql"), BY_VANTAGE).near();
-pub(super) static ACCEPTS: Routed =
-    Routed::new(include_str!("../sql/accepts.sql"), BY_VANTAGE).near();
+pub(super) static ACCEPTS: Routed = Routed::new(
+    include_str!("../sql/accepts.sql"),
+    [
+        "digest.vantage_id = server.vantage_id",
+        "digest.vantage_id",
+        "$1::integer[]",
+    ],
+)
+.near();
 pub(super) static NEARBY_RESETS: Routed =
     Routed::new(include_str!("../sql/nearby_resets.sql"), BY_VANTAGE).near();
 

@@ -101,6 +101,10 @@ async fn the_questions_of_a_case_read_index_ranges_of_its_days_only() {
         "ARRAY[{}], ARRAY[{moment}], ARRAY[true], 96, {days}",
         moment - 10 * SECOND
     );
+    let gap = format!(
+        "ARRAY[{}], ARRAY[{moment}], ARRAY[true], ARRAY[96], {days}",
+        moment - 10 * SECOND
+    );
     let neighbour = format!("ARRAY[{flow}], ARRAY[1]");
     let packed_stretch = format!(
         "ARRAY[{}], ARRAY[{moment}], ARRAY[true], {}, 256, {days}",
@@ -136,17 +140,17 @@ async fn the_questions_of_a_case_read_index_ranges_of_its_days_only() {
         (
             "handshakes",
             include_str!("../../src/sql/handshakes.sql"),
-            format!("ARRAY[1], {hosts}, {stretch}"),
+            format!("ARRAY[1], {hosts}, {gap}"),
         ),
         (
             "accepts",
             include_str!("../../src/sql/accepts.sql"),
-            format!("ARRAY[1], {server}, ARRAY[NULL::inet], {stretch}"),
+            format!("ARRAY[1], {server}, ARRAY[NULL::inet], ARRAY[1], ARRAY[1], {gap}"),
         ),
         (
             "nearby_resets",
             include_str!("../../src/sql/nearby_resets.sql"),
-            format!("ARRAY[1], {stretch}"),
+            format!("ARRAY[1], {gap}"),
         ),
         (
             "kin",

@@ -241,6 +241,7 @@ async fn each_question_of_a_case_names_the_value_of_the_distribution_column_of_w
     let from = moment - SECOND;
     let stretch = format!("ARRAY[{from}], ARRAY[{moment}], ARRAY[true], 96, {days}");
     let neighbour = format!("ARRAY[{flow}], ARRAY[5]");
+    let gap = format!("ARRAY[{from}], ARRAY[{moment}], ARRAY[true], ARRAY[96], {days}");
     let packed_stretch =
         format!("ARRAY[{from}], ARRAY[{moment}], ARRAY[true], {SECOND}, 256, {days}");
     let span = format!("ARRAY[{}], ARRAY[{}]", moment - MS, moment + MS);
@@ -256,13 +257,13 @@ async fn each_question_of_a_case_names_the_value_of_the_distribution_column_of_w
             format!("{neighbour}, ARRAY[{moment}], ARRAY[1], ARRAY[2], {days}"),
         ),
         "carriers" => ("hash", hash, format!("ARRAY[{hash}], {span}, 272, {days}")),
-        "handshakes" => ("vantage_id", 5, format!("ARRAY[5], {hosts}, {stretch}")),
+        "handshakes" => ("vantage_id", 5, format!("ARRAY[5], {hosts}, {gap}")),
         "accepts" => (
             "vantage_id",
             5,
-            format!("ARRAY[5], {server}, ARRAY[NULL::inet], {stretch}"),
+            format!("ARRAY[5], {server}, ARRAY[NULL::inet], ARRAY[1], ARRAY[1], {gap}"),
         ),
-        "nearby_resets" => ("vantage_id", 5, format!("ARRAY[5], {stretch}")),
+        "nearby_resets" => ("vantage_id", 5, format!("ARRAY[5], {gap}")),
         "flows_numbers" => ("flow", flow, format!("{flow}, {days}")),
         "numbers_flows" => (
             "number",

@@ -11,7 +11,7 @@ use super::Post;
 use super::memory::Memory;
 use super::neighbours::{self, Neighbour};
 use super::questions::{column, whole_number};
-use super::shelf::{End, Kept, Shelf, Stretch, stretches};
+use super::shelf::{End, Kept, Shelf, Stretch, append, crowded_gaps, gaps, stretches};
 use crate::store::StoreError;
 use crate::store::days::Span;
 use crate::store::digest_row::{DigestRow, Segments, Stored};
@@ -116,7 +116,7 @@ pub(super) async fn load(
     (days, reach): (Span, Reach),
     selection: impl Fn(usize) -> Selection,
 ) -> Result<Around, StoreError> {
-    let (between, accepted) = {
+    let (between, (accepted, clients)) = {
         let named = || {
             let all = posts.iter().zip(&surroundings);
             all.flat_map(|(post, around)| {
@@ -130,12 +130,13 @@ pub(super) async fn load(
                 .into_iter()
                 .map(move |server| (server, moment))
         });
-        let known = only_clients(named().map(|(post, name, _)| (post, name)));
-        let accepted = stretches(accepted, [i64::MAX; 2]).into_iter();
-        let accepted: Vec<_> = accepted
-            .map(|stretch| (stretch, known.get(&stretch.key).copied().flatten()))
-            .collect();
-        (stretches(between, [i64::MAX; 2]), accepted)
+        let clients = only_clients(named().map(|(post, name, _)| (post, name)));
+        // How much of a gap was left out is not told.
+        let (part, whole): (Vec<_>, Vec<_>) =
+            accepted.partition(|(server, _)| clients.contains_key(server));
+        let mut accepted = stretches(part, [i64::MAX; 2]);
+        accepted.extend(gaps(whole, [i64::MAX; 2]));
+        (gaps(between, [i64::MAX; 2]), (accepted, clients))
     };
     let moments = posts.iter().zip(&surroundings);
     let moments = moments.map(|(post, around)| (post.vantage_id, around.moment.nanos()));
@@ -146,11 +147,11 @@ pub(super) async fn load(
         ]
     };
     let reset_days = Span::of(moments.clone().flat_map(|(_, moment)| near(moment)));
-    let reset = stretches(moments, [NEIGHBOURS_WITHIN; 2]);
+    let reset = gaps(moments, [NEIGHBOURS_WITHIN; 2]);
     let mut around = Around {
-        between: between_hosts(tx, &between, days, reach).await?,
-        accepted: accepted_by(tx, &accepted, days, reach).await?,
-        resets: resets(tx, &reset, reset_days, reach).await?,
+        between: between_hosts(tx, between, (days, reach)).await?,
+        accepted: accepted_by(tx, accepted, &clients, (days, reach)).await?,
+        resets: resets(tx, reset, (reset_days, reach)).await?,
         others: HashMap::new(),
         surroundings,
     };
@@ -159,30 +160,42 @@ pub(super) async fn load(
     Ok(around)
 }
 
-/// The one host with which each server's connections are asked for, where it is one: what that one began is among what is
-/// between the two, and near enough in it to be near among all.
-fn only_clients<'a>(
-    named: impl Iterator<Item = (&'a Post, Flow)>,
-) -> HashMap<Server, Option<IpAddr>> {
-    let mut known = HashMap::new();
+/// The one host with which each server's connections are asked for, of those where it is one: what that one began is among
+/// what is between the two, and near enough in it to be near among all.
+fn only_clients<'a>(named: impl Iterator<Item = (&'a Post, Flow)>) -> HashMap<Server, IpAddr> {
+    let mut known: HashMap<Server, Option<IpAddr>> = HashMap::new();
     for (post, name) in named {
         let [low, high] = servers(post, name);
         for (server, client) in [(low, name.high().addr), (high, name.low().addr)] {
             known
                 .entry(server)
-                .and_modify(|one: &mut Option<IpAddr>| *one = one.filter(|one| *one == client))
+                .and_modify(|one| *one = one.filter(|one| *one == client))
                 .or_insert(Some(client));
         }
     }
+    let known = known.into_iter();
     known
+        .filter_map(|(server, client)| Some((server, client?)))
+        .collect()
 }
 
 async fn between_hosts(
     tx: &mut PgConnection,
-    wanted: &[Stretch<Hosts>],
-    days: Span,
-    reach: Reach,
+    mut asked: Vec<Stretch<Hosts>>,
+    within: (Span, Reach),
 ) -> Result<Shelf<Hosts>, StoreError> {
+    let mut rows = handshake_rows(tx, &asked, within).await?;
+    let late = crowded_gaps(&asked, rows.iter().map(|row| row.asked), HANDSHAKES_LOADED);
+    let found = handshake_rows(tx, &late, within).await?;
+    append((&mut asked, &mut rows), (late, found));
+    Ok(Shelf::new(&asked, &rows))
+}
+
+async fn handshake_rows(
+    tx: &mut PgConnection,
+    wanted: &[Stretch<Hosts>],
+    (days, reach): (Span, Reach),
+) -> Result<Vec<DigestRow>, StoreError> {
     let mut rows: Vec<DigestRow> = Vec::new();
     for part in reach.parts(wanted, |stretch| stretch.key.0) {
         let asked = column(&part, |index| wanted[*index]);
@@ -193,7 +206,7 @@ async fn between_hosts(
             .bind(column(&asked, |stretch| stretch.after))
             .bind(column(&asked, |stretch| stretch.until))
             .bind(column(&asked, |stretch| stretch.from == End::Late))
-            .bind(HANDSHAKES_LOADED as i64)
+            .bind(column(&asked, |stretch| stretch.most(HANDSHAKES_LOADED)))
             .bind(days.first)
             .bind(days.last)
             .fetch_all(&mut *tx)
@@ -204,27 +217,53 @@ async fn between_hosts(
         }
         rows.append(&mut found);
     }
-    Ok(Shelf::new(wanted, &rows))
+    Ok(rows)
 }
 
 async fn accepted_by(
     tx: &mut PgConnection,
-    wanted: &[(Stretch<Server>, Option<IpAddr>)],
-    days: Span,
-    reach: Reach,
+    mut asked: Vec<Stretch<Server>>,
+    clients: &HashMap<Server, IpAddr>,
+    within: (Span, Reach),
 ) -> Result<Shelf<Server>, StoreError> {
+    let mut rows = accept_rows(tx, &asked, clients, within).await?;
+    let late = crowded_gaps(&asked, rows.iter().map(|row| row.asked), HANDSHAKES_LOADED);
+    let found = accept_rows(tx, &late, clients, within).await?;
+    append((&mut asked, &mut rows), (late, found));
+    Ok(Shelf::new(&asked, &rows))
+}
+
+/// `wanted`: the stretches of a server one after the other.
+async fn accept_rows(
+    tx: &mut PgConnection,
+    wanted: &[Stretch<Server>],
+    clients: &HashMap<Server, IpAddr>,
+    (days, reach): (Span, Reach),
+) -> Result<Vec<DigestRow>, StoreError> {
     let mut rows: Vec<DigestRow> = Vec::new();
-    for part in reach.parts(wanted, |(stretch, _)| stretch.key.0) {
+    for part in reach.parts(wanted, |stretch| stretch.key.0) {
         let asked = column(&part, |index| wanted[*index]);
+        // The servers, and of each its first and last stretch, from 1.
+        let mut servers: Vec<(Server, i64, i64)> = Vec::new();
+        for (number, stretch) in (1..).zip(&asked) {
+            match servers.last_mut() {
+                Some((server, _, last)) if *server == stretch.key => *last = number,
+                _ => servers.push((stretch.key, number, number)),
+            }
+        }
         let mut found: Vec<DigestRow> = sqlx::query_as(ACCEPTS.text(reach))
-            .bind(column(&asked, |(stretch, _)| stretch.key.0))
-            .bind(column(&asked, |(stretch, _)| stretch.key.1.addr))
-            .bind(column(&asked, |(stretch, _)| i32::from(stretch.key.1.port)))
-            .bind(column(&asked, |(_, without)| *without))
-            .bind(column(&asked, |(stretch, _)| stretch.after))
-            .bind(column(&asked, |(stretch, _)| stretch.until))
-            .bind(column(&asked, |(stretch, _)| stretch.from == End::Late))
-            .bind(HANDSHAKES_LOADED as i64)
+            .bind(column(&servers, |((vantage, _), _, _)| *vantage))
+            .bind(column(&servers, |((_, end), _, _)| end.addr))
+            .bind(column(&servers, |((_, end), _, _)| i32::from(end.port)))
+            .bind(column(&servers, |(server, _, _)| {
+                clients.get(server).copied()
+            }))
+            .bind(column(&servers, |(_, first, _)| *first))
+            .bind(column(&servers, |(_, _, last)| *last))
+            .bind(column(&asked, |stretch| stretch.after))
+            .bind(column(&asked, |stretch| stretch.until))
+            .bind(column(&asked, |stretch| stretch.from == End::Late))
+            .bind(column(&asked, |stretch| stretch.most(HANDSHAKES_LOADED)))
             .bind(days.first)
             .bind(days.last)
             .fetch_all(&mut *tx)
@@ -235,16 +274,26 @@ async fn accepted_by(
         }
         rows.append(&mut found);
     }
-    let stretches: Vec<Stretch<Server>> = wanted.iter().map(|(stretch, _)| *stretch).collect();
-    Ok(Shelf::new(&stretches, &rows))
+    Ok(rows)
 }
 
 async fn resets(
     tx: &mut PgConnection,
-    wanted: &[Stretch<i32>],
-    days: Span,
-    reach: Reach,
+    mut asked: Vec<Stretch<i32>>,
+    within: (Span, Reach),
 ) -> Result<Shelf<i32>, StoreError> {
+    let mut rows = reset_rows(tx, &asked, within).await?;
+    let late = crowded_gaps(&asked, rows.iter().map(|row| row.asked), RESETS_LOADED);
+    let found = reset_rows(tx, &late, within).await?;
+    append((&mut asked, &mut rows), (late, found));
+    Ok(Shelf::new(&asked, &rows))
+}
+
+async fn reset_rows(
+    tx: &mut PgConnection,
+    wanted: &[Stretch<i32>],
+    (days, reach): (Span, Reach),
+) -> Result<Vec<DigestRow>, StoreError> {
     let mut rows: Vec<DigestRow> = Vec::new();
     for part in reach.parts(wanted, |stretch| stretch.key) {
         let asked = column(&part, |index| wanted[*index]);
@@ -253,7 +302,7 @@ async fn resets(
             .bind(column(&asked, |stretch| stretch.after))
             .bind(column(&asked, |stretch| stretch.until))
             .bind(column(&asked, |stretch| stretch.from == End::Late))
-            .bind(RESETS_LOADED as i64)
+            .bind(column(&asked, |stretch| stretch.most(RESETS_LOADED)))
             .bind(days.first)
             .bind(days.last)
             .fetch_all(&mut *tx)
@@ -264,7 +313,7 @@ async fn resets(
         }
         rows.append(&mut found);
     }
-    Ok(Shelf::new(wanted, &rows))
+    Ok(rows)
 }
 
 /// Flows between a flow's two hosts of which some vantage has a handshake nearby, at every vantage

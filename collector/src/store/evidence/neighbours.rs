@@ -7,7 +7,7 @@ use parallax_core::evidence::{NEIGHBOURS_MAX, NEIGHBOURS_WITHIN};
 use sqlx::postgres::PgConnection;
 
 use super::questions::{column, whole_number};
-use super::shelf::{End, Shelf, Stretch, spans, stretches};
+use super::shelf::{End, Shelf, Stretch, append, spans, stretches};
 use crate::store::StoreError;
 use crate::store::days::Span;
 use crate::store::digest_row::{DigestRow, Segments, Stored};
@@ -169,12 +169,8 @@ async fn digests(
     if !crowded.is_empty() {
         let of_crowded = moments(wanted).filter(|(key, _)| crowded.contains(key));
         let more = stretches(of_crowded, around);
-        let mut found = digest_rows(tx, &more, within).await?;
-        for row in &mut found {
-            row.asked += asked.len() as i64;
-        }
-        rows.append(&mut found);
-        asked.extend(more);
+        let found = digest_rows(tx, &more, within).await?;
+        append((&mut asked, &mut rows), (more, found));
     }
     Ok(Shelf::new(&asked, &rows))
 }

@@ -19,11 +19,23 @@ pub(super) struct Stretch<Key> {
     pub from: End,
 }
 
+impl<Key> Stretch<Key> {
+    /// How many rows of it to ask for, where `most` are wanted from one end.
+    pub fn most(&self, most: usize) -> i64 {
+        match self.from {
+            End::Early | End::Late => most as i64,
+            End::Both => 2 * most as i64,
+        }
+    }
+}
+
 /// The end of a stretch that rows are counted from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
     Early,
     Late,
+    /// Those nearest to either end: counted from the early one, as long as not more is there than is wanted from both.
+    Both,
 }
 
 /// What to load for moments of several keys: rows not farther before and after a moment than `within`.
@@ -48,6 +60,50 @@ pub(super) fn stretches<Key: Copy + Ord>(
         all.extend(earlier.map(|last| following(key, last, after, i64::MAX)));
     }
     all
+}
+
+/// The same, where a gap between two moments is one stretch: what lies in it is hardly ever so much that the late end has to
+/// be asked for by itself ([`crowded_gaps`]).
+pub(super) fn gaps<Key: Copy + Ord>(
+    moments: impl IntoIterator<Item = (Key, i64)>,
+    within: [i64; 2],
+) -> Vec<Stretch<Key>> {
+    let mut all: Vec<Stretch<Key>> = Vec::new();
+    for stretch in stretches(moments, within) {
+        match all.last_mut() {
+            Some(last)
+                if last.key == stretch.key
+                    && stretch.from == End::Late
+                    && stretch.after <= last.until =>
+            {
+                last.until = stretch.until;
+                last.from = End::Both;
+            }
+            _ => all.push(stretch),
+        }
+    }
+    all
+}
+
+/// The late ends of gaps that hold as many rows as were asked for, and may hold more.
+pub(super) fn crowded_gaps<Key: Copy>(
+    asked: &[Stretch<Key>],
+    answers: impl Iterator<Item = i64>,
+    most: usize,
+) -> Vec<Stretch<Key>> {
+    let mut found = vec![0; asked.len()];
+    for answer in answers {
+        if let Some(found) = found.get_mut(answer as usize - 1) {
+            *found += 1;
+        }
+    }
+    let full = asked.iter().zip(found);
+    full.filter(|(stretch, found)| stretch.from == End::Both && *found >= stretch.most(most))
+        .map(|(stretch, _)| Stretch {
+            from: End::Late,
+            ..*stretch
+        })
+        .collect()
 }
 
 /// The same in one stretch for moments that are near to each other: less is asked for, as long as not too much is there.
@@ -89,6 +145,18 @@ fn following<Key>(key: Key, moment: i64, within: i64, until: i64) -> Stretch<Key
         until: until.min(moment.saturating_add(within)),
         from: End::Early,
     }
+}
+
+/// Adds what was asked for next, in which stretches are numbered from 1 again.
+pub(super) fn append<Key>(
+    (asked, rows): (&mut Vec<Stretch<Key>>, &mut Vec<DigestRow>),
+    (more, mut found): (Vec<Stretch<Key>>, Vec<DigestRow>),
+) {
+    for row in &mut found {
+        row.asked += asked.len() as i64;
+    }
+    asked.extend(more);
+    rows.append(&mut found);
 }
 
 /// Loaded rows by key, in order of time.
@@ -154,7 +222,10 @@ mod tests {
         let within = |time: &&i64| stretch.after < **time && **time <= stretch.until;
         let found: Vec<i64> = times.iter().filter(within).copied().collect();
         match stretch.from {
-            End::Early => found.into_iter().take(most).collect(),
+            End::Early | End::Both => found
+                .into_iter()
+                .take(stretch.most(most) as usize)
+                .collect(),
             End::Late => found[found.len().saturating_sub(most)..].to_vec(),
         }
     }
@@ -168,18 +239,36 @@ mod tests {
             most in 1..6_usize,
         ) {
             let times: Vec<i64> = times.into_iter().collect();
-            let stretches = stretches(moments.iter().map(|moment| (0_u8, *moment)), [within; 2]);
-            let loaded: BTreeSet<i64> = stretches
-                .iter()
-                .flat_map(|stretch| answers(&times, stretch, most))
-                .collect();
-            for moment in moments {
-                let before = times.iter().rev().filter(|time| moment - within <= **time && **time <= moment);
-                let after = times.iter().filter(|time| moment < **time && **time <= moment + within);
-                for time in before.take(most).chain(after.take(most)) {
-                    proptest::prop_assert!(loaded.contains(time), "{time} near {moment}");
+            let of = || moments.iter().map(|moment| (0_u8, *moment));
+            let all = |stretches: &[Stretch<u8>]| -> BTreeSet<i64> {
+                stretches.iter().flat_map(|stretch| answers(&times, stretch, most)).collect()
+            };
+            let mut gaps = gaps(of(), [within; 2]);
+            let numbered = (1..).zip(&gaps);
+            let asked = numbered.flat_map(|(number, gap)| answers(&times, gap, most).into_iter().map(move |_| number));
+            let late = crowded_gaps(&gaps, asked, most);
+            gaps.extend(late);
+            for loaded in [all(&stretches(of(), [within; 2])), all(&gaps)] {
+                for moment in &moments {
+                    let before = times.iter().rev().filter(|time| moment - within <= **time && *time <= moment);
+                    let after = times.iter().filter(|time| moment < *time && **time <= moment + within);
+                    for time in before.take(most).chain(after.take(most)) {
+                        proptest::prop_assert!(loaded.contains(time), "{time} near {moment}");
+                    }
                 }
             }
+        }
+
+        #[test]
+        fn of_gaps_each_row_is_asked_for_once(
+            moments in proptest::collection::vec(-60..60_i64, 1..8), time in -80..80_i64, within in 0..40_i64,
+        ) {
+            let of = || moments.iter().map(|moment| (0_u8, *moment));
+            let holding = |stretches: &[Stretch<u8>]| {
+                stretches.iter().filter(|stretch| stretch.after < time && time <= stretch.until).count()
+            };
+            let wanted = holding(&stretches(of(), [within; 2])).min(1);
+            proptest::prop_assert_eq!(holding(&gaps(of(), [within; 2])), wanted);
         }
 
         #[test]
