@@ -1,6 +1,6 @@
 //! A flow as the agent's memories know it: its ends in order, in few words, and a hash of them.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV4};
 
 use parallax_core::{Endpoint, Flow, FourTuple, Way};
 
@@ -72,6 +72,13 @@ impl Keyed {
             }
             _ => self.set_v6(tuple),
         }
+    }
+
+    /// As [`Self::set`], of a segment over IPv4.
+    #[inline]
+    pub fn set_usual(&mut self, src: SocketAddrV4, dst: SocketAddrV4) {
+        let end = |end: SocketAddrV4| u64::from(end.ip().to_bits()) << 16 | u64::from(end.port());
+        self.set_v4(end(src), end(dst));
     }
 
     /// Ends as one number each: which is lower is chance, and a branch on it would go wrong half the time.

@@ -1,9 +1,12 @@
 //! Frames put together octet by octet, for tests.
 
-use super::{Head, LinkType, RawPacket, Unread, decode, decode_into, glance, glance_v6};
+use std::net::{IpAddr, SocketAddrV4};
+
+use super::{Head, LinkType, RawPacket, Unread, Usual, decode, decode_into, glance, glance_v6, usual};
 use crate::digest::{
     Digest, Direction, IpFields, LinkFields, SackBlock, TcpFlags, TcpOptions, Timestamps,
 };
+use crate::flow::{Endpoint, FourTuple};
 use crate::reason::{KernelReason, ResetReason};
 use crate::seq::TcpSeq;
 use crate::time::CaptureTime;
@@ -84,7 +87,36 @@ pub fn read_cut(link: LinkType, data: &[u8], original_len: usize) -> Result<Dige
         let whole = over.map(|digest| (Head::of(&digest), digest.payload_hash, digest));
         assert_eq!(told, whole, "a first look says something else");
     }
+    if let Some(usual) = usual(&packet) {
+        assert_eq!(Ok(digest_of(&usual)), over, "its parts say something else");
+    }
     over
+}
+
+fn digest_of(usual: &Usual) -> Digest {
+    let end = |end: SocketAddrV4| Endpoint::new(IpAddr::V4(*end.ip()), end.port());
+    Digest {
+        time: usual.time,
+        tuple: FourTuple::new(end(usual.src), end(usual.dst)),
+        seq: usual.seq,
+        ack: usual.ack,
+        flags: usual.flags,
+        window: usual.window,
+        payload_len: usual.payload_len,
+        payload_hash: usual.payload_hash,
+        options: TcpOptions {
+            timestamps: usual.timestamps,
+            order: usual.order().into(),
+            ..TcpOptions::NONE
+        },
+        rst_reason: None,
+        ip: usual.ip,
+        link: LinkFields {
+            source: Some(usual.source),
+            interface: usual.interface,
+            ..LinkFields::default()
+        },
+    }
 }
 
 /// A place with something in every field.
