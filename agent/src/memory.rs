@@ -13,7 +13,7 @@
 //! packets. The memory has no clock: the time of a grace is the packets'.
 
 use parallax_core::digest::TcpFlags;
-use parallax_core::{Digest, Selection, Way};
+use parallax_core::{Digest, Selection};
 
 use crate::noted::wide::Wide;
 use crate::noted::{BATCH, Noted};
@@ -142,33 +142,14 @@ impl Memory {
             .iter()
             .flatten()
             .fold(sets, |read, place| read ^ self.flows.touch(*place));
-        let slots = self.next_slots(batch, &places);
+        let mut slots = [None; BATCH];
+        for ((slot, place), noted) in slots.iter_mut().zip(&places).zip(batch) {
+            *slot = place.and_then(|place| self.flows[place].chain(noted.of.way).next_slot());
+        }
         slots
             .iter()
             .flatten()
             .fold(known, |read, slot| read ^ self.segments.touch(*slot))
-    }
-
-    /// The slots that segments will probably take: the second of a direction the one beside the first's.
-    fn next_slots(
-        &self,
-        batch: &[Noted],
-        places: &[Option<usize>; BATCH],
-    ) -> [Option<Slot>; BATCH] {
-        let mut slots = [None; BATCH];
-        let mut last_of: [(usize, Option<Slot>); 2 * BATCH] = [(usize::MAX, None); 2 * BATCH];
-        for ((noted, place), slot) in batch.iter().zip(places).zip(&mut slots) {
-            let Some(place) = *place else { continue };
-            let direction = 2 * place + usize::from(noted.of.way == Way::HighToLow);
-            let last = &mut last_of[direction % (2 * BATCH)];
-            *slot = if last.0 == direction {
-                last.1.and_then(Slot::beside)
-            } else {
-                self.flows[place].chain(noted.of.way).next_slot()
-            };
-            *last = (direction, *slot);
-        }
-        slots
     }
 
     /// Takes notice of one segment and appends to `out` what is to be shipped because of it, oldest
