@@ -319,11 +319,9 @@ fn lose(waiting: &mut Vec<Digest>, start: usize) -> u64 {
     (before - kept) as u64
 }
 
-/// The first `count` digests; the others stay, in order.
+/// The first `count` digests; the others stay, in order. What is handed over is as long as it must be, and what waits
+/// keeps its room: fresh pages cost more than the copy.
 fn take_first(waiting: &mut Vec<Digest>, count: usize) -> Vec<Digest> {
-    if count == waiting.len() {
-        return std::mem::replace(waiting, Vec::with_capacity(FEED_MAX));
-    }
     waiting.drain(..count).collect()
 }
 

@@ -13,5 +13,5 @@ mod ring;
 mod tests;
 
 pub use desk::{Answer, Desk, Question, Recalled};
-pub(crate) use ring::{mark, mark_of};
 pub use ring::{Found, Held, LEAST_OCTETS, Ring, Sought};
+pub(crate) use ring::{mark, mark_of};

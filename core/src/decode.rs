@@ -23,7 +23,7 @@ mod tunnels;
 
 pub use link::{LinkType, UnsupportedLink};
 pub use unread::{Unread, UnreadCounts};
-pub use usual::{Usual, usual};
+pub use usual::{Usual, usual, usual_v6};
 
 use self::link::{Carried, Framed};
 use self::octets::Body;

@@ -95,7 +95,7 @@ impl Plain {
 
     /// Packs a segment of the kind most met.
     #[inline]
-    pub fn pack_usual(&mut self, usual: &Usual) {
+    pub fn pack_usual<Address>(&mut self, usual: &Usual<Address>) {
         let bit = |bit: u16, there: bool| if there { bit } else { 0 };
         let ip = &usual.ip;
         self.put_all(&Values {
@@ -107,17 +107,12 @@ impl Plain {
             numbers: [usual.seq, usual.ack],
             flags: usual.flags,
             window: usual.window,
-            small: [
-                ip.ttl,
-                ip.traffic_class,
-                usual.interface,
-                ip_marks(ip),
-            ],
+            small: [ip.ttl, ip.traffic_class, usual.interface, ip_marks(*ip)],
             payload_len: usual.payload_len,
             timestamps: usual.timestamps,
             ip_id: ip.id,
             mac: Some(usual.source),
-            order: usual.order(),
+            order: usual.order as u32,
             special: usual.payload_hash.unwrap_or(0),
         });
     }
@@ -150,7 +145,12 @@ impl Plain {
 
     /// All of the segment.
     pub fn digest(&self, tuple: FourTuple) -> Digest {
-        digest(tuple, self.present, &self.octets, field(&self.octets, FIXED))
+        digest(
+            tuple,
+            self.present,
+            &self.octets,
+            field(&self.octets, FIXED),
+        )
     }
 
     /// Whether only the first [`FIXED`] octets say something.
@@ -193,14 +193,14 @@ pub(super) fn marks(digest: &Digest) -> u8 {
         Direction::In => 1,
         Direction::Out => 2,
     };
-    ip_marks(&digest.ip)
+    ip_marks(digest.ip)
         | bit(CUT, digest.options.cut)
         | bit(SACK_PERMITTED, digest.options.sack_permitted)
         | direction << 4
 }
 
 #[inline]
-fn ip_marks(ip: &IpFields) -> u8 {
+fn ip_marks(ip: IpFields) -> u8 {
     let bit = |bit: u8, there: bool| if there { bit } else { 0 };
     bit(DONT_FRAGMENT, ip.dont_fragment) | bit(FRAGMENT, ip.fragment)
 }

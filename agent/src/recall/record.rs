@@ -46,12 +46,7 @@ const fn part_of(mark: u64) -> u8 {
 
 /// Writes a record into its [room](room_for), and tells how much of it it took.
 #[inline]
-pub(super) fn write(
-    noted: &Noted,
-    shipped: bool,
-    distances: Distances,
-    room: &mut [u8],
-) -> usize {
+pub(super) fn write(noted: &Noted, shipped: bool, distances: Distances, room: &mut [u8]) -> usize {
     let shipped = if shipped { SHIPPED } else { 0 };
     let len = match (noted.plain(), noted.of.key.family) {
         (Some(plain), Family::V4) => write_plain::<3>(noted, plain, shipped, room),

@@ -1,8 +1,11 @@
 //! Frames put together octet by octet, for tests.
 
-use std::net::{IpAddr, SocketAddrV4};
+use std::net::IpAddr;
 
-use super::{Head, LinkType, RawPacket, Unread, Usual, decode, decode_into, glance, glance_v6, usual};
+use super::{
+    Head, LinkType, RawPacket, Unread, Usual, decode, decode_into, glance, glance_v6, usual,
+    usual_v6,
+};
 use crate::digest::{
     Digest, Direction, IpFields, LinkFields, SackBlock, TcpFlags, TcpOptions, Timestamps,
 };
@@ -87,14 +90,16 @@ pub fn read_cut(link: LinkType, data: &[u8], original_len: usize) -> Result<Dige
         let whole = over.map(|digest| (Head::of(&digest), digest.payload_hash, digest));
         assert_eq!(told, whole, "a first look says something else");
     }
-    if let Some(usual) = usual(&packet) {
-        assert_eq!(Ok(digest_of(&usual)), over, "its parts say something else");
+    let usual = usual(&packet).map(|usual| digest_of(&usual));
+    let usual = usual.or_else(|| usual_v6(&packet).map(|usual| digest_of(&usual)));
+    if let Some(usual) = usual {
+        assert_eq!(Ok(usual), over, "its parts say something else");
     }
     over
 }
 
-fn digest_of(usual: &Usual) -> Digest {
-    let end = |end: SocketAddrV4| Endpoint::new(IpAddr::V4(*end.ip()), end.port());
+fn digest_of<Address: Copy + Into<IpAddr>>(usual: &Usual<Address>) -> Digest {
+    let end = |(addr, port): (Address, u16)| Endpoint::new(addr.into(), port);
     Digest {
         time: usual.time,
         tuple: FourTuple::new(end(usual.src), end(usual.dst)),
@@ -106,7 +111,7 @@ fn digest_of(usual: &Usual) -> Digest {
         payload_hash: usual.payload_hash,
         options: TcpOptions {
             timestamps: usual.timestamps,
-            order: usual.order().into(),
+            order: usual.order,
             ..TcpOptions::NONE
         },
         rst_reason: None,

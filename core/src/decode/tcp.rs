@@ -88,16 +88,17 @@ impl<'a> Parts<'a> {
         &captured[..captured.len().min(self.options_len)]
     }
 
-    /// The timestamps, if there are no other options; `None`: there are, or some were not captured.
+    /// Their order and the timestamps, if there are no other options; `None`: there are, or some were not captured.
     #[inline]
-    pub(super) fn usual_options(&self) -> Option<Option<Timestamps>> {
+    pub(super) fn usual_options(&self) -> Option<(u64, Option<Timestamps>)> {
         match (self.options(), self.options_len) {
-            ([], 0) => Some(None),
+            ([], 0) => Some((0, None)),
             // What nearly every segment after the SYN has (RFC 7323, appendix A).
-            (&[1, 1, 8, 10, a, b, c, d, e, f, g, h], 12) => Some(Some(Timestamps {
-                value: u32::from_be_bytes([a, b, c, d]),
-                echo: u32::from_be_bytes([e, f, g, h]),
-            })),
+            (&[1, 1, 8, 10, v0, v1, v2, v3, e0, e1, e2, e3], 12) => {
+                let value = u32::from_be_bytes([v0, v1, v2, v3]);
+                let echo = u32::from_be_bytes([e0, e1, e2, e3]);
+                Some((0x811, Some(Timestamps { value, echo })))
+            }
             _ => None,
         }
     }
@@ -178,19 +179,14 @@ pub(super) fn payload_hash(captured: &[u8], payload_len: usize) -> Option<u64> {
 /// written a moment before, which stalls the processor.
 #[inline]
 fn options(parts: &Parts<'_>, place: &mut TcpOptions) {
-    match parts.usual_options() {
-        Some(None) => *place = TcpOptions::NONE,
-        Some(timestamps) => {
-            *place = TcpOptions::NONE;
-            place.timestamps = timestamps;
-            place.order = ORDER_OF_STAMPS;
-        }
-        None => *place = walk(parts.options(), parts.options_len),
+    if let Some((order, timestamps)) = parts.usual_options() {
+        *place = TcpOptions::NONE;
+        place.timestamps = timestamps;
+        place.order = order;
+    } else {
+        *place = walk(parts.options(), parts.options_len);
     }
 }
-
-/// The order of options where there are only timestamps behind two octets that fill up.
-pub(super) const ORDER_OF_STAMPS: u64 = 0x811;
 
 fn timestamps(octets: &[u8]) -> Option<Timestamps> {
     let (value, echo) = be32(octets, 0).zip(be32(octets, 4))?;

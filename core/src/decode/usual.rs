@@ -1,43 +1,34 @@
 //! The segment most met, in its parts: for whoever keeps it in a form of its own, and needs no digest on the way.
 
-use std::net::{IpAddr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::link::Framed;
 use super::{RawPacket, ip, link, on_link, tcp};
 use crate::digest::{IpFields, TcpFlags, Timestamps};
 use crate::seq::TcpSeq;
 use crate::time::CaptureTime;
 
-/// A segment over IPv4 on untagged Ethernet, no RST, with no TCP options but timestamps. What is named as in a
+/// A segment on untagged Ethernet, no RST, with no TCP options but timestamps. What is named as in a
 /// [`Digest`](crate::Digest) is as there; what is not named is not there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Usual {
+pub struct Usual<Address> {
     pub time: CaptureTime,
-    pub src: SocketAddrV4,
-    pub dst: SocketAddrV4,
+    /// Address and port.
+    pub src: (Address, u16),
+    pub dst: (Address, u16),
     pub seq: TcpSeq,
     pub ack: TcpSeq,
     pub flags: TcpFlags,
     pub window: u16,
     pub payload_len: u32,
     pub payload_hash: Option<u64>,
+    /// Of the options.
+    pub order: u64,
     pub timestamps: Option<Timestamps>,
-    /// IPv4 always has an id.
     pub ip: IpFields,
     /// Source MAC address.
     pub source: [u8; 6],
     pub interface: u8,
-}
-
-impl Usual {
-    /// As [`TcpOptions::order`](crate::digest::TcpOptions::order).
-    #[inline]
-    pub fn order(&self) -> u32 {
-        if self.timestamps.is_some() {
-            tcp::ORDER_OF_STAMPS as u32
-        } else {
-            0
-        }
-    }
 }
 
 /// Reads a packet of the kind most met. `None`: it is of another; where there is one,
@@ -47,15 +38,38 @@ impl Usual {
     reason = "the parts of each packet stay in registers"
 )]
 #[inline(always)]
-pub fn usual(packet: &RawPacket<'_>) -> Option<Usual> {
+pub fn usual(packet: &RawPacket<'_>) -> Option<Usual<Ipv4Addr>> {
     let framed = link::plain(packet.link, packet.data)?;
     let segment = ip::plain(framed.octets, on_link(packet, &framed))?;
-    let (IpAddr::V4(src), IpAddr::V4(dst)) = (segment.src, segment.dst) else {
-        return None;
-    };
+    match (segment.src, segment.dst) {
+        (IpAddr::V4(src), IpAddr::V4(dst)) => parts(packet, &framed, &segment, [src, dst]),
+        _ => None,
+    }
+}
+
+/// The same over IPv6.
+#[expect(clippy::inline_always, reason = "as for usual")]
+#[inline(always)]
+pub fn usual_v6(packet: &RawPacket<'_>) -> Option<Usual<Ipv6Addr>> {
+    let framed = link::plain_v6(packet.link, packet.data)?;
+    let segment = ip::plain_v6(framed.octets, on_link(packet, &framed))?;
+    match (segment.src, segment.dst) {
+        (IpAddr::V6(src), IpAddr::V6(dst)) => parts(packet, &framed, &segment, [src, dst]),
+        _ => None,
+    }
+}
+
+#[expect(clippy::inline_always, reason = "as for usual")]
+#[inline(always)]
+fn parts<Address>(
+    packet: &RawPacket<'_>,
+    framed: &Framed<'_>,
+    segment: &ip::Packet<'_>,
+    [src, dst]: [Address; 2],
+) -> Option<Usual<Address>> {
     let parts = tcp::parts(&segment.body, segment.fields.fragment).ok()?;
     let flags = parts.flags();
-    let timestamps = parts.usual_options()?;
+    let (order, timestamps) = parts.usual_options()?;
     if flags.has(TcpFlags::RST) {
         return None;
     }
@@ -63,14 +77,15 @@ pub fn usual(packet: &RawPacket<'_>) -> Option<Usual> {
     let payload_len = parts.payload_len();
     Some(Usual {
         time: packet.time,
-        src: SocketAddrV4::new(src, src_port),
-        dst: SocketAddrV4::new(dst, dst_port),
+        src: (src, src_port),
+        dst: (dst, dst_port),
         seq: parts.seq(),
         ack: parts.ack(),
         flags,
         window: parts.window(),
         payload_len: payload_len as u32,
         payload_hash: tcp::payload_hash(parts.payload(), payload_len),
+        order,
         timestamps,
         ip: segment.fields,
         source: framed.source()?,
