@@ -157,7 +157,7 @@ impl Memory {
     #[inline]
     pub fn observe(&mut self, noted: &Noted, out: &mut Vec<Digest>) -> bool {
         if self.selection == Selection::All {
-            out.push(noted.digest());
+            noted.append_to(out);
             return true;
         }
         let index = self.flow_of(noted);
@@ -169,7 +169,7 @@ impl Memory {
             self.remember(index, noted);
             return false;
         }
-        out.push(noted.digest());
+        noted.append_to(out);
         true
     }
 

@@ -136,6 +136,15 @@ impl Noted {
         }
     }
 
+    /// Appends all of it, copied once.
+    #[inline]
+    pub(crate) fn append_to(&self, out: &mut Vec<Digest>) {
+        match self.form {
+            Form::Usual => out.push(self.digest()),
+            Form::Digest | Form::Plain | Form::Wide => out.push(*self.digest),
+        }
+    }
+
     /// The packed form of any segment.
     pub(crate) fn wide(&self) -> Wide {
         Wide::of(&self.digest())
