@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use parallax_core::decode::{RawPacket, UnreadCounts, decode_into};
+use parallax_core::decode::{RawPacket, UnreadCounts};
 use parallax_core::{
     CaptureTime, Coverage, Digest, LossCause, LossOf, LossRecord, Selection, Strength,
 };
@@ -144,15 +144,15 @@ impl Handover {
     pub fn packet(&mut self, packet: &RawPacket<'_>) {
         self.tally.packets += 1;
         self.observed += u64::from(packet.original_len);
-        match decode_into(packet, self.batch.place()) {
-            Ok(()) => {
-                if let Some(veil) = &mut self.veil {
-                    veil.digest(self.batch.place());
-                }
-                if self.batch.note() {
-                    self.take_in();
-                }
-            }
+        let taken = match &mut self.veil {
+            None => self.batch.take(packet),
+            Some(veil) => self
+                .batch
+                .take_changed(packet, |digest| veil.digest(digest)),
+        };
+        match taken {
+            Ok(()) if self.batch.is_full() => self.take_in(),
+            Ok(()) => {}
             Err(reason) => {
                 self.unread.add(reason);
                 self.tally.unread.add(reason);
@@ -319,11 +319,9 @@ fn lose(waiting: &mut Vec<Digest>, start: usize) -> u64 {
     (before - kept) as u64
 }
 
-/// The first `count` digests; the others stay, in order.
+/// The first `count` digests; the others stay, in order. What is handed over is as long as it must be, and what waits
+/// keeps its room: fresh pages cost more than the copy.
 fn take_first(waiting: &mut Vec<Digest>, count: usize) -> Vec<Digest> {
-    if count == waiting.len() {
-        return std::mem::replace(waiting, Vec::with_capacity(FEED_MAX));
-    }
     waiting.drain(..count).collect()
 }
 

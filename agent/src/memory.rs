@@ -12,7 +12,8 @@
 //! number of candidates gives way, and is counted; how long a flow was idle is told by the order of
 //! packets. The memory has no clock: the time of a grace is the packets'.
 
-use parallax_core::{Digest, Selection, Way};
+use parallax_core::digest::TcpFlags;
+use parallax_core::{Digest, Selection};
 
 use crate::noted::wide::Wide;
 use crate::noted::{BATCH, Noted};
@@ -141,71 +142,51 @@ impl Memory {
             .iter()
             .flatten()
             .fold(sets, |read, place| read ^ self.flows.touch(*place));
-        let slots = self.next_slots(batch, &places);
+        let mut slots = [None; BATCH];
+        for ((slot, place), noted) in slots.iter_mut().zip(&places).zip(batch) {
+            *slot = place.and_then(|place| self.flows[place].chain(noted.of.way).next_slot());
+        }
         slots
             .iter()
             .flatten()
             .fold(known, |read, slot| read ^ self.segments.touch(*slot))
     }
 
-    /// The slots that segments will probably take: the second of a direction the one beside the first's.
-    fn next_slots(
-        &self,
-        batch: &[Noted],
-        places: &[Option<usize>; BATCH],
-    ) -> [Option<Slot>; BATCH] {
-        let mut slots = [None; BATCH];
-        let mut last_of: [(usize, Option<Slot>); 2 * BATCH] = [(usize::MAX, None); 2 * BATCH];
-        for ((noted, place), slot) in batch.iter().zip(places).zip(&mut slots) {
-            let Some(place) = *place else { continue };
-            let direction = 2 * place + usize::from(noted.of.way == Way::HighToLow);
-            let last = &mut last_of[direction % (2 * BATCH)];
-            *slot = if last.0 == direction {
-                last.1.and_then(Slot::beside)
-            } else {
-                self.flows[place].chain(noted.of.way).next_slot()
-            };
-            *last = (direction, *slot);
-        }
-        slots
-    }
-
     /// Takes notice of one segment and appends to `out` what is to be shipped because of it, oldest
     /// first; true if it is itself among that, as the last.
     #[inline]
     pub fn observe(&mut self, noted: &Noted, out: &mut Vec<Digest>) -> bool {
-        let digest = &noted.digest;
         if self.selection == Selection::All {
-            out.push(*digest);
+            noted.append_to(out);
             return true;
         }
         let index = self.flow_of(noted);
         let first_of_its_way = self.flows[index].meet(noted.of.way);
-        if digest.is_rst() {
+        if noted.flags.has(TcpFlags::RST) {
             self.ship_context(index, out);
-            self.flows[index].begin_grace(digest.time, self.grace);
+            self.flows[index].begin_grace(noted.time, self.grace);
         } else if !self.leaves_at_once(index, noted, first_of_its_way) {
             self.remember(index, noted);
             return false;
         }
-        out.push(*digest);
+        noted.append_to(out);
         true
     }
 
     #[inline]
     fn leaves_at_once(&mut self, index: usize, noted: &Noted, first_of_its_way: bool) -> bool {
-        let digest = &noted.digest;
         let flow = &mut self.flows[index];
-        if digest.is_syn() {
+        let opens = noted.flags.has(TcpFlags::SYN);
+        if opens && !noted.flags.has(TcpFlags::ACK) {
             flow.await_handshake_ack(noted.of.way);
             return true;
         }
-        let in_grace = flow.spend_grace(digest.time, self.grace);
+        let in_grace = flow.spend_grace(noted.time, self.grace);
         let in_sample = match self.selection {
-            Selection::Sampled(one_in) => one_in.picks(digest),
+            Selection::Sampled(one_in) => one_in.picks(&noted.digest()),
             Selection::All | Selection::Context => false,
         };
-        digest.is_syn_ack() || digest.is_fin() || first_of_its_way || in_grace || in_sample
+        opens || noted.flags.has(TcpFlags::FIN) || first_of_its_way || in_grace || in_sample
     }
 
     /// The flow's place, after making one if need be.
@@ -270,7 +251,7 @@ impl Memory {
             self.segments.write_plain(slot, plain, noted.of.way);
             return Some(turned);
         }
-        let wide = Wide::of(&noted.digest);
+        let wide = noted.wide();
         let further = self.further(index, &wide)?;
         let (slot, turned) = self.segments.turn(chain, true)?;
         self.segments.write_wide(slot, &wide, further);
@@ -296,7 +277,7 @@ impl Memory {
     #[inline]
     fn kept(&mut self, index: usize, chain: Chain, noted: &Noted) -> Option<Slot> {
         let Some(plain) = noted.plain() else {
-            return self.kept_wide(index, chain, &noted.digest);
+            return self.kept_wide(index, chain, &noted.wide());
         };
         let slot = self.slot_for(index, chain)?;
         self.segments.write_plain(slot, plain, noted.of.way);
@@ -304,14 +285,13 @@ impl Memory {
     }
 
     #[inline(never)]
-    fn kept_wide(&mut self, index: usize, chain: Chain, digest: &Digest) -> Option<Slot> {
-        let wide = Wide::of(digest);
-        let further = self.further(index, &wide)?;
+    fn kept_wide(&mut self, index: usize, chain: Chain, wide: &Wide) -> Option<Slot> {
+        let further = self.further(index, wide)?;
         let Some(slot) = self.slot_for(index, chain) else {
             self.segments.give_back(further);
             return None;
         };
-        self.segments.write_wide(slot, &wide, further);
+        self.segments.write_wide(slot, wide, further);
         Some(slot)
     }
 

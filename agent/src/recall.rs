@@ -14,3 +14,4 @@ mod tests;
 
 pub use desk::{Answer, Desk, Question, Recalled};
 pub use ring::{Found, Held, LEAST_OCTETS, Ring, Sought};
+pub(crate) use ring::{mark, mark_of};

@@ -10,6 +10,7 @@ mod octets;
 mod tcp;
 mod tunnel;
 mod unread;
+mod usual;
 
 #[cfg(test)]
 mod frames;
@@ -22,6 +23,7 @@ mod tunnels;
 
 pub use link::{LinkType, UnsupportedLink};
 pub use unread::{Unread, UnreadCounts};
+pub use usual::{Usual, usual, usual_v6};
 
 use self::link::{Carried, Framed};
 use self::octets::Body;

@@ -314,8 +314,22 @@ impl FileReader {
     /// As [`Self::next_packet`].
     #[inline]
     pub fn next_into(&mut self, place: &mut Digest) -> Result<bool, FileError> {
-        while let Some(packet) = self.next_packet()? {
-            match decode_into(&packet, place) {
+        self.next_by(|packet| decode_into(packet, place))
+    }
+
+    /// Hands on packets until one is read; those that are not are counted by reason. False at the end, as
+    /// [`Self::next_digest`].
+    ///
+    /// # Errors
+    /// As [`Self::next_packet`].
+    #[inline]
+    pub fn next_by(
+        &mut self,
+        mut read: impl FnMut(&RawPacket<'_>) -> Result<(), Unread>,
+    ) -> Result<bool, FileError> {
+        let mut record = Record::NONE;
+        while let Some((time, link)) = self.next_known(&mut record)? {
+            match read(&self.packet(&record, time, link)) {
                 Ok(()) => {
                     self.counts.digests += 1;
                     return Ok(true);

@@ -262,7 +262,7 @@ impl LiveCapture {
     }
 
     fn wait(&mut self, timeout: Duration) -> Result<Woken, LiveError> {
-        let timeout = PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX);
+        let timeout = whole_millis(timeout);
         let mut descriptors: Vec<PollFd<'_>> = std::iter::once(self.stopped.descriptor())
             .chain(self.sources.iter().map(Source::descriptor))
             .map(|descriptor| PollFd::new(descriptor, PollFlags::POLLIN))
@@ -306,6 +306,12 @@ impl LiveCapture {
     }
 }
 
+/// In the kernel's unit, rounded up: who waits for a part of a millisecond would ask again and again meanwhile.
+fn whole_millis(timeout: Duration) -> PollTimeout {
+    let millis = timeout.as_nanos().div_ceil(1_000_000);
+    PollTimeout::try_from(millis).unwrap_or(PollTimeout::MAX)
+}
+
 /// Makes of captures that get every packet captures that get each packet once. What came before is left.
 fn share_out(captures: &mut [LiveCapture]) -> Result<(), LiveError> {
     let mut groups: Vec<Option<Group>> = Vec::new();
@@ -342,4 +348,18 @@ fn leave_before(source: &mut Source, moment: CaptureTime) -> Result<(), LiveErro
 enum Woken {
     ToStop,
     ToRead,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_of_a_millisecond_is_waited_for_and_not_asked_away() {
+        let millis = |timeout| whole_millis(timeout).as_millis();
+        assert_eq!(millis(Duration::ZERO), Some(0));
+        assert_eq!(millis(Duration::from_nanos(1)), Some(1));
+        assert_eq!(millis(Duration::from_micros(19_001)), Some(20));
+        assert_eq!(millis(Duration::MAX), PollTimeout::MAX.as_millis());
+    }
 }

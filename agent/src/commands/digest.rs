@@ -89,8 +89,8 @@ impl Memories {
     }
 
     fn take_in(mut self, reader: &mut FileReader) -> Result<(), FileError> {
-        while reader.next_into(self.batch.place())? {
-            if self.batch.note() {
+        while reader.next_by(|packet| self.batch.take(packet))? {
+            if self.batch.is_full() {
                 self.turn();
             }
         }

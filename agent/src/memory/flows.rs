@@ -5,6 +5,7 @@
 
 use std::ops::{Index, IndexMut};
 
+use parallax_core::digest::TcpFlags;
 use parallax_core::{CaptureTime, Way};
 
 use super::Grace;
@@ -129,7 +130,7 @@ impl KnownFlow {
     #[inline]
     pub fn takes_handshake_ack(&mut self, noted: &Noted) -> bool {
         let bit = ASKING << side(noted.of.way);
-        let completes = self.marks & bit != 0 && noted.digest.acked().is_some();
+        let completes = self.marks & bit != 0 && noted.flags.has(TcpFlags::ACK);
         if completes {
             self.marks &= !bit;
         }

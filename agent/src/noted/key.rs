@@ -74,6 +74,36 @@ impl Keyed {
         }
     }
 
+    /// As [`Self::set`], of a segment over IPv4: from an address and port to others.
+    #[inline]
+    pub fn set_usual(&mut self, src: (Ipv4Addr, u16), dst: (Ipv4Addr, u16)) {
+        let end = |(addr, port): (Ipv4Addr, u16)| u64::from(addr.to_bits()) << 16 | u64::from(port);
+        self.set_v4(end(src), end(dst));
+    }
+
+    /// The same over IPv6.
+    #[inline]
+    pub fn set_usual_v6(&mut self, src: (Ipv6Addr, u16), dst: (Ipv6Addr, u16)) {
+        let (src, dst) = ((src.0.to_bits(), src.1), (dst.0.to_bits(), dst.1));
+        let rises = src <= dst;
+        let (low, high) = if rises { (src, dst) } else { (dst, src) };
+        let word = |bits: u128, shift: u32| (bits >> shift) as u32;
+        self.key.words = [
+            ports(low.1, high.1),
+            word(low.0, 96),
+            word(low.0, 64),
+            word(low.0, 32),
+            word(low.0, 0),
+            word(high.0, 96),
+            word(high.0, 64),
+            word(high.0, 32),
+            word(high.0, 0),
+        ];
+        self.key.family = Family::V6;
+        self.way = [Way::HighToLow, Way::LowToHigh][usize::from(rises)];
+        self.hash = hash_v6(ports(low.1, high.1), low.0, high.0);
+    }
+
     /// Ends as one number each: which is lower is chance, and a branch on it would go wrong half the time.
     #[inline]
     fn set_v4(&mut self, src: u64, dst: u64) {
@@ -115,6 +145,15 @@ fn hash_v4(ports: u32, low: u32, high: u32) -> u64 {
     mixed(u64::from(low) << 32 | u64::from(high), ports)
 }
 
+#[inline]
+fn hash_v6(ports: u32, low: u128, high: u128) -> u64 {
+    let halves = |bits: u128| ((bits >> 64) as u64, bits as u64);
+    let ((a, b), (c, d)) = (halves(low), halves(high));
+    let low = fold(a ^ MIX[0], b ^ MIX[1]);
+    let both = fold(low ^ c, d ^ MIX[2]);
+    mixed(both, ports)
+}
+
 impl FlowKey {
     pub fn of(tuple: FourTuple) -> (Self, Way) {
         let mut keyed = Keyed::BLANK;
@@ -140,9 +179,8 @@ impl FlowKey {
         match self.family {
             Family::V4 => hash_v4(words[0], words[1], words[2]),
             Family::V6 => {
-                let low = fold(pair(1) ^ MIX[0], pair(3) ^ MIX[1]);
-                let both = fold(low ^ pair(5), pair(7) ^ MIX[2]);
-                mixed(both, words[0])
+                let bits = |at| u128::from(pair(at)) << 64 | u128::from(pair(at + 2));
+                hash_v6(words[0], bits(1), bits(5))
             }
         }
     }

@@ -3,6 +3,7 @@
 //! It lacks the ends, which the [`FlowKey`](super::key::FlowKey) has. No VLAN, tunnel or reason of a reset
 //! fits into it, at most eight options, and only one of: payload hash, SACK block, MSS with window scale.
 
+use parallax_core::decode::Usual;
 use parallax_core::digest::{
     Direction, IpFields, LinkFields, SackBlock, TcpFlags, TcpOptions, Timestamps,
 };
@@ -36,6 +37,24 @@ pub(crate) struct Plain {
     pub octets: [u8; WHOLE],
 }
 
+/// What the form holds.
+struct Values {
+    present: u16,
+    time: CaptureTime,
+    /// Sequence and acknowledgement.
+    numbers: [TcpSeq; 2],
+    flags: TcpFlags,
+    window: u16,
+    /// TTL, traffic class, interface, marks.
+    small: [u8; 4],
+    payload_len: u32,
+    timestamps: Option<Timestamps>,
+    ip_id: Option<u16>,
+    mac: Option<[u8; 6]>,
+    order: u32,
+    special: u64,
+}
+
 impl Plain {
     pub const EMPTY: Self = Self {
         present: 0,
@@ -57,32 +76,81 @@ impl Plain {
         if untold || !one_special || options.order > u64::from(u32::MAX) {
             return false;
         }
-        let stamps = options
+        self.put_all(&Values {
+            present,
+            time: digest.time,
+            numbers: [digest.seq, digest.ack],
+            flags: digest.flags,
+            window: digest.window,
+            small: [ip.ttl, ip.traffic_class, link.interface, marks(digest)],
+            payload_len: digest.payload_len,
+            timestamps: options.timestamps,
+            ip_id: ip.id,
+            mac: link.source,
+            order: options.order as u32,
+            special: special_part(digest),
+        });
+        true
+    }
+
+    /// Packs a segment of the kind most met.
+    #[inline]
+    pub fn pack_usual<Address>(&mut self, usual: &Usual<Address>) {
+        let bit = |bit: u16, there: bool| if there { bit } else { 0 };
+        let ip = &usual.ip;
+        self.put_all(&Values {
+            present: bit(HASH, usual.payload_hash.is_some())
+                | bit(STAMPS, usual.timestamps.is_some())
+                | bit(IP_ID, ip.id.is_some())
+                | MAC,
+            time: usual.time,
+            numbers: [usual.seq, usual.ack],
+            flags: usual.flags,
+            window: usual.window,
+            small: [ip.ttl, ip.traffic_class, usual.interface, ip_marks(*ip)],
+            payload_len: usual.payload_len,
+            timestamps: usual.timestamps,
+            ip_id: ip.id,
+            mac: Some(usual.source),
+            order: usual.order as u32,
+            special: usual.payload_hash.unwrap_or(0),
+        });
+    }
+
+    #[inline]
+    fn put_all(&mut self, values: &Values) {
+        let stamps = values
             .timestamps
             .map_or([0; 2], |stamps| [stamps.value, stamps.echo]);
-        self.present = present;
-        self.put(0, digest.time.nanos().to_le_bytes());
-        self.put(8, digest.seq.0.to_le_bytes());
-        self.put(12, digest.ack.0.to_le_bytes());
-        self.put(16, digest.flags.0.to_le_bytes());
-        self.put(18, digest.window.to_le_bytes());
-        self.put(
-            20,
-            [ip.ttl, ip.traffic_class, link.interface, marks(digest)],
-        );
-        self.put(24, digest.payload_len.to_le_bytes());
+        self.present = values.present;
+        self.put(0, values.time.nanos().to_le_bytes());
+        self.put(8, values.numbers[0].0.to_le_bytes());
+        self.put(12, values.numbers[1].0.to_le_bytes());
+        self.put(16, values.flags.0.to_le_bytes());
+        self.put(18, values.window.to_le_bytes());
+        self.put(20, values.small);
+        self.put(24, values.payload_len.to_le_bytes());
         self.put(28, stamps[0].to_le_bytes());
         self.put(32, stamps[1].to_le_bytes());
-        self.put(36, ip.id.unwrap_or(0).to_le_bytes());
-        self.put(38, link.source.unwrap_or_default());
-        self.put(44, (options.order as u32).to_le_bytes());
-        self.put(FIXED, special_part(digest).to_le_bytes());
-        true
+        self.put(36, values.ip_id.unwrap_or(0).to_le_bytes());
+        self.put(38, values.mac.unwrap_or_default());
+        self.put(44, values.order.to_le_bytes());
+        self.put(FIXED, values.special.to_le_bytes());
     }
 
     #[inline]
     fn put<const N: usize>(&mut self, at: usize, part: [u8; N]) {
         self.octets[at..at + N].copy_from_slice(&part);
+    }
+
+    /// All of the segment.
+    pub fn digest(&self, tuple: FourTuple) -> Digest {
+        digest(
+            tuple,
+            self.present,
+            &self.octets,
+            field(&self.octets, FIXED),
+        )
     }
 
     /// Whether only the first [`FIXED`] octets say something.
@@ -125,11 +193,16 @@ pub(super) fn marks(digest: &Digest) -> u8 {
         Direction::In => 1,
         Direction::Out => 2,
     };
-    bit(DONT_FRAGMENT, digest.ip.dont_fragment)
-        | bit(FRAGMENT, digest.ip.fragment)
+    ip_marks(digest.ip)
         | bit(CUT, digest.options.cut)
         | bit(SACK_PERMITTED, digest.options.sack_permitted)
         | direction << 4
+}
+
+#[inline]
+fn ip_marks(ip: IpFields) -> u8 {
+    let bit = |bit: u8, there: bool| if there { bit } else { 0 };
+    bit(DONT_FRAGMENT, ip.dont_fragment) | bit(FRAGMENT, ip.fragment)
 }
 
 /// When the segment was captured.

@@ -46,19 +46,14 @@ const fn part_of(mark: u64) -> u8 {
 
 /// Writes a record into its [room](room_for), and tells how much of it it took.
 #[inline]
-pub(super) fn write(
-    noted: &Noted,
-    (shipped, mark): (bool, Option<u64>),
-    distances: Distances,
-    room: &mut [u8],
-) -> usize {
+pub(super) fn write(noted: &Noted, shipped: bool, distances: Distances, room: &mut [u8]) -> usize {
     let shipped = if shipped { SHIPPED } else { 0 };
     let len = match (noted.plain(), noted.of.key.family) {
         (Some(plain), Family::V4) => write_plain::<3>(noted, plain, shipped, room),
         (Some(plain), Family::V6) => write_plain::<9>(noted, plain, shipped | V6, room),
-        (None, _) => write_wide(&noted.digest, shipped, room),
+        (None, _) => write_wide(&noted.wide(), shipped, room),
     };
-    room[1] = mark.map_or(0, part_of);
+    room[1] = noted.mark.map_or(0, part_of);
     room[4..8].copy_from_slice(&distances[0].to_le_bytes());
     room[8..HEAD].copy_from_slice(&distances[1].to_le_bytes());
     len
@@ -95,8 +90,7 @@ fn write_plain<const WORDS: usize>(
     }
 }
 
-fn write_wide(digest: &Digest, state: u8, room: &mut [u8]) -> usize {
-    let wide = Wide::of(digest);
+fn write_wide(wide: &Wide, state: u8, room: &mut [u8]) -> usize {
     let end = HEAD + wide.octets().len();
     room[0] = state | WIDE;
     room[HEAD..end].copy_from_slice(wide.octets());

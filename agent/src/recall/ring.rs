@@ -9,8 +9,9 @@
 
 use std::collections::VecDeque;
 
+use parallax_core::digest::TcpFlags;
 use parallax_core::time::SECOND;
-use parallax_core::{CaptureTime, Digest, Flow};
+use parallax_core::{CaptureTime, Digest, Flow, TcpSeq};
 
 use super::record::{self, LONGEST, Record, SHIPPED, UNIT};
 use crate::noted::Noted;
@@ -157,26 +158,24 @@ impl Ring {
         let flows = batch.iter().fold(0, |read, noted| {
             read ^ self.by_flow[self.place_of(noted.of.hash)]
         });
-        let marks = batch.iter().filter_map(|noted| mark(&noted.digest));
+        let marks = batch.iter().filter_map(|noted| noted.mark);
         marks.fold(flows, |read, mark| read ^ self.by_mark[self.place_of(mark)])
     }
 
     /// Keeps a segment.
     pub fn push(&mut self, noted: &Noted, shipped: bool) {
-        let digest = &noted.digest;
         let room = record::room_for(noted);
         self.make_room(room);
-        if self.newest.since(digest.time) >= SET_BACK {
+        if self.newest.since(noted.time) >= SET_BACK {
             self.steady_from = self.head;
-            self.newest = digest.time;
+            self.newest = noted.time;
         }
-        self.newest = self.newest.max(digest.time);
+        self.newest = self.newest.max(noted.time);
         let flow = self.link(By::Flow, noted.of.hash);
-        let mark = mark(digest);
-        let marked = mark.map_or(0, |mark| self.link(By::Mark, mark));
+        let marked = noted.mark.map_or(0, |mark| self.link(By::Mark, mark));
         let at = self.head_at;
         let room = &mut self.records[at..at + room];
-        let len = record::write(noted, (shipped, mark), [flow, marked], room);
+        let len = record::write(noted, shipped, [flow, marked], room);
         self.head += len as u64;
         self.head_at += len;
     }
@@ -294,16 +293,22 @@ impl Ring {
     }
 }
 
-/// What a segment may be looked for by, beside its flow.
-fn mark(digest: &Digest) -> Option<u64> {
+/// What a segment may be looked for by, beside its flow; `payload`: its length and hash.
+#[inline]
+pub(crate) fn mark(flags: TcpFlags, seq: TcpSeq, payload: (u32, Option<u64>)) -> Option<u64> {
     /// Shorter payloads are alike everywhere.
     const TELLING: u32 = 16;
-    if digest.is_syn() || digest.is_syn_ack() {
-        return Some(opening(digest.seq.0));
+    if flags.has(TcpFlags::SYN) && !flags.has(TcpFlags::RST) {
+        return Some(opening(seq.0));
     }
-    digest
-        .payload_hash
-        .filter(|_| digest.payload_len >= TELLING)
+    let (len, hash) = payload;
+    hash.filter(|_| len >= TELLING)
+}
+
+/// As [`mark`].
+pub(crate) fn mark_of(digest: &Digest) -> Option<u64> {
+    let payload = (digest.payload_len, digest.payload_hash);
+    mark(digest.flags, digest.seq, payload)
 }
 
 /// Initial numbers and payload hashes share a table; this keeps them apart.

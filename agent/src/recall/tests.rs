@@ -380,7 +380,7 @@ proptest! {
     fn any_digest_comes_back_as_it_was(digest in digest()) {
         let noted = Noted::of(&digest);
         let mut room = vec![0; record::room_for(&noted)];
-        let len = record::write(&noted, (false, None), [0; 2], &mut room);
+        let len = record::write(&noted, false, [0; 2], &mut room);
         prop_assert!(len <= room.len() && len.is_multiple_of(record::UNIT));
         let record = Record::new(&room[..len]);
         prop_assert_eq!(record.digest(), digest);

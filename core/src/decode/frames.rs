@@ -1,9 +1,15 @@
 //! Frames put together octet by octet, for tests.
 
-use super::{Head, LinkType, RawPacket, Unread, decode, decode_into, glance, glance_v6};
+use std::net::IpAddr;
+
+use super::{
+    Head, LinkType, RawPacket, Unread, Usual, decode, decode_into, glance, glance_v6, usual,
+    usual_v6,
+};
 use crate::digest::{
     Digest, Direction, IpFields, LinkFields, SackBlock, TcpFlags, TcpOptions, Timestamps,
 };
+use crate::flow::{Endpoint, FourTuple};
 use crate::reason::{KernelReason, ResetReason};
 use crate::seq::TcpSeq;
 use crate::time::CaptureTime;
@@ -84,7 +90,38 @@ pub fn read_cut(link: LinkType, data: &[u8], original_len: usize) -> Result<Dige
         let whole = over.map(|digest| (Head::of(&digest), digest.payload_hash, digest));
         assert_eq!(told, whole, "a first look says something else");
     }
+    let usual = usual(&packet).map(|usual| digest_of(&usual));
+    let usual = usual.or_else(|| usual_v6(&packet).map(|usual| digest_of(&usual)));
+    if let Some(usual) = usual {
+        assert_eq!(Ok(usual), over, "its parts say something else");
+    }
     over
+}
+
+fn digest_of<Address: Copy + Into<IpAddr>>(usual: &Usual<Address>) -> Digest {
+    let end = |(addr, port): (Address, u16)| Endpoint::new(addr.into(), port);
+    Digest {
+        time: usual.time,
+        tuple: FourTuple::new(end(usual.src), end(usual.dst)),
+        seq: usual.seq,
+        ack: usual.ack,
+        flags: usual.flags,
+        window: usual.window,
+        payload_len: usual.payload_len,
+        payload_hash: usual.payload_hash,
+        options: TcpOptions {
+            timestamps: usual.timestamps,
+            order: usual.order,
+            ..TcpOptions::NONE
+        },
+        rst_reason: None,
+        ip: usual.ip,
+        link: LinkFields {
+            source: Some(usual.source),
+            interface: usual.interface,
+            ..LinkFields::default()
+        },
+    }
 }
 
 /// A place with something in every field.

@@ -84,6 +84,14 @@ pub(super) struct Framed<'a> {
     pub octets: &'a [u8],
 }
 
+impl Framed<'_> {
+    /// As [`LinkFields::source`].
+    #[inline]
+    pub fn source(&self) -> Option<[u8; 6]> {
+        self.fields.source.copied()
+    }
+}
+
 /// What the link header says. It points into the frame: copies of a digest's parts, octet by octet,
 /// are what costs most here.
 #[derive(Clone, Copy, Default)]

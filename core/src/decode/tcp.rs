@@ -58,6 +58,25 @@ impl<'a> Parts<'a> {
     }
 
     #[inline]
+    pub(super) fn seq(&self) -> TcpSeq {
+        let fixed = self.fixed;
+        TcpSeq(u32::from_be_bytes([fixed[4], fixed[5], fixed[6], fixed[7]]))
+    }
+
+    #[inline]
+    pub(super) fn ack(&self) -> TcpSeq {
+        let fixed = self.fixed;
+        TcpSeq(u32::from_be_bytes([
+            fixed[8], fixed[9], fixed[10], fixed[11],
+        ]))
+    }
+
+    #[inline]
+    pub(super) fn window(&self) -> u16 {
+        u16::from_be_bytes([self.fixed[14], self.fixed[15]])
+    }
+
+    #[inline]
     pub(super) fn payload_len(&self) -> usize {
         self.rest.declared.saturating_sub(self.options_len)
     }
@@ -67,6 +86,21 @@ impl<'a> Parts<'a> {
     fn options(&self) -> &'a [u8] {
         let captured = self.rest.captured;
         &captured[..captured.len().min(self.options_len)]
+    }
+
+    /// Their order and the timestamps, if there are no other options; `None`: there are, or some were not captured.
+    #[inline]
+    pub(super) fn usual_options(&self) -> Option<(u64, Option<Timestamps>)> {
+        match (self.options(), self.options_len) {
+            ([], 0) => Some((0, None)),
+            // What nearly every segment after the SYN has (RFC 7323, appendix A).
+            (&[1, 1, 8, 10, v0, v1, v2, v3, e0, e1, e2, e3], 12) => {
+                let value = u32::from_be_bytes([v0, v1, v2, v3]);
+                let echo = u32::from_be_bytes([e0, e1, e2, e3]);
+                Some((0x811, Some(Timestamps { value, echo })))
+            }
+            _ => None,
+        }
     }
 
     /// What was captured of the payload.
@@ -87,15 +121,12 @@ pub(super) fn read(
     let parts = parts(segment, first_fragment)?;
     let payload_len = parts.payload_len();
     let (captured_options, payload) = (parts.options(), parts.payload());
-    let fixed = parts.fixed;
     [place.tuple.src.port, place.tuple.dst.port] = parts.ports();
-    place.seq = TcpSeq(u32::from_be_bytes([fixed[4], fixed[5], fixed[6], fixed[7]]));
-    place.ack = TcpSeq(u32::from_be_bytes([
-        fixed[8], fixed[9], fixed[10], fixed[11],
-    ]));
+    place.seq = parts.seq();
+    place.ack = parts.ack();
     place.flags = parts.flags();
-    place.window = u16::from_be_bytes([fixed[14], fixed[15]]);
-    options(captured_options, parts.options_len, &mut place.options);
+    place.window = parts.window();
+    options(&parts, &mut place.options);
     place.rst_reason = if place.is_rst() {
         rst_reason(captured_options, payload, payload_len)
     } else {
@@ -142,21 +173,18 @@ pub(super) fn payload_hash(captured: &[u8], payload_len: usize) -> Option<u64> {
     captured.get(..hashed).map(xxh3_64)
 }
 
-/// Reads the options out of what was captured of them; `len` is how long the header says they are.
+/// Reads the options out of what was captured of them.
 ///
 /// Each case writes to the digest itself: a value to be copied there would be read in larger parts than it was
 /// written a moment before, which stalls the processor.
 #[inline]
-fn options(captured: &[u8], len: usize, place: &mut TcpOptions) {
-    match captured {
-        [] if len == 0 => *place = TcpOptions::NONE,
-        // What nearly every segment after the SYN has (RFC 7323, appendix A).
-        [1, 1, 8, 10, stamps @ ..] if stamps.len() == 8 && len == 12 => {
-            *place = TcpOptions::NONE;
-            place.timestamps = timestamps(stamps);
-            place.order = 0x811;
-        }
-        _ => *place = walk(captured, len),
+fn options(parts: &Parts<'_>, place: &mut TcpOptions) {
+    if let Some((order, timestamps)) = parts.usual_options() {
+        *place = TcpOptions::NONE;
+        place.timestamps = timestamps;
+        place.order = order;
+    } else {
+        *place = walk(parts.options(), parts.options_len);
     }
 }
 

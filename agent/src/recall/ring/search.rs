@@ -3,7 +3,7 @@
 use parallax_core::archive::CARRIERS_MAX;
 use parallax_core::{CaptureTime, Flow};
 
-use super::{By, EVER, Found, Held, Ring, SET_BACK, STEPS_MAX, Sought, mark, opening};
+use super::{By, EVER, Found, Held, Ring, SET_BACK, STEPS_MAX, Sought, mark_of, opening};
 use crate::noted::key::FlowKey;
 
 /// Flows that a search by numbers and hashes adds, at most.
@@ -188,7 +188,7 @@ impl<'a> Search<'a> {
             }
             let digest = record.digest();
             let flow = digest.tuple.flow();
-            if mark(&digest) == Some(wanted) && !found.contains(&flow) {
+            if mark_of(&digest) == Some(wanted) && !found.contains(&flow) {
                 found.push(flow);
                 self.holds(position);
             }
