@@ -45,6 +45,14 @@ pub(crate) struct Knot {
     offset: Offset,
 }
 
+/// Moments in the order of capture.
+#[derive(Debug, Clone)]
+pub(crate) struct Knots {
+    all: Vec<Knot>,
+    /// When each was on the reference clock: apart, since a search reads little else.
+    references: Vec<i64>,
+}
+
 /// A vantage's clock against the path's reference clock.
 #[derive(Debug, Clone, Default)]
 pub(crate) enum Clock {
@@ -53,8 +61,7 @@ pub(crate) enum Clock {
     Unknown,
     /// It is the reference.
     Reference,
-    /// In the order of capture.
-    Against(Vec<Knot>),
+    Against(Knots),
     /// Nothing but an exchange of stamps tells.
     Exchanged([Knot; 1]),
 }
@@ -83,6 +90,7 @@ impl Clock {
     pub(crate) fn against(known: &Self, samples: &[Sample]) -> Self {
         let mut ways: [Vec<Bound>; 2] = [Vec::new(), Vec::new()];
         let mut all = Vec::with_capacity(samples.len());
+        let mut known = known.walk();
         for sample in samples {
             let reference = known.at(sample.orders[0], sample.times[0]);
             let bound = Bound {
@@ -128,7 +136,9 @@ impl Clock {
         if knots.is_empty() {
             Self::Unknown
         } else {
-            Self::Against(knots)
+            let references = knots.iter().map(|knot| knot.reference).collect();
+            let all = knots;
+            Self::Against(Knots { all, references })
         }
     }
 
@@ -158,7 +168,7 @@ impl Clock {
 
     fn knots(&self) -> &[Knot] {
         match self {
-            Self::Against(knots) => knots,
+            Self::Against(knots) => &knots.all,
             Self::Exchanged(knots) => knots,
             Self::Unknown | Self::Reference => &[],
         }
@@ -172,9 +182,20 @@ impl Clock {
         self.between(place, own, |knot| knot.own)
     }
 
+    /// The same of one segment after the other.
+    pub(crate) fn walk(&self) -> Walk<'_> {
+        Walk {
+            clock: self,
+            place: 0,
+        }
+    }
+
     /// The offset at a moment of the reference clock.
     pub(crate) fn at_reference(&self, at: i64) -> Offset {
-        let place = self.knots().partition_point(|knot| knot.reference <= at);
+        let place = match self {
+            Self::Against(knots) => knots.references.partition_point(|known| *known <= at),
+            _ => self.knots().partition_point(|knot| knot.reference <= at),
+        };
         self.between(place, at, |knot| knot.reference)
     }
 
@@ -205,6 +226,33 @@ impl Clock {
             error: near.offset.error.saturating_add(drift),
             jitter: near.offset.jitter,
         }
+    }
+}
+
+/// The offsets of segments that come one after the other: the next one is mostly near to the last one.
+pub(crate) struct Walk<'a> {
+    clock: &'a Clock,
+    /// Where the last one stood among the knots.
+    place: usize,
+}
+
+impl Walk<'_> {
+    /// As [`Clock::at`].
+    pub(crate) fn at(&mut self, order: i64, own: i64) -> Offset {
+        const STEPS: usize = 8;
+        let knots = self.clock.knots();
+        let is_before = |knot: &Knot| (knot.order, knot.own) <= (order, own);
+        for _ in 0..STEPS {
+            if knots.get(self.place).is_some_and(is_before) {
+                self.place += 1;
+            } else if self.place > 0 && !is_before(&knots[self.place - 1]) {
+                self.place -= 1;
+            } else {
+                return self.clock.between(self.place, own, |knot| knot.own);
+            }
+        }
+        self.place = knots.partition_point(is_before);
+        self.clock.between(self.place, own, |knot| knot.own)
     }
 }
 
@@ -313,24 +361,27 @@ const NOISE: i64 = MILLISECOND / 2;
 /// Between the bounds of both directions. An error where they contradict each other by more than noise and
 /// drift: then the clock was set among these packets.
 fn two_way(there: &[Bound], back: &[Bound]) -> Result<Offset, Offset> {
+    let [on_there, on_back] = [there, back].map(Extent::of);
     // Which of them is the way towards this vantage shows by itself.
-    let (up, down) = if middle(there) >= middle(back) {
-        (there, back)
+    let goes_there = if on_there.least >= on_back.most {
+        true
+    } else if on_there.most < on_back.least {
+        false
     } else {
-        (back, there)
+        middle(there) >= middle(back)
     };
-    let upper = up.iter().map(Bound::later).min().unwrap_or(0);
-    let lower = down.iter().map(Bound::later).max().unwrap_or(0);
-    let times = || there.iter().chain(back).map(|bound| bound.own);
-    let span = times()
-        .max()
-        .unwrap_or(0)
-        .saturating_sub(times().min().unwrap_or(0));
+    let (upper, lower) = if goes_there {
+        (on_there.least, on_back.most)
+    } else {
+        (on_back.least, on_there.most)
+    };
+    let first = on_there.first.min(on_back.first);
+    let span = on_there.last.max(on_back.last).saturating_sub(first);
     let slack = NOISE + (span / 1_000_000).saturating_mul(DRIFT_PER_MILLION);
     let offset = Offset {
         nanos: i64::midpoint(upper, lower),
         error: upper.saturating_sub(lower).saturating_abs() / 2,
-        jitter: spread(there).max(spread(back)),
+        jitter: on_there.spread().max(on_back.spread()),
     };
     if lower.saturating_sub(upper) > slack {
         Err(offset)
@@ -352,7 +403,7 @@ fn middle(bounds: &[Bound]) -> i64 {
 
 fn one_way(bounds: &[Bound]) -> Offset {
     let nanos = middle(bounds);
-    let jitter = spread(bounds);
+    let jitter = Extent::of(bounds).spread();
     Offset {
         nanos,
         error: ONE_WAY_ERROR.saturating_add(jitter),
@@ -360,13 +411,41 @@ fn one_way(bounds: &[Bound]) -> Offset {
     }
 }
 
-/// Longest less shortest time on the way.
-fn spread(bounds: &[Bound]) -> i64 {
-    let later = || bounds.iter().map(Bound::later);
-    let (Some(low), Some(high)) = (later().min(), later().max()) else {
-        return 0;
-    };
-    away(low, high).min(10 * SECOND)
+/// How far what some bounds say reaches, and they themselves.
+#[derive(Clone, Copy)]
+struct Extent {
+    /// What the lowest and the highest bound say.
+    least: i64,
+    most: i64,
+    /// When they were recorded here.
+    first: i64,
+    last: i64,
+}
+
+impl Extent {
+    /// Of at least one.
+    fn of(bounds: &[Bound]) -> Self {
+        let none = Self {
+            least: i64::MAX,
+            most: i64::MIN,
+            first: i64::MAX,
+            last: i64::MIN,
+        };
+        bounds.iter().fold(none, |extent, bound| {
+            let later = bound.later();
+            Self {
+                least: extent.least.min(later),
+                most: extent.most.max(later),
+                first: extent.first.min(bound.own),
+                last: extent.last.max(bound.own),
+            }
+        })
+    }
+
+    /// Longest less shortest time on the way.
+    fn spread(self) -> i64 {
+        away(self.least, self.most).min(10 * SECOND)
+    }
 }
 
 #[cfg(test)]
