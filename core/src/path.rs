@@ -92,17 +92,17 @@ fn goes_on(segments: &[Segment<'_>]) -> bool {
 pub(crate) fn nearby<'a>(joined: &Joined<'a>, ends: &Ends) -> Vec<Vec<Recorded<'a>>> {
     let at = joined.at.iter().enumerate().map(|(vantage, own)| {
         let times: Vec<CaptureTime> = own.iter().map(|own| own.carried.time).collect();
+        let mut all = Vec::with_capacity(joined.evidence.vantages[vantage].nearby.iter().count());
         let nearby = ends.neighbours(joined.evidence, vantage);
-        nearby
-            .map(|(digest, sender)| {
-                let place = times.partition_point(|time| *time <= digest.time);
-                Recorded {
-                    digest,
-                    sender,
-                    order: place as i64 * 2 - 1,
-                }
-            })
-            .collect()
+        nearby.for_each(|(digest, sender)| {
+            let place = times.partition_point(|time| *time <= digest.time);
+            all.push(Recorded {
+                digest,
+                sender,
+                order: place as i64 * 2 - 1,
+            });
+        });
+        all
     });
     at.collect()
 }

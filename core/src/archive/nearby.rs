@@ -258,7 +258,7 @@ mod tests {
             Vec::new(),
             Vec::new(),
             |packed| packed.time,
-            |packed| common.unpack(packed),
+            |packed, digests| common.unpack_onto(packed, digests),
         );
         let found = found.handshakes();
         assert_eq!(found.len(), NEARBY_MAX);
