@@ -51,6 +51,8 @@ pub(crate) struct Knots {
     all: Vec<Knot>,
     /// When each was on the reference clock: apart, since a search reads little else.
     references: Vec<i64>,
+    /// Whether they rise, as they do unless a clock was set back or is badly known.
+    rises: bool,
 }
 
 /// A vantage's clock against the path's reference clock.
@@ -136,9 +138,14 @@ impl Clock {
         if knots.is_empty() {
             Self::Unknown
         } else {
-            let references = knots.iter().map(|knot| knot.reference).collect();
+            let references: Vec<i64> = knots.iter().map(|knot| knot.reference).collect();
+            let rises = references.is_sorted();
             let all = knots;
-            Self::Against(Knots { all, references })
+            Self::Against(Knots {
+                all,
+                references,
+                rises,
+            })
         }
     }
 
@@ -186,7 +193,7 @@ impl Clock {
     pub(crate) fn walk(&self) -> Walk<'_> {
         Walk {
             clock: self,
-            place: 0,
+            place: usize::MAX,
         }
     }
 
@@ -232,28 +239,45 @@ impl Clock {
 /// The offsets of segments that come one after the other: the next one is mostly near to the last one.
 pub(crate) struct Walk<'a> {
     clock: &'a Clock,
-    /// Where the last one stood among the knots.
+    /// Where the last one stood among the knots; beyond them before the first one.
     place: usize,
 }
 
 impl Walk<'_> {
     /// As [`Clock::at`].
     pub(crate) fn at(&mut self, order: i64, own: i64) -> Offset {
-        const STEPS: usize = 8;
-        let knots = self.clock.knots();
         let is_before = |knot: &Knot| (knot.order, knot.own) <= (order, own);
-        for _ in 0..STEPS {
-            if knots.get(self.place).is_some_and(is_before) {
-                self.place += 1;
-            } else if self.place > 0 && !is_before(&knots[self.place - 1]) {
-                self.place -= 1;
-            } else {
-                return self.clock.between(self.place, own, |knot| knot.own);
-            }
-        }
-        self.place = knots.partition_point(is_before);
+        self.place = near(self.clock.knots(), self.place, is_before);
         self.clock.between(self.place, own, |knot| knot.own)
     }
+
+    /// As [`Clock::at_reference`].
+    pub(crate) fn at_reference(&mut self, at: i64) -> Offset {
+        match self.clock {
+            Clock::Against(knots) if knots.rises => {
+                self.place = near(&knots.references, self.place, |known| *known <= at);
+                self.clock.between(self.place, at, |knot| knot.reference)
+            }
+            clock => clock.at_reference(at),
+        }
+    }
+}
+
+/// [`partition_point`](slice::partition_point), which is looked for near to a place first.
+fn near<T>(all: &[T], place: usize, is_before: impl Fn(&T) -> bool) -> usize {
+    const STEPS: usize = 8;
+    let mut place = place;
+    let steps = if place <= all.len() { STEPS } else { 0 };
+    for _ in 0..steps {
+        if all.get(place).is_some_and(&is_before) {
+            place += 1;
+        } else if place > 0 && !is_before(&all[place - 1]) {
+            place -= 1;
+        } else {
+            return place;
+        }
+    }
+    all.partition_point(is_before)
 }
 
 fn away(one: i64, other: i64) -> i64 {
@@ -490,6 +514,27 @@ mod tests {
             })
             .max()
             .unwrap()
+    }
+
+    #[test]
+    fn a_walk_finds_what_a_search_finds() {
+        let drifts = Clock::against(&Clock::Reference, &samples(700, |at| at + at / 5000));
+        let set_back = |at| if at < 2 * SECOND { at } else { at - SECOND };
+        let set_back = Clock::against(&Clock::Reference, &samples(700, set_back));
+        for clock in [drifts, set_back, Clock::Reference, Clock::Unknown] {
+            let (mut walk, mut back) = (clock.walk(), clock.walk());
+            for step in 0..900_i64 {
+                // Mostly onwards, now and then far away.
+                let order = if step % 50 == 0 {
+                    800 - step
+                } else {
+                    step - 20
+                };
+                let own = order * 10 * MILLISECOND + SECOND + step % 7;
+                assert_eq!(walk.at(order, own), clock.at(order, own));
+                assert_eq!(back.at_reference(own), clock.at_reference(own));
+            }
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use hashbrown::HashSet;
 
 use crate::digest::{Digest, TcpFlags};
 use crate::evidence::Selection;
+use crate::path::Crossing;
 use crate::report::Side;
 use crate::scene::{Neighbour, Scene, Seen};
 use crate::seq::TcpSeq;
@@ -275,6 +276,7 @@ fn count_way(
             if other == vantage {
                 continue;
             }
+            let mut crossing = scene.path.crossing(vantage, other);
             let must_pass = |segment: &&Seen<'_>| {
                 let digest = segment.digest;
                 segment.sender == sender
@@ -283,7 +285,7 @@ fn count_way(
                         || (digest.seq_len() > 0
                             && acked.is_some_and(|ack| !ack.before(digest.seq_end()))))
                     && ((unbroken && ranges.encloses(digest))
-                        || Passing::of(scene, vantage, other, segment.at).is_watched())
+                        || Passing::over(scene, vantage, &mut crossing, segment.at).is_watched())
                     && ships(scene, vantage, other, segment)
             };
             for segment in scene.life(other, life).filter(must_pass) {
@@ -430,6 +432,7 @@ fn count_neighbours(scene: &Scene<'_>, travel: &[usize], sender: Side, passed: &
             if other_place == place || is_renumbered(scene, vantage, other) {
                 continue;
             }
+            let mut crossing = scene.path.crossing(vantage, other);
             for neighbour in record.all.iter().copied() {
                 let digest = neighbour.digest;
                 let must_pass = other_place > place || was_acked(neighbour);
@@ -440,7 +443,7 @@ fn count_neighbours(scene: &Scene<'_>, travel: &[usize], sender: Side, passed: &
                 {
                     continue;
                 }
-                let passing = Passing::of(scene, vantage, other, neighbour.at);
+                let passing = Passing::over(scene, vantage, &mut crossing, neighbour.at);
                 let comparable = passing.would_be_held(digest)
                     && ((unbroken && here.encloses(neighbour)) || passing.is_watched());
                 if comparable {
@@ -503,7 +506,13 @@ const EDGE: i64 = 20_000;
 impl<'s, 'a> Passing<'s, 'a> {
     /// `at` is on the corrected clock.
     fn of(scene: &'s Scene<'a>, vantage: usize, seen_at: usize, at: i64) -> Self {
-        let (time, error) = scene.path.own_time(vantage, seen_at, at);
+        let mut crossing = scene.path.crossing(vantage, seen_at);
+        Self::over(scene, vantage, &mut crossing, at)
+    }
+
+    /// The same of one packet after the other; `crossing` leads to the vantage.
+    fn over(scene: &'s Scene<'a>, vantage: usize, crossing: &mut Crossing<'_>, at: i64) -> Self {
+        let (time, error) = crossing.own_time(at);
         Self {
             scene,
             vantage,
