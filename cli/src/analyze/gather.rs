@@ -145,9 +145,13 @@ impl<'a> Files<'a> {
         }
     }
 
-    /// Octets of all files that are to be read; `None`: a pipe is among them, and nobody knows.
-    fn octets(&self) -> Option<u64> {
-        self.reels.iter().flatten().map(Reel::octets).sum()
+    /// How many files of some vantages are to be read, and their octets; `None`: a pipe is among them, and nobody knows.
+    fn size(&self, sought: impl Fn(usize) -> bool) -> (usize, Option<u64>) {
+        let reels = self.reels.iter().enumerate();
+        let reels = reels.filter(|(vantage, _)| sought(*vantage));
+        let reels: Vec<&Reel> = reels.flat_map(|(_, reels)| reels).collect();
+        let octets = reels.iter().map(|reel| reel.octets()).sum();
+        (reels.len(), octets)
     }
 }
 
@@ -279,9 +283,10 @@ impl Recordings for Files<'_> {
     }
 
     fn read<T: Take>(&mut self, purpose: Purpose, takers: &mut [T]) -> Result<(), AnalyzeError> {
-        let files = self.reels.iter().map(Vec::len).sum();
-        let reading = self.progress.read(purpose, files, self.octets());
-        let shares = Shares::of(&self.reels);
+        let sought: Vec<bool> = takers.iter().map(T::seeks).collect();
+        let (files, octets) = self.size(|vantage| sought[vantage]);
+        let reading = self.progress.read(purpose, files, octets);
+        let shares = Shares::of(&self.reels, |vantage| sought[vantage]);
         let pairs = takers.iter_mut().map(|own| (own.beside(), Some(own)));
         let takers_of: Mutex<Vec<(T, Option<&mut T>)>> = Mutex::new(pairs.collect());
         let hands = (0..threads::processors()).collect();

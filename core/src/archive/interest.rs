@@ -252,6 +252,10 @@ pub const CARRIERS_MAX: usize = 16;
 pub const APART: i64 = 20 * crate::time::SECOND;
 
 impl Payloads {
+    pub(super) fn is_empty(&self) -> bool {
+        self.sought.is_empty()
+    }
+
     /// Takes a segment of a flow with a reset.
     pub(super) fn seek(&mut self, digest: &Digest) {
         if let Some(hash) = telling(digest) {

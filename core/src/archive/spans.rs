@@ -99,6 +99,10 @@ impl From<Asked> for Spans {
 }
 
 impl Spans {
+    pub(super) fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
     #[inline]
     fn find(&self, hash: u64) -> Option<&Asking> {
         self.flows.find(hash, |known| known.hash == hash)

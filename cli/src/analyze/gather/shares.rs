@@ -38,12 +38,14 @@ struct State {
 const LEAST: u64 = 2 * LOT;
 
 impl<'a> Shares<'a> {
-    pub fn of(reels: &'a [Vec<Reel>]) -> Self {
-        let all = reels.iter().enumerate().map(|(vantage, reels)| State {
+    /// Of the vantages where something is sought.
+    pub fn of(reels: &'a [Vec<Reel>], sought: impl Fn(usize) -> bool) -> Self {
+        let vantages = (0..reels.len()).filter(|vantage| sought(*vantage));
+        let all = vantages.map(|vantage| State {
             vantage,
             begun: false,
             claimed: (0, 0),
-            until: (reels.len(), 0),
+            until: (reels[vantage].len(), 0),
         });
         let all = Mutex::new(all.collect());
         Self { reels, all }
