@@ -162,7 +162,9 @@ impl Nearby {
         let (resets, resets_reach) = choice.nearest(resets, RESETS_MAX, NEIGHBOURS_WITHIN);
         let whole = |held: Vec<Held>| {
             let mut all = Vec::with_capacity(held.len());
-            held.into_iter().for_each(|held| put(held, &mut all));
+            for held in held {
+                put(held, &mut all);
+            }
             all
         };
         Self {
@@ -309,7 +311,7 @@ impl<Time> Choice<Time> {
 
     /// Those nearest to the moment in order of time, and how far all there is is among them: `within` if none had to
     /// be left out.
-    fn nearest<Held: Copy>(&self, all: Vec<Held>, most: usize, within: i64) -> (Vec<Held>, i64)
+    fn nearest<Held: Copy>(&self, mut all: Vec<Held>, most: usize, within: i64) -> (Vec<Held>, i64)
     where
         Time: Fn(&Held) -> CaptureTime,
     {
@@ -328,8 +330,8 @@ impl<Time> Choice<Time> {
             farthest.unwrap_or(0)
         };
         chosen.sort_unstable_by_key(|(_, time, place)| (*time, *place));
-        let chosen = chosen.into_iter().map(|(.., place)| all[place]);
-        (chosen.collect(), reach)
+        all = chosen.into_iter().map(|(.., place)| all[place]).collect();
+        (all, reach)
     }
 }
 

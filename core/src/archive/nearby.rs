@@ -82,8 +82,7 @@ impl Nearby {
                 nearest(&self.handshakes, list, numbers, moment, &mut found);
             }
         }
-        // Those of each list are in order.
-        found.sort();
+        found.sort_unstable();
         found.dedup();
         found
     }

@@ -17,7 +17,7 @@ pub(super) struct Tally {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 struct Slot(i64);
 
-/// The bits of a time that tell where in its slot it is: slots are some 17 ms long.
+/// The bits of a time that tell where in its slot it is: slots are some 34 ms long.
 const WITHIN: i64 = (1 << 25) - 1;
 
 impl Slot {

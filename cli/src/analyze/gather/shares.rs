@@ -138,3 +138,113 @@ impl Share<'_> {
         (self.vantage, self.part, self.from.map_or(0, Place::offset))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use parallax_agent::capture::file::Receive;
+    use parallax_core::archive::{Glimpse, Purpose};
+
+    use super::*;
+    use crate::analyze::progress::Progress;
+    use crate::analyze::source;
+
+    struct Nobody;
+
+    impl Receive for Nobody {
+        fn receive(&mut self, _segment: &impl Glimpse) {}
+    }
+
+    /// A file of records without a packet, which was read.
+    fn reel(file: PathBuf, octets: usize) -> Reel {
+        let header = [0xa1b2_c3d4_u32, 0x0004_0002, 0, 0, 65535, 1].map(u32::to_le_bytes);
+        let mut record = [0_u32, 0, 1500, 1500].map(u32::to_le_bytes).concat();
+        record.resize(16 + 1500, 0);
+        let records = record.repeat(octets / record.len());
+        std::fs::write(&file, [header.concat(), records].concat()).unwrap();
+        let reading = Progress::start().read(Purpose::Resets, 1, None);
+        let to_the_end = |offset| Some(offset + LOT);
+        let known = source::read("v", &file, None, to_the_end, &reading, &mut Nobody).unwrap();
+        Reel {
+            vantage: "v".to_owned(),
+            file,
+            can_be_read_again: true,
+            known: Some(known),
+            whole: None,
+        }
+    }
+
+    /// Where a share that was read came to.
+    struct Hand<'a> {
+        share: Share<'a>,
+        at: Point,
+        read: Vec<(Point, Point)>,
+    }
+
+    #[test]
+    fn every_octet_is_read_once_whoever_is_faster() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, octets| reel(folder.path().join(name), octets);
+        let reels = [
+            vec![file("a", 20 << 20), file("b", 100), file("c", 9 << 20)],
+            vec![file("d", 11 << 20)],
+            vec![file("e", 3 << 20)],
+        ];
+        let mut taken_over = 0;
+        for seed in 0..200_u64 {
+            let shares = Shares::of(&reels, |vantage| vantage != 2);
+            let mut chance = seed;
+            let mut hands: [Option<Hand<'_>>; 3] = [None, None, None];
+            let mut read: Vec<(usize, Point, Point)> = Vec::new();
+            let mut idle = 0;
+            while idle < 20 {
+                chance = chance
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1);
+                let hand = &mut hands[(chance >> 33) as usize % 3];
+                let Some(busy) = hand else {
+                    *hand = shares.take().map(|share| Hand {
+                        at: (share.part, share.place().2),
+                        share,
+                        read: Vec::new(),
+                    });
+                    idle = if hand.is_some() { 0 } else { idle + 1 };
+                    continue;
+                };
+                let (part, offset) = busy.at;
+                let of = &reels[busy.share.vantage];
+                let until = of.get(part).and(shares.claim(&busy.share, part, offset));
+                if let Some(until) = until {
+                    let len = of[part].octets().unwrap();
+                    busy.read.push((busy.at, (part, until.min(len))));
+                    let ended = until >= len;
+                    busy.at = if ended { (part + 1, 0) } else { (part, until) };
+                } else {
+                    taken_over += usize::from(!busy.share.begins());
+                    let vantage = busy.share.vantage;
+                    read.extend(
+                        busy.read
+                            .iter()
+                            .map(|(from, until)| (vantage, *from, *until)),
+                    );
+                    *hand = None;
+                }
+            }
+            read.sort_unstable();
+            let files = [(0, 0), (0, 1), (0, 2), (1, 0)];
+            for (vantage, part) in files {
+                let of_file = read
+                    .iter()
+                    .filter(|(at, from, _)| (*at, from.0) == (vantage, part));
+                let end = of_file.fold(0, |end, (_, from, until)| {
+                    assert_eq!(from.1, end, "seed {seed}");
+                    until.1
+                });
+                assert_eq!(Some(end), reels[vantage][part].octets(), "seed {seed}");
+            }
+            assert!(read.iter().all(|(vantage, ..)| *vantage != 2));
+        }
+        assert!(taken_over > 200, "{taken_over}");
+    }
+}
