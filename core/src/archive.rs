@@ -89,6 +89,11 @@ pub trait Take: Send + Sized {
     /// Takes the next one of a part (file), which is in the order of capture. The parts come one after the other.
     fn take(&mut self, part: usize, segment: &impl Glimpse);
 
+    /// Whether it looks for anything: a vantage where nothing is sought need not be read.
+    fn seeks(&self) -> bool {
+        true
+    }
+
     /// Another one, which takes what follows at the same time.
     #[must_use]
     fn beside(&self) -> Self;

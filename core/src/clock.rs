@@ -45,6 +45,16 @@ pub(crate) struct Knot {
     offset: Offset,
 }
 
+/// Moments in the order of capture.
+#[derive(Debug, Clone)]
+pub(crate) struct Knots {
+    all: Vec<Knot>,
+    /// When each was on the reference clock: apart, since a search reads little else.
+    references: Vec<i64>,
+    /// Whether they rise, as they do unless a clock was set back or is badly known.
+    rises: bool,
+}
+
 /// A vantage's clock against the path's reference clock.
 #[derive(Debug, Clone, Default)]
 pub(crate) enum Clock {
@@ -53,8 +63,7 @@ pub(crate) enum Clock {
     Unknown,
     /// It is the reference.
     Reference,
-    /// In the order of capture.
-    Against(Vec<Knot>),
+    Against(Knots),
     /// Nothing but an exchange of stamps tells.
     Exchanged([Knot; 1]),
 }
@@ -83,6 +92,7 @@ impl Clock {
     pub(crate) fn against(known: &Self, samples: &[Sample]) -> Self {
         let mut ways: [Vec<Bound>; 2] = [Vec::new(), Vec::new()];
         let mut all = Vec::with_capacity(samples.len());
+        let mut known = known.walk();
         for sample in samples {
             let reference = known.at(sample.orders[0], sample.times[0]);
             let bound = Bound {
@@ -128,7 +138,14 @@ impl Clock {
         if knots.is_empty() {
             Self::Unknown
         } else {
-            Self::Against(knots)
+            let references: Vec<i64> = knots.iter().map(|knot| knot.reference).collect();
+            let rises = references.is_sorted();
+            let all = knots;
+            Self::Against(Knots {
+                all,
+                references,
+                rises,
+            })
         }
     }
 
@@ -158,7 +175,7 @@ impl Clock {
 
     fn knots(&self) -> &[Knot] {
         match self {
-            Self::Against(knots) => knots,
+            Self::Against(knots) => &knots.all,
             Self::Exchanged(knots) => knots,
             Self::Unknown | Self::Reference => &[],
         }
@@ -172,9 +189,20 @@ impl Clock {
         self.between(place, own, |knot| knot.own)
     }
 
+    /// The same of one segment after the other.
+    pub(crate) fn walk(&self) -> Walk<'_> {
+        Walk {
+            clock: self,
+            place: usize::MAX,
+        }
+    }
+
     /// The offset at a moment of the reference clock.
     pub(crate) fn at_reference(&self, at: i64) -> Offset {
-        let place = self.knots().partition_point(|knot| knot.reference <= at);
+        let place = match self {
+            Self::Against(knots) => knots.references.partition_point(|known| *known <= at),
+            _ => self.knots().partition_point(|knot| knot.reference <= at),
+        };
         self.between(place, at, |knot| knot.reference)
     }
 
@@ -206,6 +234,50 @@ impl Clock {
             jitter: near.offset.jitter,
         }
     }
+}
+
+/// The offsets of segments that come one after the other: the next one is mostly near to the last one.
+pub(crate) struct Walk<'a> {
+    clock: &'a Clock,
+    /// Where the last one stood among the knots; beyond them before the first one.
+    place: usize,
+}
+
+impl Walk<'_> {
+    /// As [`Clock::at`].
+    pub(crate) fn at(&mut self, order: i64, own: i64) -> Offset {
+        let is_before = |knot: &Knot| (knot.order, knot.own) <= (order, own);
+        self.place = near(self.clock.knots(), self.place, is_before);
+        self.clock.between(self.place, own, |knot| knot.own)
+    }
+
+    /// As [`Clock::at_reference`].
+    pub(crate) fn at_reference(&mut self, at: i64) -> Offset {
+        match self.clock {
+            Clock::Against(knots) if knots.rises => {
+                self.place = near(&knots.references, self.place, |known| *known <= at);
+                self.clock.between(self.place, at, |knot| knot.reference)
+            }
+            clock => clock.at_reference(at),
+        }
+    }
+}
+
+/// [`partition_point`](slice::partition_point), which is looked for near to a place first.
+fn near<T>(all: &[T], place: usize, is_before: impl Fn(&T) -> bool) -> usize {
+    const STEPS: usize = 8;
+    let mut place = place;
+    let steps = if place <= all.len() { STEPS } else { 0 };
+    for _ in 0..steps {
+        if all.get(place).is_some_and(&is_before) {
+            place += 1;
+        } else if place > 0 && !is_before(&all[place - 1]) {
+            place -= 1;
+        } else {
+            return place;
+        }
+    }
+    all.partition_point(is_before)
 }
 
 fn away(one: i64, other: i64) -> i64 {
@@ -313,24 +385,27 @@ const NOISE: i64 = MILLISECOND / 2;
 /// Between the bounds of both directions. An error where they contradict each other by more than noise and
 /// drift: then the clock was set among these packets.
 fn two_way(there: &[Bound], back: &[Bound]) -> Result<Offset, Offset> {
+    let [on_there, on_back] = [there, back].map(Extent::of);
     // Which of them is the way towards this vantage shows by itself.
-    let (up, down) = if middle(there) >= middle(back) {
-        (there, back)
+    let goes_there = if on_there.least >= on_back.most {
+        true
+    } else if on_there.most < on_back.least {
+        false
     } else {
-        (back, there)
+        middle(there) >= middle(back)
     };
-    let upper = up.iter().map(Bound::later).min().unwrap_or(0);
-    let lower = down.iter().map(Bound::later).max().unwrap_or(0);
-    let times = || there.iter().chain(back).map(|bound| bound.own);
-    let span = times()
-        .max()
-        .unwrap_or(0)
-        .saturating_sub(times().min().unwrap_or(0));
+    let (upper, lower) = if goes_there {
+        (on_there.least, on_back.most)
+    } else {
+        (on_back.least, on_there.most)
+    };
+    let first = on_there.first.min(on_back.first);
+    let span = on_there.last.max(on_back.last).saturating_sub(first);
     let slack = NOISE + (span / 1_000_000).saturating_mul(DRIFT_PER_MILLION);
     let offset = Offset {
         nanos: i64::midpoint(upper, lower),
         error: upper.saturating_sub(lower).saturating_abs() / 2,
-        jitter: spread(there).max(spread(back)),
+        jitter: on_there.spread().max(on_back.spread()),
     };
     if lower.saturating_sub(upper) > slack {
         Err(offset)
@@ -352,7 +427,7 @@ fn middle(bounds: &[Bound]) -> i64 {
 
 fn one_way(bounds: &[Bound]) -> Offset {
     let nanos = middle(bounds);
-    let jitter = spread(bounds);
+    let jitter = Extent::of(bounds).spread();
     Offset {
         nanos,
         error: ONE_WAY_ERROR.saturating_add(jitter),
@@ -360,13 +435,41 @@ fn one_way(bounds: &[Bound]) -> Offset {
     }
 }
 
-/// Longest less shortest time on the way.
-fn spread(bounds: &[Bound]) -> i64 {
-    let later = || bounds.iter().map(Bound::later);
-    let (Some(low), Some(high)) = (later().min(), later().max()) else {
-        return 0;
-    };
-    away(low, high).min(10 * SECOND)
+/// How far what some bounds say reaches, and they themselves.
+#[derive(Clone, Copy)]
+struct Extent {
+    /// What the lowest and the highest bound say.
+    least: i64,
+    most: i64,
+    /// When they were recorded here.
+    first: i64,
+    last: i64,
+}
+
+impl Extent {
+    /// Of at least one.
+    fn of(bounds: &[Bound]) -> Self {
+        let none = Self {
+            least: i64::MAX,
+            most: i64::MIN,
+            first: i64::MAX,
+            last: i64::MIN,
+        };
+        bounds.iter().fold(none, |extent, bound| {
+            let later = bound.later();
+            Self {
+                least: extent.least.min(later),
+                most: extent.most.max(later),
+                first: extent.first.min(bound.own),
+                last: extent.last.max(bound.own),
+            }
+        })
+    }
+
+    /// Longest less shortest time on the way.
+    fn spread(self) -> i64 {
+        away(self.least, self.most).min(10 * SECOND)
+    }
 }
 
 #[cfg(test)]
@@ -411,6 +514,27 @@ mod tests {
             })
             .max()
             .unwrap()
+    }
+
+    #[test]
+    fn a_walk_finds_what_a_search_finds() {
+        let drifts = Clock::against(&Clock::Reference, &samples(700, |at| at + at / 5000));
+        let set_back = |at| if at < 2 * SECOND { at } else { at - SECOND };
+        let set_back = Clock::against(&Clock::Reference, &samples(700, set_back));
+        for clock in [drifts, set_back, Clock::Reference, Clock::Unknown] {
+            let (mut walk, mut back) = (clock.walk(), clock.walk());
+            for step in 0..900_i64 {
+                // Mostly onwards, now and then far away.
+                let order = if step % 50 == 0 {
+                    800 - step
+                } else {
+                    step - 20
+                };
+                let own = order * 10 * MILLISECOND + SECOND + step % 7;
+                assert_eq!(walk.at(order, own), clock.at(order, own));
+                assert_eq!(back.at_reference(own), clock.at_reference(own));
+            }
+        }
     }
 
     #[test]

@@ -141,17 +141,18 @@ impl Nearby {
         resets: Vec<&Digest>,
     ) -> Self {
         let time = |digest: &&Digest| digest.time;
-        Self::chosen(moment, handshakes, others, resets, time, |digest| *digest)
+        let whole = |digest: &Digest, all: &mut Vec<Digest>| all.push(*digest);
+        Self::chosen(moment, handshakes, others, resets, time, whole)
     }
 
-    /// [`nearest`](Self::nearest) from what is not a digest yet: it is made one if it is kept.
+    /// [`nearest`](Self::nearest) from what is not a digest yet: it is put to the others as one if it is kept.
     pub(crate) fn chosen<Held: Copy>(
         moment: CaptureTime,
         handshakes: Vec<Held>,
         mut others: Vec<Held>,
         mut resets: Vec<Held>,
         time: impl Fn(&Held) -> CaptureTime,
-        digest: impl Fn(Held) -> Digest,
+        put: impl Fn(Held, &mut Vec<Digest>),
     ) -> Self {
         let choice = Choice { moment, time };
         others.retain(|held| choice.distance(held) <= NEIGHBOURS_WITHIN);
@@ -159,7 +160,13 @@ impl Nearby {
         let (handshakes, handshakes_reach) = choice.nearest(handshakes, NEARBY_MAX, i64::MAX);
         let (others, others_reach) = choice.nearest(others, NEIGHBOURS_MAX, NEIGHBOURS_WITHIN);
         let (resets, resets_reach) = choice.nearest(resets, RESETS_MAX, NEIGHBOURS_WITHIN);
-        let whole = |held: Vec<Held>| held.into_iter().map(&digest).collect();
+        let whole = |held: Vec<Held>| {
+            let mut all = Vec::with_capacity(held.len());
+            for held in held {
+                put(held, &mut all);
+            }
+            all
+        };
         Self {
             moment,
             handshakes: whole(handshakes),
@@ -304,21 +311,26 @@ impl<Time> Choice<Time> {
 
     /// Those nearest to the moment in order of time, and how far all there is is among them: `within` if none had to
     /// be left out.
-    fn nearest<Held>(&self, mut all: Vec<Held>, most: usize, within: i64) -> (Vec<Held>, i64)
+    fn nearest<Held: Copy>(&self, mut all: Vec<Held>, most: usize, within: i64) -> (Vec<Held>, i64)
     where
         Time: Fn(&Held) -> CaptureTime,
     {
-        if all.len() > most {
-            all.sort_by_key(|held| (self.distance(held), (self.time)(held)));
-            all.truncate(most);
+        let places = all.iter().enumerate();
+        let mut chosen: Vec<(i64, CaptureTime, usize)> = places
+            .map(|(place, held)| (self.distance(held), (self.time)(held), place))
+            .collect();
+        if chosen.len() > most {
+            chosen.select_nth_unstable(most);
+            chosen.truncate(most);
         }
-        let reach = if all.len() < most {
+        let reach = if chosen.len() < most {
             within
         } else {
-            let farthest = all.iter().map(|held| self.distance(held)).max();
+            let farthest = chosen.iter().map(|(distance, ..)| *distance).max();
             farthest.unwrap_or(0)
         };
-        all.sort_by_key(|held| (self.time)(held));
+        chosen.sort_unstable_by_key(|(_, time, place)| (*time, *place));
+        all = chosen.into_iter().map(|(.., place)| all[place]).collect();
         (all, reach)
     }
 }

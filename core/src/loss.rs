@@ -5,6 +5,7 @@ use hashbrown::HashSet;
 
 use crate::digest::{Digest, TcpFlags};
 use crate::evidence::Selection;
+use crate::path::Crossing;
 use crate::report::Side;
 use crate::scene::{Neighbour, Scene, Seen};
 use crate::seq::TcpSeq;
@@ -133,24 +134,22 @@ impl Passed {
 
 /// Octets of sequence space that one vantage recorded of one sender in one life, as sorted ranges of
 /// distances from an anchor.
-struct Ranges {
+#[derive(Clone, Copy)]
+struct Ranges<'r> {
     anchor: TcpSeq,
-    sorted: Vec<(i64, i64)>,
+    sorted: &'r [(i64, i64)],
 }
 
-impl Ranges {
-    fn of<'a>(segments: impl Iterator<Item = &'a Digest>) -> Option<Self> {
+impl<'r> Ranges<'r> {
+    /// `spans` is where they are to lie.
+    fn of<'a>(
+        segments: impl Iterator<Item = &'a Digest>,
+        spans: &'r mut Vec<(i64, i64)>,
+    ) -> Option<Self> {
         let mut segments = segments.peekable();
         let anchor = segments.peek()?.seq;
-        let mut sorted: Vec<(i64, i64)> = segments.map(|digest| span(digest, anchor)).collect();
-        sorted.sort_unstable();
-        sorted.dedup_by(|next, last| {
-            let joins = next.0 <= last.1;
-            if joins {
-                last.1 = last.1.max(next.1);
-            }
-            joins
-        });
+        spans.extend(segments.map(|digest| span(digest, anchor)));
+        let sorted = joined(spans);
         Some(Self { anchor, sorted })
     }
 
@@ -176,6 +175,23 @@ impl Ranges {
         let after = self.sorted.partition_point(|range| range.0 <= start);
         after > 0 && self.sorted[after - 1].1 >= end
     }
+}
+
+/// Spans in order, those that touch joined.
+fn joined(spans: &mut [(i64, i64)]) -> &[(i64, i64)] {
+    spans.sort_unstable();
+    let mut count = 0;
+    for place in 0..spans.len() {
+        let next = spans[place];
+        match spans[..count].last_mut() {
+            Some(last) if next.0 <= last.1 => last.1 = last.1.max(next.1),
+            _ => {
+                spans[count] = next;
+                count += 1;
+            }
+        }
+    }
+    &spans[..count]
 }
 
 fn span(digest: &Digest, anchor: TcpSeq) -> (i64, i64) {
@@ -248,16 +264,19 @@ fn count_way(
                 .life(vantage, life)
                 .filter(|segment| segment.sender == sender && !segment.digest.is_rst())
         };
-        let Some(ranges) = Ranges::of(own().map(|segment| segment.digest)) else {
+        let mut spans = Vec::with_capacity(scene.seen[vantage].len());
+        let Some(ranges) = Ranges::of(own().map(|segment| segment.digest), &mut spans) else {
             continue;
         };
         let unbroken = scene.evidence.vantages[vantage].coverage.len() == 1;
-        let acks: HashSet<u64> = own().map(|segment| numbers(segment.digest)).collect();
-        let mut counted: HashSet<(u64, u32)> = HashSet::new();
+        let mut acks: HashSet<u64> = HashSet::with_capacity(scene.seen[vantage].len());
+        acks.extend(own().map(|segment| numbers(segment.digest)));
+        let mut counted: HashSet<(u64, u32)> = HashSet::with_capacity(scene.seen[vantage].len());
         for (other_place, &other) in travel.iter().enumerate() {
             if other == vantage {
                 continue;
             }
+            let mut crossing = scene.path.crossing(vantage, other);
             let must_pass = |segment: &&Seen<'_>| {
                 let digest = segment.digest;
                 segment.sender == sender
@@ -266,7 +285,7 @@ fn count_way(
                         || (digest.seq_len() > 0
                             && acked.is_some_and(|ack| !ack.before(digest.seq_end()))))
                     && ((unbroken && ranges.encloses(digest))
-                        || Passing::of(scene, vantage, other, segment.at).is_watched())
+                        || Passing::over(scene, vantage, &mut crossing, segment.at).is_watched())
                     && ships(scene, vantage, other, segment)
             };
             for segment in scene.life(other, life).filter(must_pass) {
@@ -299,8 +318,10 @@ fn highest_ack(scene: &Scene<'_>, receiver: Side, life: usize) -> Option<TcpSeq>
 
 /// One vantage's record of other flows between the two hosts, in one direction.
 struct Neighbours<'s, 'a> {
-    /// By the neighbours' way.
-    ranges: Vec<Option<Ranges>>,
+    /// By the neighbours' way; none: no octets.
+    lanes: Vec<Lane>,
+    /// What was recorded of each way, one behind the other.
+    spans: Vec<(i64, i64)>,
     /// By the neighbours' numbers, whether any of them bears these.
     numbers: Vec<bool>,
     /// Flows of which it recorded anything, in either direction.
@@ -308,45 +329,77 @@ struct Neighbours<'s, 'a> {
     all: Vec<&'s Neighbour<'a>>,
 }
 
+/// Where the [`Ranges`] of one way lie.
+#[derive(Clone, Copy, Default)]
+struct Lane {
+    anchor: TcpSeq,
+    from: usize,
+    until: usize,
+}
+
 impl<'s, 'a> Neighbours<'s, 'a> {
     fn of(scene: &'s Scene<'a>, vantage: usize, sender: Side) -> Self {
         let mut flows = vec![false; scene.counts.flows];
         let mut numbers = vec![false; scene.counts.numbers];
-        let mut all = Vec::new();
+        let mut all = Vec::with_capacity(scene.neighbours[vantage].len());
+        let mut lanes = vec![Lane::default(); scene.counts.flows * 2];
         for neighbour in &scene.neighbours[vantage] {
             flows[neighbour.flow()] = true;
             if neighbour.sender == sender && !neighbour.digest.is_rst() {
                 numbers[neighbour.numbers] = true;
+                lanes[neighbour.way].until += 1;
                 all.push(neighbour);
             }
         }
-        let mut by_way = all.clone();
-        by_way.sort_by_key(|neighbour| neighbour.way);
-        let mut ranges: Vec<Option<Ranges>> = Vec::new();
-        ranges.resize_with(scene.counts.flows * 2, || None);
-        for of_way in by_way.chunk_by(|one, other| one.way == other.way) {
-            ranges[of_way[0].way] = Ranges::of(of_way.iter().map(|neighbour| neighbour.digest));
+        let mut begun = 0;
+        for lane in &mut lanes {
+            let count = std::mem::replace(&mut lane.until, begun);
+            lane.from = begun;
+            begun += count;
+        }
+        let mut spans = vec![(0, 0); all.len()];
+        for neighbour in &all {
+            let lane = &mut lanes[neighbour.way];
+            if lane.from == lane.until {
+                lane.anchor = neighbour.digest.seq;
+            }
+            spans[lane.until] = span(neighbour.digest, lane.anchor);
+            lane.until += 1;
+        }
+        for lane in &mut lanes {
+            lane.until = lane.from + joined(&mut spans[lane.from..lane.until]).len();
         }
         Self {
-            ranges,
+            lanes,
+            spans,
             numbers,
             flows,
             all,
         }
     }
 
+    fn ranges(&self, way: usize) -> Option<Ranges<'_>> {
+        let Lane {
+            anchor,
+            from,
+            until,
+        } = self.lanes[way];
+        let sorted = &self.spans[from..until];
+        (from < until).then_some(Ranges { anchor, sorted })
+    }
+
     /// Whether this vantage records this direction, and such flows under the numbers that the segment bears:
     /// packets may take another way, and boxes rewrite numbers.
     fn can_tell(&self, neighbour: &Neighbour<'_>) -> bool {
         self.flows[neighbour.flow()]
-            && match &self.ranges[neighbour.way] {
+            && match self.ranges(neighbour.way) {
                 Some(ranges) => ranges.is_near(neighbour.digest),
                 None => !self.all.is_empty(),
             }
     }
 
     fn encloses(&self, neighbour: &Neighbour<'_>) -> bool {
-        let ranges = self.ranges[neighbour.way].as_ref();
+        let ranges = self.ranges(neighbour.way);
         ranges.is_some_and(|ranges| ranges.encloses(neighbour.digest))
     }
 
@@ -354,7 +407,7 @@ impl<'s, 'a> Neighbours<'s, 'a> {
         if neighbour.digest.seq_len() == 0 {
             return self.numbers[neighbour.numbers];
         }
-        let ranges = self.ranges[neighbour.way].as_ref();
+        let ranges = self.ranges(neighbour.way);
         ranges.is_some_and(|ranges| ranges.holds(neighbour.digest))
     }
 }
@@ -379,6 +432,7 @@ fn count_neighbours(scene: &Scene<'_>, travel: &[usize], sender: Side, passed: &
             if other_place == place || is_renumbered(scene, vantage, other) {
                 continue;
             }
+            let mut crossing = scene.path.crossing(vantage, other);
             for neighbour in record.all.iter().copied() {
                 let digest = neighbour.digest;
                 let must_pass = other_place > place || was_acked(neighbour);
@@ -389,7 +443,7 @@ fn count_neighbours(scene: &Scene<'_>, travel: &[usize], sender: Side, passed: &
                 {
                     continue;
                 }
-                let passing = Passing::of(scene, vantage, other, neighbour.at);
+                let passing = Passing::over(scene, vantage, &mut crossing, neighbour.at);
                 let comparable = passing.would_be_held(digest)
                     && ((unbroken && here.encloses(neighbour)) || passing.is_watched());
                 if comparable {
@@ -452,7 +506,13 @@ const EDGE: i64 = 20_000;
 impl<'s, 'a> Passing<'s, 'a> {
     /// `at` is on the corrected clock.
     fn of(scene: &'s Scene<'a>, vantage: usize, seen_at: usize, at: i64) -> Self {
-        let (time, error) = scene.path.own_time(vantage, seen_at, at);
+        let mut crossing = scene.path.crossing(vantage, seen_at);
+        Self::over(scene, vantage, &mut crossing, at)
+    }
+
+    /// The same of one packet after the other; `crossing` leads to the vantage.
+    fn over(scene: &'s Scene<'a>, vantage: usize, crossing: &mut Crossing<'_>, at: i64) -> Self {
+        let (time, error) = crossing.own_time(at);
         Self {
             scene,
             vantage,

@@ -126,8 +126,9 @@ impl<'a> Recognisable<'a> {
 
     /// What the packets that both vantages saw tell about the pair.
     pub(crate) fn compare(&self, other: &Self) -> Comparison {
-        let mut samples = Vec::new();
-        let mut hops = [Vec::new(), Vec::new()];
+        let expected = self.all.len().min(other.all.len());
+        let mut samples = Vec::with_capacity(expected);
+        let mut hops = [0, 1].map(|_| Vec::with_capacity(expected));
         for entry in &self.all {
             if let (Some(mine), Some(theirs)) = (entry.only, other.find(entry)) {
                 let sample = Sample {
@@ -150,7 +151,7 @@ impl<'a> Recognisable<'a> {
                 hops[sender as usize].retain(|(reset, _)| !reset);
             }
         }
-        samples.sort_unstable_by_key(|sample| (sample.orders, sample.times));
+        put_in_order(&mut samples);
         let [client, server] = hops.map(|drops| usual(drops.into_iter().map(|drop| drop.1)));
         Comparison {
             samples,
@@ -159,11 +160,33 @@ impl<'a> Recognisable<'a> {
     }
 }
 
+/// Puts samples in the order of capture at `a`, in which they nearly are: what overtook another on its way is moved by
+/// a few places.
+fn put_in_order(samples: &mut [Sample]) {
+    const MOVES: usize = 8;
+    let key = |sample: &Sample| (sample.orders, sample.times);
+    let mut moves = samples.len() * MOVES;
+    for next in 1..samples.len() {
+        let sample = samples[next];
+        let mut place = next;
+        while place > 0 && key(&samples[place - 1]) > key(&sample) {
+            samples[place] = samples[place - 1];
+            place -= 1;
+        }
+        samples[place] = sample;
+        moves = moves.saturating_sub(next - place);
+        if moves == 0 {
+            samples.sort_unstable_by_key(key);
+            return;
+        }
+    }
+}
+
 /// The median of some differences.
 fn usual<T: Ord + Copy>(values: impl Iterator<Item = T>) -> Option<T> {
     let mut values: Vec<T> = values.collect();
-    values.sort_unstable();
-    values.get(values.len() / 2).copied()
+    let middle = values.len() / 2;
+    (middle < values.len()).then(|| *values.select_nth_unstable(middle).1)
 }
 
 /// What the packets common to two vantages `a` and `b` tell.
@@ -185,7 +208,7 @@ impl Comparison {
     /// The same comparison from the other vantage's view.
     pub(crate) fn turned(&self) -> Self {
         let mut samples: Vec<Sample> = self.samples.iter().map(|sample| sample.turned()).collect();
-        samples.sort_unstable_by_key(|sample| (sample.orders, sample.times));
+        put_in_order(&mut samples);
         Self {
             samples,
             ttl_drop: self.ttl_drop.map(|drop| drop.map(|drop| -drop)),

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 
 use hashbrown::DefaultHashBuilder;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Walk};
 use crate::ends::Ends;
 use crate::join::{Joined, Segment};
 use crate::matching::{Comparison, Recognisable, Recorded};
@@ -27,12 +27,34 @@ impl Path {
     /// vantage's own clock, and how far that may be off: by the errors of both clocks, which are no less than
     /// the time that the packet took.
     pub(crate) fn own_time(&self, vantage: usize, seen_at: usize, at: i64) -> (CaptureTime, i64) {
-        let offset = self.clocks[vantage].at_reference(at);
-        let there = self.clocks[seen_at].at_reference(at);
-        let own = CaptureTime::from_nanos(at.saturating_add(offset.nanos));
-        if vantage == seen_at {
-            return (own, offset.error);
+        self.crossing(vantage, seen_at).own_time(at)
+    }
+
+    /// The same of one packet after the other.
+    pub(crate) fn crossing(&self, vantage: usize, seen_at: usize) -> Crossing<'_> {
+        Crossing {
+            own: self.clocks[vantage].walk(),
+            there: (vantage != seen_at).then(|| self.clocks[seen_at].walk()),
         }
+    }
+}
+
+/// From the vantage that saw packets to another one.
+pub(crate) struct Crossing<'a> {
+    own: Walk<'a>,
+    /// `None`: it is the same.
+    there: Option<Walk<'a>>,
+}
+
+impl Crossing<'_> {
+    /// As [`Path::own_time`].
+    pub(crate) fn own_time(&mut self, at: i64) -> (CaptureTime, i64) {
+        let offset = self.own.at_reference(at);
+        let own = CaptureTime::from_nanos(at.saturating_add(offset.nanos));
+        let Some(there) = &mut self.there else {
+            return (own, offset.error);
+        };
+        let there = there.at_reference(at);
         let errors = [offset.error, there.error, offset.jitter, there.jitter];
         (own, errors.into_iter().fold(0, i64::saturating_add))
     }
@@ -92,17 +114,17 @@ fn goes_on(segments: &[Segment<'_>]) -> bool {
 pub(crate) fn nearby<'a>(joined: &Joined<'a>, ends: &Ends) -> Vec<Vec<Recorded<'a>>> {
     let at = joined.at.iter().enumerate().map(|(vantage, own)| {
         let times: Vec<CaptureTime> = own.iter().map(|own| own.carried.time).collect();
+        let mut all = Vec::with_capacity(joined.evidence.vantages[vantage].nearby.iter().count());
         let nearby = ends.neighbours(joined.evidence, vantage);
-        nearby
-            .map(|(digest, sender)| {
-                let place = times.partition_point(|time| *time <= digest.time);
-                Recorded {
-                    digest,
-                    sender,
-                    order: place as i64 * 2 - 1,
-                }
-            })
-            .collect()
+        nearby.for_each(|(digest, sender)| {
+            let place = times.partition_point(|time| *time <= digest.time);
+            all.push(Recorded {
+                digest,
+                sender,
+                order: place as i64 * 2 - 1,
+            });
+        });
+        all
     });
     at.collect()
 }

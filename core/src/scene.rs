@@ -93,6 +93,7 @@ impl<'a> Scene<'a> {
             .iter()
             .zip(&path.clocks)
             .map(|(segments, clock)| {
+                let mut clock = clock.walk();
                 let seen = segments.iter().zip(0_i64..).map(|(segment, place)| Seen {
                     digest: &segment.digest,
                     carried: segment.carried,
@@ -219,24 +220,24 @@ fn neighbours<'a>(
     nearby: &[Vec<Recorded<'a>>],
     path: &Path,
 ) -> (Vec<Vec<Neighbour<'a>>>, NeighbourCounts) {
-    let mut flows: HashMap<Flow, usize> = HashMap::new();
-    let mut numbers: HashMap<(usize, u64), usize> = HashMap::new();
-    let mut packets: HashMap<(usize, u32), usize> = HashMap::new();
+    let expected = nearby.iter().map(Vec::len).max().unwrap_or(0);
+    let mut flows: HashMap<Flow, usize> = HashMap::with_capacity(expected / 2);
+    let mut packets = Packets::expecting(expected * 2);
     let at = nearby.iter().zip(&path.clocks).map(|(nearby, clock)| {
+        let mut clock = clock.walk();
         let neighbour = |recorded: &Recorded<'a>| {
             let digest = recorded.digest;
             let offset = clock.at(recorded.order, digest.time.nanos());
             let way = number(&mut flows, digest.tuple.flow()) * 2
                 + usize::from(digest.tuple.way() == Way::HighToLow);
-            let of_stream = u64::from(digest.seq.0) << 32 | u64::from(digest.ack.0);
-            let numbers = number(&mut numbers, (way, of_stream));
+            let (numbers, packet) = packets.number(way, digest);
             Neighbour {
                 digest,
                 sender: recorded.sender,
                 at: corrected(digest, offset),
                 way,
                 numbers,
-                packet: number(&mut packets, (numbers, digest.seq_len())),
+                packet,
             }
         };
         nearby.iter().map(neighbour).collect()
@@ -244,10 +245,55 @@ fn neighbours<'a>(
     let at = at.collect();
     let counts = NeighbourCounts {
         flows: flows.len(),
-        numbers: numbers.len(),
-        packets: packets.len(),
+        numbers: packets.numbers.len(),
+        packets: packets.count,
     };
     (at, counts)
+}
+
+/// What neighbours sent, in numbers that are given as it comes.
+struct Packets {
+    /// By way, sequence and acknowledgement number.
+    numbers: HashMap<(usize, u64), First>,
+    /// Packets that have the numbers of another one, but not its length.
+    others: HashMap<(usize, u32), usize>,
+    count: usize,
+}
+
+/// The first packet that has some numbers.
+struct First {
+    numbers: usize,
+    len: u32,
+    packet: usize,
+}
+
+impl Packets {
+    fn expecting(packets: usize) -> Self {
+        Self {
+            numbers: HashMap::with_capacity(packets),
+            others: HashMap::new(),
+            count: 0,
+        }
+    }
+
+    /// The number of a segment's numbers, and that of its packet.
+    fn number(&mut self, way: usize, digest: &Digest) -> (usize, usize) {
+        let of_stream = u64::from(digest.seq.0) << 32 | u64::from(digest.ack.0);
+        let (next, len) = (self.numbers.len(), digest.seq_len());
+        let first = self.numbers.entry((way, of_stream)).or_insert(First {
+            numbers: next,
+            len,
+            packet: self.count,
+        });
+        let packet = if first.len == len {
+            first.packet
+        } else {
+            let other = self.others.entry((first.numbers, len));
+            *other.or_insert(self.count)
+        };
+        self.count = self.count.max(packet + 1);
+        (first.numbers, packet)
+    }
 }
 
 /// The number of a thing among others, which are numbered as they come.

@@ -6,8 +6,8 @@
 
 mod shares;
 
-use std::cmp::Reverse;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use parallax_agent::capture::file::{FileSummary, Place, Receive};
 use parallax_core::archive::{Archive, Frame, Gathered, Glimpse, Purpose, Recordings, Shelf, Take};
@@ -18,9 +18,9 @@ use parallax_core::{Coverage, LossRecord, Selection, Vantage, VantageKind};
 use super::AnalyzeError;
 use super::plan::{Plan, is_stdin};
 use super::progress::{Progress, Reading};
-use super::source::{self, Known, Piece};
+use super::source::{self, Known};
 use super::threads;
-use shares::Share;
+use shares::{Share, Shares};
 
 /// Everything that the judge may ask about, from all files.
 pub struct Read {
@@ -145,9 +145,13 @@ impl<'a> Files<'a> {
         }
     }
 
-    /// Octets of all files that are to be read; `None`: a pipe is among them, and nobody knows.
-    fn octets(&self) -> Option<u64> {
-        self.reels.iter().flatten().map(Reel::octets).sum()
+    /// How many files of some vantages are to be read, and their octets; `None`: a pipe is among them, and nobody knows.
+    fn size(&self, sought: impl Fn(usize) -> bool) -> (usize, Option<u64>) {
+        let reels = self.reels.iter().enumerate();
+        let reels = reels.filter(|(vantage, _)| sought(*vantage));
+        let reels: Vec<&Reel> = reels.flat_map(|(_, reels)| reels).collect();
+        let octets = reels.iter().map(|reel| reel.octets()).sum();
+        (reels.len(), octets)
     }
 }
 
@@ -176,10 +180,10 @@ impl<T: Take> Receive for Hand<'_, T> {
     }
 }
 
-/// What the reading of a piece found of its file.
+/// What the reading of a file, or of a piece of it, found.
 struct Found {
     part: usize,
-    /// Whether it was the file's first piece.
+    /// Whether it was from the file's beginning.
     begins: bool,
     known: Known,
     whole: Option<Shelf>,
@@ -200,11 +204,12 @@ impl Reel {
         self.known.as_ref().map_or(&[], |known| &known.places)
     }
 
-    /// Reads a piece of it; none where it was read before and is kept.
+    /// Reads it as far as is claimed; nothing is found where it was read before and is kept.
     fn read(
         &self,
         part: usize,
-        piece: Piece<'_>,
+        from: Option<&Place>,
+        claim: impl Fn(u64) -> Option<u64>,
         reading: &Reading,
         taker: &mut impl Take,
     ) -> Result<Option<Found>, AnalyzeError> {
@@ -216,10 +221,11 @@ impl Reel {
         }
         let whole = (!self.can_be_read_again).then(Shelf::default);
         let mut hand = Hand { taker, part, whole };
-        let known = source::read(&self.vantage, &self.file, piece, reading, &mut hand)?;
+        let (vantage, file) = (&self.vantage, &self.file);
+        let known = source::read(vantage, file, from, claim, reading, &mut hand)?;
         Ok(Some(Found {
             part,
-            begins: piece.from.is_none(),
+            begins: from.is_none(),
             known,
             whole: hand.whole,
         }))
@@ -245,6 +251,30 @@ impl Reel {
     }
 }
 
+impl Files<'_> {
+    /// Reads what a share has of its vantage's files, one behind the other.
+    fn read_share(
+        &self,
+        shares: &Shares<'_>,
+        share: &Share<'_>,
+        reading: &Reading,
+        taker: &mut impl Take,
+    ) -> Result<Vec<Found>, AnalyzeError> {
+        let reels = self.reels[share.vantage].iter().enumerate();
+        let mut from = share.from;
+        let mut all = Vec::new();
+        for (part, reel) in reels.skip(share.part) {
+            let claim = |offset| shares.claim(share, part, offset);
+            if claim(from.map_or(0, Place::offset)).is_none() {
+                break;
+            }
+            let found = reel.read(part, from.take(), claim, reading, taker)?;
+            all.extend(found);
+        }
+        Ok(all)
+    }
+}
+
 impl Recordings for Files<'_> {
     type Error = AnalyzeError;
 
@@ -253,42 +283,37 @@ impl Recordings for Files<'_> {
     }
 
     fn read<T: Take>(&mut self, purpose: Purpose, takers: &mut [T]) -> Result<(), AnalyzeError> {
-        let files = self.reels.iter().map(Vec::len).sum();
-        let reading = self.progress.read(purpose, files, self.octets());
-        let shares = shares::of(&self.reels, threads::processors());
-        let mut besides: Vec<(usize, T)> = shares
-            .iter()
-            .filter(|share| !share.begins)
-            .map(|share| (share.vantage, takers[share.vantage].beside()))
-            .collect();
-        let (mut own, mut beside) = (takers.iter_mut(), besides.iter_mut());
-        let taken = shares.iter().enumerate().filter_map(|(place, share)| {
-            let taker = if share.begins {
-                own.next()
-            } else {
-                beside.next().map(|(_, taker)| taker)
-            };
-            Some((place, share, taker?))
+        let sought: Vec<bool> = takers.iter().map(T::seeks).collect();
+        let (files, octets) = self.size(|vantage| sought[vantage]);
+        let reading = self.progress.read(purpose, files, octets);
+        let shares = Shares::of(&self.reels, |vantage| sought[vantage]);
+        let pairs = takers.iter_mut().map(|own| (own.beside(), Some(own)));
+        let takers_of: Mutex<Vec<(T, Option<&mut T>)>> = Mutex::new(pairs.collect());
+        let hands = (0..threads::processors()).collect();
+        let read = threads::share(hands, |_: usize| {
+            let mut read = Vec::new();
+            while let Some(share) = shares.take() {
+                let mut takers = takers_of.lock().unwrap_or_else(PoisonError::into_inner);
+                let (model, own) = &mut takers[share.vantage];
+                let own = own.take_if(|_| share.begins());
+                let mut beside = own.is_none().then(|| model.beside());
+                drop(takers);
+                let taker = own.or(beside.as_mut());
+                let found = taker.map(|taker| self.read_share(&shares, &share, &reading, taker));
+                read.push((share.place(), found, beside));
+            }
+            read
         });
-        let mut work: Vec<(usize, &Share<'_>, &mut T)> = taken.collect();
-        // The longest first: so nobody has much to do when the others are done.
-        work.sort_by_key(|(_, share, _)| Reverse(share.octets));
-        let mut read = threads::share(work, |(place, share, taker)| {
-            let reels = &self.reels[share.vantage];
-            let pieces = share.pieces.iter();
-            let found =
-                pieces.map(|(part, piece)| reels[*part].read(*part, *piece, &reading, taker));
-            let found: Result<Vec<Option<Found>>, AnalyzeError> = found.collect();
-            (place, share.vantage, found)
-        });
+        drop(takers_of);
+        let mut read: Vec<_> = read.into_iter().flatten().collect();
         read.sort_by_key(|(place, ..)| *place);
-        for (_, vantage, found) in read {
-            for found in found?.into_iter().flatten() {
+        for ((vantage, ..), found, beside) in read {
+            for found in found.transpose()?.into_iter().flatten() {
                 self.reels[vantage][found.part].learn(found);
             }
-        }
-        for (vantage, taker) in besides {
-            takers[vantage].join(taker);
+            if let Some(beside) = beside {
+                takers[vantage].join(beside);
+            }
         }
         Ok(())
     }

@@ -25,18 +25,9 @@ fn advice(error: &FileError) -> &'static str {
 
 /// Octets between two reports of progress, each of which takes a lock, and between two places from which a file can be
 /// read on.
-const LOT: u64 = 2 * 1024 * 1024;
+pub const LOT: u64 = 2 * 1024 * 1024;
 /// More places than this are not kept of a file.
 const PLACES_MAX: usize = 128;
-
-/// A part of a file.
-#[derive(Clone, Copy)]
-pub struct Piece<'a> {
-    /// `None`: from its beginning.
-    pub from: Option<&'a Place>,
-    /// Where the next one begins; `None`: to its end.
-    pub until: Option<u64>,
-}
 
 /// What is known of a file that was read.
 pub struct Known {
@@ -45,11 +36,13 @@ pub struct Known {
     pub places: Vec<Place>,
 }
 
-/// Reads a part of a file and hands on its segments in the order of the file.
+/// Reads a file from a place, or from its beginning, and hands on its segments in its order. Before each part `claim`
+/// is told where it begins, and tells where it ends, unless that is no more to be read.
 pub fn read(
     vantage: &str,
     file: &Path,
-    piece: Piece<'_>,
+    from: Option<&Place>,
+    claim: impl Fn(u64) -> Option<u64>,
     reading: &Reading,
     receiver: &mut impl Receive,
 ) -> Result<Known, AnalyzeError> {
@@ -57,17 +50,15 @@ pub fn read(
         vantage: vantage.to_owned(),
         source,
     };
-    let mut reader = match piece.from {
+    let mut reader = match from {
         Some(place) => FileReader::open_at(file, place),
         None => FileReader::open(file),
     }
     .map_err(failed)?;
-    let end = piece.until.unwrap_or(u64::MAX);
     let mut places = Vec::new();
     let (mut octets, mut apart, mut next) = (0, LOT, LOT);
     let mut goes_on = true;
-    while goes_on && reader.offset() < end {
-        let until = end.min(reader.offset() + LOT);
+    while goes_on && let Some(until) = claim(reader.offset()) {
         goes_on = reader.read_on(until, receiver).map_err(failed)?;
         let read = reader.progress().read;
         reading.advance(read - octets);

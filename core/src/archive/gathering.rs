@@ -81,6 +81,10 @@ fn resets<R: Recordings>(recordings: &mut R) -> Result<Interest, R::Error> {
         .map(|_| Opener::new(&hashing))
         .collect();
     recordings.read(Purpose::Resets, &mut openers)?;
+    let openers = recordings.share(openers, |mut opener| {
+        opener.openings.tidy();
+        opener
+    });
     let mut all = Opener::new(&hashing);
     for opener in openers {
         all.join(opener);

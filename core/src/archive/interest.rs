@@ -178,7 +178,8 @@ impl Openings {
         self.seen.extend(other.seen);
     }
 
-    fn tidy(&mut self) {
+    /// Takes out what is there twice.
+    pub(super) fn tidy(&mut self) {
         self.seen.sort_unstable();
         self.seen.dedup();
         self.sorted = self.seen.len();
@@ -187,7 +188,9 @@ impl Openings {
     /// Adds flows that share an initial number with one of interest, or with one that does. A scanner uses one
     /// number for many connections: of those only what shares an end too is taken.
     pub(super) fn kin(mut self, interest: &mut Interest) {
-        self.tidy();
+        // Those of each vantage are in order.
+        self.seen.sort();
+        self.seen.dedup();
         for _ in 0..ROUNDS {
             let more: Vec<&Opening> = self
                 .seen
@@ -249,6 +252,10 @@ pub const CARRIERS_MAX: usize = 16;
 pub const APART: i64 = 20 * crate::time::SECOND;
 
 impl Payloads {
+    pub(super) fn is_empty(&self) -> bool {
+        self.sought.is_empty()
+    }
+
     /// Takes a segment of a flow with a reset.
     pub(super) fn seek(&mut self, digest: &Digest) {
         if let Some(hash) = telling(digest) {

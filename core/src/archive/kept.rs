@@ -115,7 +115,7 @@ impl All {
                 let numbers = self.shaken.between(&around.names, &neighbours, vantage);
                 let reach = match self.reach.get(&flow) {
                     Some(reach) => reach[vantage],
-                    None => at.reach(&numbers, &around),
+                    None => at.tally.reach(&numbers, around.moment),
                 };
                 let segments = at.segments_of(&kin);
                 (segments, at.nearby(&around, handshakes, &numbers, reach))
@@ -169,11 +169,11 @@ impl All {
                 .enumerate()
                 .map(|(vantage, ((at, around), asked))| {
                     let numbers = self.shaken.between(&around.names, &neighbours, vantage);
-                    let reach = at.reach(&numbers, around);
+                    let (reach, near) = at.tally.near(&numbers, around.moment);
                     let [from, until] =
                         [-reach, reach].map(|away| around.moment.plus(away).nanos());
                     let flows = &at.common.flows;
-                    for number in numbers {
+                    for number in near {
                         asked.add(flows.hash(&flows.get(number)), from, until);
                     }
                     reach
@@ -319,22 +319,18 @@ impl Kept {
             .copied()
             .collect();
         places.sort_unstable();
-        places
-            .into_iter()
-            .map(|place| self.common.unpack(&self.segments[place as usize]))
-            .collect()
+        let mut digests = Vec::with_capacity(places.len());
+        for place in places {
+            let packed = &self.segments[place as usize];
+            self.common.unpack_onto(packed, &mut digests);
+        }
+        digests
     }
 
     /// The flow of each kept handshake.
     pub(super) fn shaken(&self) -> impl Iterator<Item = Flow> {
         let flows = self.nearby.handshake_flows();
         flows.map(|number| self.common.flows.get(number))
-    }
-
-    /// How far the nearest segments of these flows reach.
-    fn reach(&self, neighbours: &[u32], around: &Surroundings) -> i64 {
-        let neighbours = neighbours.iter().copied();
-        self.tally.reach(neighbours, around.moment)
     }
 
     /// What was near to a flow: these handshakes, the nearest segments of `neighbours`, which are within `reach`, and
@@ -359,7 +355,7 @@ impl Kept {
             others,
             resets,
             |packed| packed.time,
-            |packed| self.common.unpack(packed),
+            |packed, digests| self.common.unpack_onto(packed, digests),
         )
     }
 }

@@ -79,8 +79,7 @@ impl Nearby {
                 self.by_endpoint.get(&name.high()),
             ];
             for list in lists.into_iter().flatten() {
-                let nearest = nearest(&self.handshakes, list, numbers, moment);
-                found.extend(nearest);
+                nearest(&self.handshakes, list, numbers, moment, &mut found);
             }
         }
         found.sort_unstable();
@@ -95,7 +94,8 @@ impl Nearby {
         names: &[u32],
         moment: CaptureTime,
     ) -> Vec<&'a Packed> {
-        let mut places: Vec<u32> = nearest(segments, &self.resets, names, moment).collect();
+        let mut places = Vec::new();
+        nearest(segments, &self.resets, names, moment, &mut places);
         places.sort_unstable_by_key(|place| (segments[*place as usize].time, *place));
         let found = places.into_iter().map(|place| &segments[place as usize]);
         found.collect()
@@ -114,7 +114,11 @@ struct Others {
     all: Pile,
     /// Of each its place among those of all flows in order of time.
     ranks: Vec<u32>,
+    /// When each [`STEP`]th of those was recorded.
+    times: Vec<CaptureTime>,
 }
+
+const STEP: usize = 64;
 
 impl Others {
     fn of(mut all: Pile, flows: usize) -> Self {
@@ -128,6 +132,8 @@ impl Others {
         let mut by_time: Vec<(CaptureTime, u32)> =
             all.iter().map(|packed| packed.time).zip(0..).collect();
         by_time.sort();
+        let times = by_time.iter().step_by(STEP).map(|(time, _)| *time);
+        let times = times.collect();
         let mut next = starts.clone();
         let mut from = vec![0; all.len()];
         let mut ranks = vec![0; all.len()];
@@ -138,7 +144,12 @@ impl Others {
             *at += 1;
         }
         all.bring(&from);
-        Self { starts, all, ranks }
+        Self {
+            starts,
+            all,
+            ranks,
+            times,
+        }
     }
 
     fn range(&self, flow: u32) -> std::ops::Range<usize> {
@@ -147,31 +158,26 @@ impl Others {
         ends.map_or(0..0, |(from, until)| *from as usize..*until as usize)
     }
 
-    /// The first place in a range from a time on.
-    fn first_from(&self, range: std::ops::Range<usize>, time: CaptureTime) -> usize {
-        let (mut from, mut until) = (range.start, range.end);
-        while from < until {
-            let middle = usize::midpoint(from, until);
-            if self.all.get(middle).time < time {
-                from = middle + 1;
-            } else {
-                until = middle;
-            }
-        }
-        from
-    }
-
     fn nearest(&self, flows: &[u32], moment: CaptureTime, reach: i64) -> Vec<&Packed> {
         let [from, until] = [-reach, reach].map(|away| moment.plus(away));
-        let mut found: Vec<(i64, u32, usize)> = Vec::new();
+        // Ranks between which they are, and a few others.
+        let earlier = self.times.partition_point(|time| *time < from);
+        let first = (earlier.saturating_sub(1) * STEP) as u32;
+        let last = (self.times.partition_point(|time| *time <= until) * STEP) as u32;
+        let mut found: Vec<(i64, u32, usize)> = Vec::with_capacity(NEIGHBOURS_MAX * 2);
         for range in flows.iter().map(|flow| self.range(*flow)) {
-            for place in self.first_from(range.clone(), from)..range.end {
-                let time = self.all.get(place).time;
-                if time > until {
+            let ranks = &self.ranks[range.clone()];
+            let begun = ranks.partition_point(|rank| *rank < first);
+            let places = range.start + begun..range.end;
+            for (rank, place) in ranks[begun..].iter().zip(places) {
+                if *rank >= last {
                     break;
                 }
-                let away = time.since(moment).saturating_abs();
-                found.push((away, self.ranks[place], place));
+                let time = self.all.get(place).time;
+                if (from..=until).contains(&time) {
+                    let away = time.since(moment).saturating_abs();
+                    found.push((away, *rank, place));
+                }
             }
         }
         if found.len() > NEIGHBOURS_MAX {
@@ -184,20 +190,25 @@ impl Others {
     }
 }
 
-/// Those of `list` that are nearest to a moment and of other flows, more than enough each way, in no order.
-fn nearest<'a>(
-    digests: &'a [Packed],
-    list: &'a [u32],
-    names: &'a [u32],
+/// Finds those of `list` that are nearest to a moment and of other flows, more than enough each way, in the order of
+/// the list.
+fn nearest(
+    digests: &[Packed],
+    list: &[u32],
+    names: &[u32],
     moment: CaptureTime,
-) -> impl Iterator<Item = u32> + 'a {
+    found: &mut Vec<u32>,
+) {
     let digest = |place: &u32| &digests[*place as usize];
     let middle = list.partition_point(|place| digest(place).time < moment);
     let (before, after) = list.split_at(middle);
-    let other = move |place: &u32| !names.contains(&digest(place).flow());
+    let other = |place: &u32| !names.contains(&digest(place).flow());
     let enough = NEARBY_MAX.max(RESETS_MAX);
-    let before = before.iter().rev().copied().filter(other).take(enough);
-    before.chain(after.iter().copied().filter(other).take(enough))
+    found.reserve(before.len().min(enough) + after.len().min(enough));
+    let first = found.len();
+    found.extend(before.iter().rev().copied().filter(other).take(enough));
+    found[first..].reverse();
+    found.extend(after.iter().copied().filter(other).take(enough));
 }
 
 #[cfg(test)]
@@ -258,7 +269,7 @@ mod tests {
             Vec::new(),
             Vec::new(),
             |packed| packed.time,
-            |packed| common.unpack(packed),
+            |packed, digests| common.unpack_onto(packed, digests),
         );
         let found = found.handshakes();
         assert_eq!(found.len(), NEARBY_MAX);

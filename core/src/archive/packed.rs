@@ -118,10 +118,32 @@ impl Common {
     }
 
     pub(super) fn unpack(&self, packed: &Packed) -> Digest {
-        if packed.shape == WHOLE {
-            return self.whole[packed.extra as usize];
+        let mut digest = *self.outline(packed);
+        self.fill_in(packed, &mut digest);
+        digest
+    }
+
+    /// The same, put to others: a digest is large, and is written where it is to stay.
+    pub(super) fn unpack_onto(&self, packed: &Packed, digests: &mut Vec<Digest>) {
+        digests.push(*self.outline(packed));
+        if let Some(digest) = digests.last_mut() {
+            self.fill_in(packed, digest);
         }
-        let mut digest = self.shapes.known.get(packed.shape);
+    }
+
+    /// What is kept of it once for all that are like it, or all of it.
+    fn outline(&self, packed: &Packed) -> &Digest {
+        if packed.shape == WHOLE {
+            &self.whole[packed.extra as usize]
+        } else {
+            &self.shapes.known.all[packed.shape as usize]
+        }
+    }
+
+    fn fill_in(&self, packed: &Packed, digest: &mut Digest) {
+        if packed.shape == WHOLE {
+            return;
+        }
         digest.time = packed.time;
         digest.tuple = self.tuple(packed);
         digest.seq = TcpSeq(packed.seq);
@@ -141,7 +163,6 @@ impl Common {
         if let Some(id) = &mut digest.ip.id {
             *id = packed.ip_id;
         }
-        digest
     }
 
     fn tuple(&self, packed: &Packed) -> FourTuple {
@@ -154,10 +175,7 @@ impl Common {
     }
 
     pub(super) fn flags(&self, packed: &Packed) -> TcpFlags {
-        if packed.shape == WHOLE {
-            return self.whole[packed.extra as usize].flags;
-        }
-        self.shapes.known.all[packed.shape as usize].flags
+        self.outline(packed).flags
     }
 
     /// As [`Digest::payload_hash`].

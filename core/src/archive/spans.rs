@@ -9,15 +9,27 @@ use crate::time::CaptureTime;
 pub(super) struct Spans {
     /// Apart and in order of time; each flow's together. From and until, nanoseconds.
     all: Vec<(i64, i64)>,
-    /// By the flow's hash, which stands for it: where its spans begin, and where they end.
-    flows: HashTable<(u64, u32, u32)>,
+    flows: HashTable<Asking>,
+}
+
+/// The spans of one flow.
+#[derive(Debug, Clone, Copy)]
+struct Asking {
+    /// Stands for the flow.
+    hash: u64,
+    /// From the first one's beginning to the last one's end, nanoseconds.
+    begins: i64,
+    ends: i64,
+    /// Where they are.
+    from: u32,
+    until: u32,
 }
 
 impl PartialEq for Spans {
     fn eq(&self, other: &Self) -> bool {
-        let found = |hash: u64| other.of(hash);
-        let equal = |(hash, from, until): &(u64, u32, u32)| {
-            found(*hash) == &self.all[*from as usize..*until as usize]
+        let equal = |asking: &Asking| {
+            let found = other.find(asking.hash);
+            found.is_some_and(|found| other.spans(found) == self.spans(asking))
         };
         self.flows.len() == other.flows.len() && self.flows.iter().all(equal)
     }
@@ -72,27 +84,48 @@ impl From<Asked> for Spans {
             let from = spans.all.len() as u32;
             let only = of_flow.iter().map(|(_, from, until)| (*from, *until));
             spans.all.extend(only);
-            let place = (of_flow[0].0, from, spans.all.len() as u32);
-            spans.flows.insert_unique(place.0, place, |known| known.0);
+            let asking = Asking {
+                hash: of_flow[0].0,
+                begins: of_flow[0].1,
+                ends: of_flow[of_flow.len() - 1].2,
+                from,
+                until: spans.all.len() as u32,
+            };
+            let hash = |known: &Asking| known.hash;
+            spans.flows.insert_unique(asking.hash, asking, hash);
         }
         spans
     }
 }
 
 impl Spans {
+    pub(super) fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
     #[inline]
-    fn of(&self, hash: u64) -> &[(i64, i64)] {
-        match self.flows.find(hash, |known| known.0 == hash) {
-            Some((_, from, until)) => &self.all[*from as usize..*until as usize],
-            None => &[],
-        }
+    fn find(&self, hash: u64) -> Option<&Asking> {
+        self.flows.find(hash, |known| known.hash == hash)
+    }
+
+    fn spans(&self, asking: &Asking) -> &[(i64, i64)] {
+        &self.all[asking.from as usize..asking.until as usize]
     }
 
     /// Whether a segment of a flow with this hash is asked for.
     #[inline]
     pub(super) fn hold(&self, hash: u64, time: CaptureTime) -> bool {
         let time = time.nanos();
-        let spans = self.of(hash);
+        let Some(asking) = self.find(hash) else {
+            return false;
+        };
+        if time < asking.begins || asking.ends < time {
+            return false;
+        }
+        let spans = self.spans(asking);
+        if spans.len() == 1 {
+            return true;
+        }
         let begun = spans.partition_point(|(from, _)| *from <= time);
         begun > 0 && time <= spans[begun - 1].1
     }

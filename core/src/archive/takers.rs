@@ -318,6 +318,10 @@ impl Take for Picker<'_> {
         }
     }
 
+    fn seeks(&self) -> bool {
+        !self.spans.is_empty() || !self.payloads.is_empty()
+    }
+
     fn beside(&self) -> Self {
         let common = Common::new(&self.interest.hashing);
         Self::new(self.interest, self.payloads, self.spans, common)

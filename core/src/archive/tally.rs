@@ -17,8 +17,8 @@ pub(super) struct Tally {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 struct Slot(i64);
 
-/// The bits of a time that tell where in its slot it is: slots are some 17 ms long.
-const WITHIN: i64 = (1 << 24) - 1;
+/// The bits of a time that tell where in its slot it is: slots are some 34 ms long.
+const WITHIN: i64 = (1 << 25) - 1;
 
 impl Slot {
     fn begin(self) -> i64 {
@@ -104,56 +104,107 @@ impl Tally {
 
     /// A distance from a moment, nanoseconds, within which the [`NEIGHBOURS_MAX`] nearest segments of some flows are:
     /// all that are of use, if they are fewer.
-    pub(super) fn reach(
-        &self,
-        flows: impl Iterator<Item = u32> + Clone,
-        moment: CaptureTime,
-    ) -> i64 {
-        let mut within = FIRST_TRY;
-        while within < NEIGHBOURS_WITHIN {
-            if let Some(reach) = self.reach_within(flows.clone(), moment, within) {
-                return reach;
-            }
-            within *= 4;
-        }
-        let reach = self.reach_within(flows, moment, NEIGHBOURS_WITHIN);
-        reach.unwrap_or(NEIGHBOURS_WITHIN)
+    pub(super) fn reach(&self, flows: &[u32], moment: CaptureTime) -> i64 {
+        self.look(flows, moment).reach
     }
 
-    /// The same if it is no more than so much.
-    fn reach_within(
-        &self,
-        flows: impl Iterator<Item = u32>,
-        moment: CaptureTime,
-        within: i64,
-    ) -> Option<i64> {
-        let [from, until] = [-within, within].map(|away| moment.plus(away).nanos());
-        let mut near: Vec<(i64, i64)> = Vec::new();
-        // Segments by how far away their slots reach, in steps as long as a slot.
-        let mut by_step = [0; STEPS];
-        for slots in flows.filter_map(|flow| self.flows.get(flow as usize)) {
-            let first = slots.partition_point(|slot| slot.begin() < from);
-            for slot in slots[first..].iter().take_while(|slot| slot.end() <= until) {
-                let farthest = slot.farthest(moment);
-                by_step[step(farthest)] += slot.count();
-                near.push((farthest, slot.count()));
-            }
-        }
-        let enough = NEIGHBOURS_MAX as i64;
-        let mut total = 0;
-        let last = by_step.iter().position(|count| {
-            total += count;
-            total >= enough
-        })?;
-        total -= by_step[last];
-        near.retain(|(farthest, _)| step(*farthest) == last);
-        near.sort_unstable();
-        let enough = near.iter().find(|(_, count)| {
-            total += count;
-            total >= enough
-        });
-        enough.map(|(farthest, _)| *farthest)
+    /// The same, and which of the flows may have a segment within it.
+    pub(super) fn near(&self, flows: &[u32], moment: CaptureTime) -> (i64, Vec<u32>) {
+        let Look { reach, slots } = self.look(flows, moment);
+        // Of one that was never counted nothing is known.
+        let unknown = |flow: &u32| self.of(*flow).is_empty();
+        let mut near: Vec<u32> = flows.iter().copied().filter(unknown).collect();
+        let within = slots.iter().filter(|slot| slot.nearest() <= reach);
+        near.extend(within.map(|slot| slot.flow));
+        near.dedup();
+        (reach, near)
     }
+
+    fn look(&self, flows: &[u32], moment: CaptureTime) -> Look {
+        let mut within = FIRST_TRY;
+        loop {
+            let slots = self.around(flows, moment, within);
+            let reach = reach(&slots, within);
+            if reach.is_some() || within >= NEIGHBOURS_WITHIN {
+                let reach = reach.unwrap_or(NEIGHBOURS_WITHIN);
+                return Look { reach, slots };
+            }
+            within = (within * 4).min(NEIGHBOURS_WITHIN);
+        }
+    }
+
+    /// The slots of some flows that hold anything within a distance from a moment.
+    fn around(&self, flows: &[u32], moment: CaptureTime, within: i64) -> Vec<Near> {
+        let [from, until] = [-within, within].map(|away| moment.plus(away).nanos());
+        let mut near = Vec::with_capacity(flows.len() * 2);
+        for flow in flows {
+            let slots = self.of(*flow);
+            let first = slots.partition_point(|slot| slot.end() < from);
+            let around = slots[first..].iter();
+            near.extend(
+                around
+                    .take_while(|slot| slot.begin() <= until)
+                    .map(|slot| Near {
+                        flow: *flow,
+                        count: slot.count(),
+                        farthest: slot.farthest(moment),
+                    }),
+            );
+        }
+        near
+    }
+
+    /// A flow's slots.
+    fn of(&self, flow: u32) -> &[Slot] {
+        self.flows.get(flow as usize).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// What was found around a moment.
+struct Look {
+    reach: i64,
+    slots: Vec<Near>,
+}
+
+/// A slot as it is seen from a moment.
+struct Near {
+    flow: u32,
+    count: i64,
+    farthest: i64,
+}
+
+impl Near {
+    /// Nothing in it is nearer than this.
+    fn nearest(&self) -> i64 {
+        self.farthest.saturating_sub(WITHIN)
+    }
+}
+
+/// Within which distance enough segments are, if it is no more than so much.
+fn reach(slots: &[Near], within: i64) -> Option<i64> {
+    // Segments by how far away their slots reach, in steps as long as a slot.
+    let mut by_step = [0; STEPS];
+    let whole = || slots.iter().filter(|slot| slot.farthest <= within);
+    for slot in whole() {
+        by_step[step(slot.farthest)] += slot.count;
+    }
+    let enough = NEIGHBOURS_MAX as i64;
+    let mut total = 0;
+    let last = by_step.iter().position(|count| {
+        total += count;
+        total >= enough
+    })?;
+    total -= by_step[last];
+    let mut last: Vec<(i64, i64)> = whole()
+        .filter(|slot| step(slot.farthest) == last)
+        .map(|slot| (slot.farthest, slot.count))
+        .collect();
+    last.sort_unstable();
+    let enough = last.iter().find(|(_, count)| {
+        total += count;
+        total >= enough
+    });
+    enough.map(|(farthest, _)| *farthest)
 }
 
 /// More steps of a slot's length than are asked for.
@@ -186,7 +237,9 @@ mod tests {
                 tally.add(*flow, CaptureTime::from_nanos(*time));
             }
             tally.put_in_order();
-            let reach = tally.reach(asked.iter().copied(), CaptureTime::from_nanos(moment));
+            let asked: Vec<u32> = asked.into_iter().collect();
+            let (reach, near) = tally.near(&asked, CaptureTime::from_nanos(moment));
+            prop_assert_eq!(reach, tally.reach(&asked, CaptureTime::from_nanos(moment)));
             let mut distances: Vec<i64> = all()
                 .filter(|(flow, _)| asked.contains(flow))
                 .map(|(_, time)| (time - moment).abs())
@@ -196,6 +249,11 @@ mod tests {
             distances.truncate(NEIGHBOURS_MAX);
             prop_assert!(distances.last().is_none_or(|farthest| *farthest <= reach));
             prop_assert!(reach <= NEIGHBOURS_WITHIN);
+            let mut within = all()
+                .filter(|(flow, time)| asked.contains(flow) && (time - moment).abs() <= reach)
+                .map(|(flow, _)| flow);
+            prop_assert!(within.all(|flow| near.contains(flow)));
+            prop_assert!(near.iter().all(|flow| asked.contains(flow)));
             let enough = distances.len() == NEIGHBOURS_MAX;
             let most = distances.last().map_or(0, |farthest| farthest + 2 * WITHIN);
             prop_assert!(!enough || reach <= most);
@@ -210,7 +268,7 @@ mod tests {
         }
         tally.put_in_order();
         for moment in [i64::MIN, i64::MAX, 0] {
-            let reach = tally.reach([0].into_iter(), CaptureTime::from_nanos(moment));
+            let reach = tally.reach(&[0], CaptureTime::from_nanos(moment));
             assert_eq!(reach, NEIGHBOURS_WITHIN);
         }
     }

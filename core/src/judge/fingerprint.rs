@@ -10,6 +10,9 @@ mod signature;
 mod speed;
 mod timestamps;
 
+use std::cell::OnceCell;
+
+use super::cause::is_exact;
 use super::wording::{name, quoted};
 use crate::case::Case;
 use crate::digest::Digest;
@@ -52,6 +55,7 @@ struct Specimen<'s, 'a> {
     own: Vec<&'s Seen<'a>>,
     /// The receiver's.
     peer: Vec<&'s Seen<'a>>,
+    exact: OnceCell<Option<bool>>,
 }
 
 impl<'s, 'a> Specimen<'s, 'a> {
@@ -68,7 +72,13 @@ impl<'s, 'a> Specimen<'s, 'a> {
             reset: *case.first_seen(),
             own,
             peer,
+            exact: OnceCell::new(),
         }
+    }
+
+    /// As [`is_exact`]; many signatures ask.
+    fn is_exact(&self) -> Option<bool> {
+        *self.exact.get_or_init(|| is_exact(self.scene, self.case))
     }
 
     fn digest(&self) -> &'a Digest {

@@ -1,7 +1,7 @@
 //! Sequence and acknowledgement number against what both sides had sent.
 
 use super::{Look, Specimen};
-use crate::judge::cause::{highest, is_exact};
+use crate::judge::cause::highest;
 
 /// Most forgeries carry the exact number, so exactness says nothing. A number a little ahead may follow data
 /// that this vantage missed; any other is none that an honest stack would use.
@@ -14,7 +14,7 @@ pub(super) fn sequence(s: &Specimen<'_, '_>) -> Look {
     let reset = s.digest();
     // Number 0 with an ACK answers a segment without one (RFC 9293, 3.10.7.1).
     let without_number = reset.seq.0 == 0 && reset.acked().is_some();
-    if without_number || is_exact(s.scene, s.case) != Some(false) {
+    if without_number || s.is_exact() != Some(false) {
         return None;
     }
     let end = highest(s.own_before().map(|seen| seen.digest.seq_end()))?;

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::{Look, Specimen};
 use crate::case::Sight;
 use crate::digest::{Digest, TcpFlags};
-use crate::judge::cause::{highest, is_exact};
+use crate::judge::cause::highest;
 use crate::judge::library::LibraryError;
 use crate::scene::Seen;
 use burst::Burst;
@@ -209,7 +209,7 @@ fn has_no_options(digest: &Digest) -> bool {
 fn fits_seq(seq: Seq, s: &Specimen<'_, '_>) -> bool {
     match seq {
         Seq::Zero => s.digest().seq.0 == 0,
-        Seq::Exact => is_exact(s.scene, s.case) == Some(true),
+        Seq::Exact => s.is_exact() == Some(true),
     }
 }
 
