@@ -447,7 +447,6 @@ struct Extent {
 }
 
 impl Extent {
-    /// Of at least one.
     fn of(bounds: &[Bound]) -> Self {
         let none = Self {
             least: i64::MAX,
@@ -468,6 +467,10 @@ impl Extent {
 
     /// Longest less shortest time on the way.
     fn spread(self) -> i64 {
+        if self.least > self.most {
+            // There are no bounds.
+            return 0;
+        }
         away(self.least, self.most).min(10 * SECOND)
     }
 }

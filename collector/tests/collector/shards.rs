@@ -256,7 +256,11 @@ async fn each_question_of_a_case_names_the_value_of_the_distribution_column_of_w
             flow,
             format!("{neighbour}, ARRAY[{moment}], ARRAY[1], ARRAY[2], {days}"),
         ),
-        "carriers" => ("hash", hash, format!("ARRAY[{hash}], {span}, 272, {days}")),
+        "carriers" => (
+            "hash",
+            hash,
+            format!("ARRAY[{hash}], {span}, ARRAY[{flow}], 272, {days}"),
+        ),
         "handshakes" => ("vantage_id", 5, format!("ARRAY[5], {hosts}, {gap}")),
         "accepts" => (
             "vantage_id",

@@ -116,8 +116,8 @@ impl<'a> Kin<'a> {
             }
         }
         let told = probes.all.iter().zip(sharing);
-        // What many carry is nobody's name.
-        let told = told.filter(|(_, flows)| flows.len() <= CARRIERS_MAX);
+        // What many carry is nobody's name; the asked flow carries it too.
+        let told = told.filter(|(_, flows)| flows.len() < CARRIERS_MAX);
         let carriers: BTreeSet<(i64, i64)> = told
             .flat_map(|(probe, flows)| flows.into_iter().map(|flow| (probe.ask as i64 + 1, flow)))
             .collect();
@@ -219,6 +219,7 @@ async fn bearing_its_numbers(
 /// A payload to look for: whose, and from when to when.
 struct Probe {
     ask: usize,
+    flow: i64,
     hash: u64,
     from: i64,
     until: i64,
@@ -267,6 +268,7 @@ impl Probes {
             .bind(column(&asked, |probe| probe.hash.cast_signed()))
             .bind(column(&asked, |probe| probe.from))
             .bind(column(&asked, |probe| probe.until))
+            .bind(column(&asked, |probe| probe.flow))
             .bind(SHARING_LOADED)
             .bind(days.first)
             .bind(days.last)
@@ -291,6 +293,7 @@ fn note(
     let fresh = || {
         let probe = Probe {
             ask: post.ask,
+            flow: post.flow.hash().cast_signed(),
             hash,
             from: time.saturating_sub(APART),
             until: time.saturating_add(APART),
