@@ -166,7 +166,7 @@ async fn the_questions_of_a_case_read_index_ranges_of_its_days_only() {
             "carriers",
             include_str!("../../src/sql/carriers.sql"),
             format!(
-                "ARRAY[7], ARRAY[{}], ARRAY[{}], ARRAY[{flow}], 272, {days}",
+                "ARRAY[7], ARRAY[{}], ARRAY[{}], ARRAY[{flow}], ARRAY[7], 272, {days}",
                 moment - MS,
                 moment + MS
             ),

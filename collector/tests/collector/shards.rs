@@ -220,7 +220,11 @@ fn unrouted(plan: &str, column: &str, key: &str) -> Vec<String> {
         format!("({column} = {key})"),
     ];
     let is_given = |node: &&str| {
-        let mut lines = node.lines().filter(|line| line.contains("Index Cond:"));
+        // A payload is found by its slice of time and then by its hash: what routes a statement is that it is named.
+        let conditions = ["Index Cond:", "Filter:"];
+        let mut lines = node
+            .lines()
+            .filter(|line| conditions.iter().any(|condition| line.contains(condition)));
         lines.any(|line| given.iter().any(|given| line.contains(given.as_str())))
     };
     scans
@@ -259,7 +263,7 @@ async fn each_question_of_a_case_names_the_value_of_the_distribution_column_of_w
         "carriers" => (
             "hash",
             hash,
-            format!("ARRAY[{hash}], {span}, ARRAY[{flow}], 272, {days}"),
+            format!("ARRAY[{hash}], {span}, ARRAY[{flow}], ARRAY[7], 272, {days}"),
         ),
         "handshakes" => ("vantage_id", 5, format!("ARRAY[5], {hosts}, {gap}")),
         "accepts" => (

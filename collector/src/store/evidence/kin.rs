@@ -109,17 +109,19 @@ impl<'a> Kin<'a> {
 
     /// The same, where it is known who carries which probe, by number from 1.
     pub fn take_carriers(&mut self, probes: &Probes, found: Vec<(i64, i64)>) -> Vec<(usize, i64)> {
-        let mut sharing: Vec<BTreeSet<i64>> = vec![BTreeSet::new(); probes.all.len()];
+        let mut sharing: BTreeMap<(usize, u64), BTreeSet<i64>> = BTreeMap::new();
         for (asked, flow) in found {
-            if let Some(flows) = sharing.get_mut(asked as usize - 1) {
+            if let Some(probe) = probes.all.get(asked as usize - 1) {
+                let flows = sharing.entry((probe.ask, probe.hash)).or_default();
                 flows.insert(flow);
             }
         }
-        let told = probes.all.iter().zip(sharing);
         // What many carry is nobody's name; the asked flow carries it too.
-        let told = told.filter(|(_, flows)| flows.len() < CARRIERS_MAX);
+        let told = sharing
+            .into_iter()
+            .filter(|(_, flows)| flows.len() < CARRIERS_MAX);
         let carriers: BTreeSet<(i64, i64)> = told
-            .flat_map(|(probe, flows)| flows.into_iter().map(|flow| (probe.ask as i64 + 1, flow)))
+            .flat_map(|((ask, _), flows)| flows.into_iter().map(move |flow| (ask as i64 + 1, flow)))
             .collect();
         self.add(carriers.into_iter().collect())
     }
@@ -216,13 +218,43 @@ async fn bearing_its_numbers(
     Ok(found)
 }
 
+/// The index over payloads has what came in the same 2 to the 39th nanoseconds together
+/// (`migrations/0081_payload_by_slice.sql`).
+const SLICE_BITS: u32 = 39;
+/// Of a payload that was seen for longer than a day, what is nearest to the moment.
+const SLICES_MAX: usize = 160;
+
 /// A payload to look for: whose, and from when to when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Probe {
     ask: usize,
     flow: i64,
     hash: u64,
     from: i64,
     until: i64,
+}
+
+impl Probe {
+    /// The same for each slice of time by itself, those around a moment.
+    fn slices(self, moment: i64) -> impl Iterator<Item = Self> {
+        let [first, last, middle] = [self.from, self.until, moment].map(|time| time >> SLICE_BITS);
+        let half = SLICES_MAX as i64 / 2;
+        let middle = middle.clamp(first, last);
+        (first.max(middle - half)..=last.min(middle + half)).map(move |slice| {
+            let begins = slice << SLICE_BITS;
+            Self {
+                from: self.from.max(begins),
+                until: self.until.min(begins | ((1 << SLICE_BITS) - 1)),
+                ..self
+            }
+        })
+    }
+
+    /// Slice and payload as in the index.
+    fn key(&self) -> i64 {
+        let slice = self.from.cast_unsigned() >> SLICE_BITS << 56;
+        (slice | self.hash >> 8).cast_signed()
+    }
 }
 
 /// Payloads to look for.
@@ -237,6 +269,7 @@ impl Probes {
         let mut start = 0;
         for ask in posts.chunk_by(|a, b| a.ask == b.ask) {
             let mut seen: BTreeMap<u64, (Rank, Probe)> = BTreeMap::new();
+            let moment = ask[0].moment;
             for (index, post) in (start..).zip(ask) {
                 // What cannot be read is refused where the evidence is built.
                 let digests = || known.all(index).map(|stored| &stored.digest);
@@ -251,7 +284,10 @@ impl Probes {
             let mut found: Vec<(Rank, Probe)> = seen.into_values().collect();
             found.sort_by_key(|(rank, _)| *rank);
             found.truncate(PROBES_MAX);
-            all.extend(found.into_iter().map(|(_, probe)| probe));
+            let sliced = found
+                .into_iter()
+                .flat_map(|(_, probe)| probe.slices(moment));
+            all.extend(sliced);
         }
         Self { all }
     }
@@ -269,6 +305,7 @@ impl Probes {
             .bind(column(&asked, |probe| probe.from))
             .bind(column(&asked, |probe| probe.until))
             .bind(column(&asked, |probe| probe.flow))
+            .bind(column(&asked, |probe| probe.key()))
             .bind(SHARING_LOADED)
             .bind(days.first)
             .bind(days.last)
@@ -304,4 +341,44 @@ fn note(
     *best = rank.min(*best);
     probe.from = probe.from.min(time.saturating_sub(APART));
     probe.until = probe.until.max(time.saturating_add(APART));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SLICE: i64 = 1 << SLICE_BITS;
+
+    fn sliced(from: i64, until: i64, moment: i64) -> Vec<[i64; 2]> {
+        let probe = Probe {
+            ask: 0,
+            flow: 1,
+            hash: 0xfedc_ba98_7654_3210,
+            from,
+            until,
+        };
+        let slices = probe.slices(moment).inspect(|slice| {
+            assert_eq!(slice.from >> SLICE_BITS, slice.until >> SLICE_BITS);
+            let number = (slice.from >> SLICE_BITS) & 255;
+            let as_in_sql = number << 56 | (slice.hash.cast_signed() >> 8 & 0xff_ffff_ffff_ffff);
+            assert_eq!(slice.key(), as_in_sql);
+        });
+        slices.map(|slice| [slice.from, slice.until]).collect()
+    }
+
+    #[test]
+    fn a_payload_is_looked_for_slice_by_slice() {
+        assert_eq!(sliced(5, 9, 7), [[5, 9]]);
+        let over_ends = [[-3, -1], [0, SLICE - 1], [SLICE, SLICE + 4]];
+        assert_eq!(sliced(-3, SLICE + 4, 0), over_ends);
+    }
+
+    #[test]
+    fn of_many_slices_those_around_the_moment_are_looked_at() {
+        let all = sliced(0, 1000 * SLICE, 500 * SLICE + 7);
+        assert_eq!(all.len(), SLICES_MAX + 1);
+        assert_eq!(all[SLICES_MAX / 2][0], 500 * SLICE);
+        let end = sliced(0, 1000 * SLICE, i64::MAX);
+        assert_eq!(end.last(), Some(&[1000 * SLICE, 1000 * SLICE]));
+    }
 }

@@ -17,7 +17,7 @@ static SECOND_LOOK: LazyLock<String> = LazyLock::new(|| {
     compound(&[
         Part {
             text: include_str!("../../sql/carriers.sql"),
-            values: 7,
+            values: 8,
             columns: "asked, flow, NULL::integer AS run_id, NULL::bigint AS from_ns, NULL::bigint AS until_ns, \
                 NULL::bigint AS received, NULL::bigint AS dropped, NULL::text AS selection, \
                 NULL::bigint AS sample_one_in",

@@ -230,10 +230,10 @@ impl Growing {
 
     /// How long the join of a flow with a reset takes, and gathering everything about it, alone and in a batch.
     async fn joins(&self, options: &Options) -> Result<Joins> {
-        // As autovacuum does after a while.
-        sqlx::query("VACUUM (ANALYZE) digest, packed, payload")
-            .execute(self.store.pool())
-            .await?;
+        // As autovacuum and the checkpointer do after a while: what was just stored is not written meanwhile.
+        for quiet in ["VACUUM (ANALYZE) digest, packed, payload", "CHECKPOINT"] {
+            sqlx::query(quiet).execute(self.store.pool()).await?;
+        }
         let (alone, together) = ((options.joins, 1), (options.joins / 10, options.together));
         Ok(Joins {
             stored: self.stored,
