@@ -1,15 +1,21 @@
 //! How many packets a vantage missed that must have passed it, told by the other vantages and by
 //! TCP itself: what was seen further on, or was acknowledged, came past.
 
+mod neighbours;
+mod passing;
+mod ranges;
+
 use hashbrown::HashSet;
 
-use crate::digest::{Digest, TcpFlags};
+use self::neighbours::count_neighbours;
+use self::passing::{Passing, ships};
+use self::ranges::Ranges;
+use crate::digest::Digest;
 use crate::evidence::Selection;
-use crate::path::Crossing;
 use crate::report::Side;
 use crate::scene::{Neighbour, Scene, Seen};
 use crate::seq::TcpSeq;
-use crate::time::{CaptureTime, MILLISECOND};
+use crate::time::MILLISECOND;
 
 /// Segments that must have passed a vantage: how many were recorded there, and how many were not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -132,73 +138,6 @@ impl Passed {
     }
 }
 
-/// Octets of sequence space that one vantage recorded of one sender in one life, as sorted ranges of
-/// distances from an anchor.
-#[derive(Clone, Copy)]
-struct Ranges<'r> {
-    anchor: TcpSeq,
-    sorted: &'r [(i64, i64)],
-}
-
-impl<'r> Ranges<'r> {
-    /// `spans` is where they are to lie.
-    fn of<'a>(
-        segments: impl Iterator<Item = &'a Digest>,
-        spans: &'r mut Vec<(i64, i64)>,
-    ) -> Option<Self> {
-        let mut segments = segments.peekable();
-        let anchor = segments.peek()?.seq;
-        spans.extend(segments.map(|digest| span(digest, anchor)));
-        let sorted = joined(spans);
-        Some(Self { anchor, sorted })
-    }
-
-    /// Within what a window or a gap in the record explains.
-    fn is_near(&self, digest: &Digest) -> bool {
-        const WITHIN: i64 = 1 << 24;
-        let (start, _) = span(digest, self.anchor);
-        let first = self.sorted.first().map_or(0, |range| range.0);
-        let last = self.sorted.last().map_or(0, |range| range.1);
-        (first - WITHIN..=last + WITHIN).contains(&start)
-    }
-
-    /// Whether it recorded octets before these and after these, whatever the clocks say.
-    fn encloses(&self, digest: &Digest) -> bool {
-        let (start, end) = span(digest, self.anchor);
-        let first = self.sorted.first().is_some_and(|range| range.0 < start);
-        let last = self.sorted.last().is_some_and(|range| range.1 > end);
-        digest.seq_len() > 0 && first && last
-    }
-
-    fn holds(&self, digest: &Digest) -> bool {
-        let (start, end) = span(digest, self.anchor);
-        let after = self.sorted.partition_point(|range| range.0 <= start);
-        after > 0 && self.sorted[after - 1].1 >= end
-    }
-}
-
-/// Spans in order, those that touch joined.
-fn joined(spans: &mut [(i64, i64)]) -> &[(i64, i64)] {
-    spans.sort_unstable();
-    let mut count = 0;
-    for place in 0..spans.len() {
-        let next = spans[place];
-        match spans[..count].last_mut() {
-            Some(last) if next.0 <= last.1 => last.1 = last.1.max(next.1),
-            _ => {
-                spans[count] = next;
-                count += 1;
-            }
-        }
-    }
-    &spans[..count]
-}
-
-fn span(digest: &Digest, anchor: TcpSeq) -> (i64, i64) {
-    let start = i64::from(digest.seq.since(anchor));
-    (start, start + i64::from(digest.seq_len()))
-}
-
 /// What tells a segment from the others that one side sent; of a pure acknowledgement it is enough where offload has
 /// merged or split its neighbours.
 fn numbers(digest: &Digest) -> u64 {
@@ -314,238 +253,4 @@ fn highest_ack(scene: &Scene<'_>, receiver: Side, life: usize) -> Option<TcpSeq>
         .filter(|segment| segment.sender == receiver && !segment.digest.is_rst())
         .filter_map(|segment| segment.digest.acked())
         .reduce(|high, ack| if ack.after(high) { ack } else { high })
-}
-
-/// One vantage's record of other flows between the two hosts, in one direction.
-struct Neighbours<'s, 'a> {
-    /// By the neighbours' way; none: no octets.
-    lanes: Vec<Lane>,
-    /// What was recorded of each way, one behind the other.
-    spans: Vec<(i64, i64)>,
-    /// By the neighbours' numbers, whether any of them bears these.
-    numbers: Vec<bool>,
-    /// Flows of which it recorded anything, in either direction.
-    flows: Vec<bool>,
-    all: Vec<&'s Neighbour<'a>>,
-}
-
-/// Where the [`Ranges`] of one way lie.
-#[derive(Clone, Copy, Default)]
-struct Lane {
-    anchor: TcpSeq,
-    from: usize,
-    until: usize,
-}
-
-impl<'s, 'a> Neighbours<'s, 'a> {
-    fn of(scene: &'s Scene<'a>, vantage: usize, sender: Side) -> Self {
-        let mut flows = vec![false; scene.counts.flows];
-        let mut numbers = vec![false; scene.counts.numbers];
-        let mut all = Vec::with_capacity(scene.neighbours[vantage].len());
-        let mut lanes = vec![Lane::default(); scene.counts.flows * 2];
-        for neighbour in &scene.neighbours[vantage] {
-            flows[neighbour.flow()] = true;
-            if neighbour.sender == sender && !neighbour.digest.is_rst() {
-                numbers[neighbour.numbers] = true;
-                lanes[neighbour.way].until += 1;
-                all.push(neighbour);
-            }
-        }
-        let mut begun = 0;
-        for lane in &mut lanes {
-            let count = std::mem::replace(&mut lane.until, begun);
-            lane.from = begun;
-            begun += count;
-        }
-        let mut spans = vec![(0, 0); all.len()];
-        for neighbour in &all {
-            let lane = &mut lanes[neighbour.way];
-            if lane.from == lane.until {
-                lane.anchor = neighbour.digest.seq;
-            }
-            spans[lane.until] = span(neighbour.digest, lane.anchor);
-            lane.until += 1;
-        }
-        for lane in &mut lanes {
-            lane.until = lane.from + joined(&mut spans[lane.from..lane.until]).len();
-        }
-        Self {
-            lanes,
-            spans,
-            numbers,
-            flows,
-            all,
-        }
-    }
-
-    fn ranges(&self, way: usize) -> Option<Ranges<'_>> {
-        let Lane {
-            anchor,
-            from,
-            until,
-        } = self.lanes[way];
-        let sorted = &self.spans[from..until];
-        (from < until).then_some(Ranges { anchor, sorted })
-    }
-
-    /// Whether this vantage records this direction, and such flows under the numbers that the segment bears:
-    /// packets may take another way, and boxes rewrite numbers.
-    fn can_tell(&self, neighbour: &Neighbour<'_>) -> bool {
-        self.flows[neighbour.flow()]
-            && match self.ranges(neighbour.way) {
-                Some(ranges) => ranges.is_near(neighbour.digest),
-                None => !self.all.is_empty(),
-            }
-    }
-
-    fn encloses(&self, neighbour: &Neighbour<'_>) -> bool {
-        let ranges = self.ranges(neighbour.way);
-        ranges.is_some_and(|ranges| ranges.encloses(neighbour.digest))
-    }
-
-    fn holds(&self, neighbour: &Neighbour<'_>) -> bool {
-        if neighbour.digest.seq_len() == 0 {
-            return self.numbers[neighbour.numbers];
-        }
-        let ranges = self.ranges(neighbour.way);
-        ranges.is_some_and(|ranges| ranges.holds(neighbour.digest))
-    }
-}
-
-/// Segments of other flows between the two hosts, seen further on, or seen before and acknowledged, but not here.
-fn count_neighbours(scene: &Scene<'_>, travel: &[usize], sender: Side, passed: &mut [Passed]) {
-    let records: Vec<Neighbours<'_, '_>> = travel
-        .iter()
-        .map(|&vantage| Neighbours::of(scene, vantage, sender))
-        .collect();
-    let acked = highest_acks(scene, travel, sender.other());
-    let was_acked = |neighbour: &Neighbour<'_>| {
-        neighbour.digest.seq_len() > 0
-            && acked[neighbour.way].is_some_and(|ack| !ack.before(neighbour.digest.seq_end()))
-    };
-    for (place, &vantage) in travel.iter().enumerate() {
-        let here = &records[place];
-        let evidence = &scene.evidence.vantages[vantage];
-        let unbroken = evidence.coverage.len() == 1;
-        let mut counted = vec![false; scene.counts.packets];
-        for (other_place, (&other, record)) in travel.iter().zip(&records).enumerate() {
-            if other_place == place || is_renumbered(scene, vantage, other) {
-                continue;
-            }
-            let mut crossing = scene.path.crossing(vantage, other);
-            for neighbour in record.all.iter().copied() {
-                let digest = neighbour.digest;
-                let must_pass = other_place > place || was_acked(neighbour);
-                if !must_pass
-                    || !here.can_tell(neighbour)
-                    || !evidence.selection.ships(digest)
-                    || counted[neighbour.packet]
-                {
-                    continue;
-                }
-                let passing = Passing::over(scene, vantage, &mut crossing, neighbour.at);
-                let comparable = passing.would_be_held(digest)
-                    && ((unbroken && here.encloses(neighbour)) || passing.is_watched());
-                if comparable {
-                    counted[neighbour.packet] = true;
-                    passed[vantage].add(here.holds(neighbour), neighbour.at);
-                }
-            }
-        }
-    }
-}
-
-/// The highest numbers that a side acknowledged in other flows between the two hosts, by the way of what it
-/// acknowledged.
-fn highest_acks(scene: &Scene<'_>, travel: &[usize], receiver: Side) -> Vec<Option<TcpSeq>> {
-    let mut highest: Vec<Option<TcpSeq>> = vec![None; scene.counts.flows * 2];
-    for neighbour in travel
-        .iter()
-        .flat_map(|&vantage| &scene.neighbours[vantage])
-    {
-        let digest = neighbour.digest;
-        let Some(ack) = digest
-            .acked()
-            .filter(|_| neighbour.sender == receiver && !digest.is_rst())
-        else {
-            continue;
-        };
-        let high = highest[neighbour.back()].get_or_insert(ack);
-        if ack.after(*high) {
-            *high = ack;
-        }
-    }
-    highest
-}
-
-/// Whether the connection's numbers change between two vantages: those of its neighbours do too, by others.
-fn is_renumbered(scene: &Scene<'_>, one: usize, other: usize) -> bool {
-    let shift = |life: usize, vantage: usize| {
-        let names = &scene.joined_life(life).names;
-        let name = names.iter().find(|name| name.vantage == vantage)?;
-        Some(name.shift)
-    };
-    (0..scene.lives()).any(|life| {
-        let both = shift(life, one).zip(shift(life, other));
-        both.is_some_and(|(one, other)| one != other)
-    })
-}
-
-/// When what one vantage saw passed another, by that one's own clock.
-struct Passing<'s, 'a> {
-    scene: &'s Scene<'a>,
-    vantage: usize,
-    time: CaptureTime,
-    /// It is off by no more than this, nanoseconds.
-    error: i64,
-}
-
-/// At a span's edge a packet may have been outside, by the error of the clock offset and this much.
-const EDGE: i64 = 20_000;
-
-impl<'s, 'a> Passing<'s, 'a> {
-    /// `at` is on the corrected clock.
-    fn of(scene: &'s Scene<'a>, vantage: usize, seen_at: usize, at: i64) -> Self {
-        let mut crossing = scene.path.crossing(vantage, seen_at);
-        Self::over(scene, vantage, &mut crossing, at)
-    }
-
-    /// The same of one packet after the other; `crossing` leads to the vantage.
-    fn over(scene: &'s Scene<'a>, vantage: usize, crossing: &mut Crossing<'_>, at: i64) -> Self {
-        let (time, error) = crossing.own_time(at);
-        Self {
-            scene,
-            vantage,
-            time,
-            error: error.saturating_add(EDGE),
-        }
-    }
-
-    /// Whether such a segment of a neighbouring flow is among those that were loaded.
-    fn would_be_held(&self, digest: &Digest) -> bool {
-        let evidence = &self.scene.evidence.vantages[self.vantage];
-        let handshake = digest.flags.has(TcpFlags::SYN);
-        (handshake || evidence.selection == Selection::All)
-            && evidence.nearby.would_hold(digest, self.time, self.error)
-    }
-
-    /// Whether the vantage's coverage surely holds the moment.
-    fn is_watched(&self) -> bool {
-        let (from, until) = (
-            self.time.plus(self.error.saturating_neg()),
-            self.time.plus(self.error),
-        );
-        self.scene.watched[self.vantage].holds(from, until)
-    }
-}
-
-/// Whether the vantage would have shipped this segment of the flow, had it seen it at that moment of the
-/// corrected clock.
-fn ships(scene: &Scene<'_>, vantage: usize, seen_at: usize, segment: &Seen<'_>) -> bool {
-    let evidence = &scene.evidence.vantages[vantage];
-    if evidence.selection.ships(segment.digest) {
-        return true;
-    }
-    let passing = Passing::of(scene, vantage, seen_at, segment.at);
-    evidence.ships(segment.digest, passing.time, passing.error)
 }
