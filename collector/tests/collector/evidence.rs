@@ -1,6 +1,6 @@
 //! Evidence is complete: everything that the judge may need, and nothing of others.
 
-use parallax_collector::store::{Ask, PortionOfFlow, Source, Store};
+use parallax_collector::store::{Ask, Gathered, PortionOfFlow, Source, Store};
 use parallax_core::{Digest, FlowEvidence, Selection, VantageKind};
 
 use crate::digests::{ACK, RST, SYN, at, refused, segment, tuple};
@@ -130,6 +130,41 @@ async fn the_nearest_handshakes_are_taken_when_there_are_many() {
             .iter()
             .all(|digest| digest.time.since(at(0)).abs() < 40_000_000)
     );
+}
+
+/// Of flows gathered together each gets what it gets by itself, also where more lies between their resets than is asked for.
+#[tokio::test]
+async fn what_lies_between_resets_is_near_to_each_however_much_it_is() {
+    let store = store().await;
+    let mut other_client = tuple(40002);
+    other_client.src.addr = "192.0.2.99".parse().unwrap();
+    let mut digests = [refused(40000, 0), refused(40001, 9000)].concat();
+    digests.push(segment(other_client, 9002, SYN, 7, 0));
+    digests.push(segment(other_client.reversed(), 9003, RST | ACK, 0, 8));
+    for number in 0..300_u16 {
+        let millis = 100 + i64::from(number) * 29;
+        digests.extend(refused(41000 + number, millis));
+        let answered = tuple(42000 + number).reversed();
+        let number = 1_000_000 + u32::from(number) * 1000;
+        digests.push(segment(answered, millis + 2, SYN | ACK, number, number + 1));
+    }
+    digests.sort_by_key(|digest| digest.time);
+    fill(&store, "fw", 1, digests, Selection::All).await;
+    let flows = [tuple(40000), tuple(40001), other_client];
+    let asks = flows.map(|tuple| Ask {
+        flow: tuple.flow().hash().cast_signed(),
+        moment: None,
+    });
+    let nearby = |gathered: &Gathered| {
+        let evidence = gathered.evidence.as_ref().unwrap();
+        evidence[0].vantages[0].nearby.clone()
+    };
+    let together = store.gather(&asks, &[]).await.unwrap();
+    for (ask, together) in asks.iter().zip(&together) {
+        let alone = store.gather(&[*ask], &[]).await.unwrap();
+        assert_eq!(nearby(together), nearby(&alone[0]));
+        assert!(nearby(together).handshakes().len() > 60);
+    }
 }
 
 #[tokio::test]

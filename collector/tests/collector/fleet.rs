@@ -7,7 +7,7 @@ use parallax_collector::store::{Ask, Asking, Gathered, Source, Store};
 use parallax_core::{Digest, FourTuple, Selection, VantageKind};
 use parallax_proto::v1::Recall;
 
-use crate::digests::{ACK, RST, SYN, refused, segment, tuple};
+use crate::digests::{ACK, EPOCH, MS, RST, SYN, refused, segment, tuple};
 use crate::load::{beat, hop, portion};
 use crate::server::store;
 
@@ -98,29 +98,54 @@ async fn who_has_to_do_with_a_connection_is_gathered_and_nobody_else() {
     assert_eq!(gathered.vantages.map(|ids| ids.len()), Some(7));
 }
 
+/// A segment with a payload.
+fn carried(tuple: FourTuple, millis: i64) -> Digest {
+    let mut digest = segment(tuple, millis, ACK, 7, 7);
+    digest.payload_len = 40;
+    digest.payload_hash = Some(0xfedc_ba98_7654_3210);
+    digest
+}
+
+/// A connection of other hosts.
+fn stranger(client_port: u16) -> FourTuple {
+    let mut stranger = tuple(client_port);
+    stranger.src.addr = "203.0.113.1".parse().unwrap();
+    stranger.dst.addr = "203.0.113.2".parse().unwrap();
+    stranger
+}
+
+/// Also where one slice of time ends between both sides: payloads are indexed by those.
 #[tokio::test]
 async fn the_other_side_of_a_proxy_is_gathered_where_it_stood() {
-    let store = store().await.asking_everywhere_up_to(0);
-    let carried = |tuple: FourTuple, millis: i64| {
-        let mut digest = segment(tuple, millis, ACK, 7, 7);
-        digest.payload_len = 40;
-        digest.payload_hash = Some(77);
-        digest
-    };
-    let (near, far) = (tuple(40000), tuple(60000));
-    let mut far = far;
-    far.src.addr = "203.0.113.1".parse().unwrap();
-    far.dst.addr = "203.0.113.2".parse().unwrap();
-    let mut digests = vec![carried(near, -5)];
-    digests.extend(refused(40000, 0));
-    vantage(&store, "before", VantageKind::Hop, digests).await;
-    vantage(&store, "stranger", VantageKind::Hop, Vec::new()).await;
-    vantage(&store, "behind", VantageKind::Hop, vec![carried(far, -4)]).await;
-    let gathered = gather(&store, near, &[]).await;
-    assert_eq!(names(&gathered), ["before", "behind"]);
-    let evidence = &gathered.evidence.as_ref().unwrap()[0];
-    assert_eq!(evidence.vantages[1].segments, [carried(far, -4)]);
-    assert_eq!(evidence.vantages[0].segments.len(), 3);
+    let slice_ends = (((EPOCH >> 39) + 1) << 39) - EPOCH;
+    for millis in [0, slice_ends / MS] {
+        let store = store().await.asking_everywhere_up_to(0);
+        let (near, far) = (tuple(40000), stranger(60000));
+        let mut digests = vec![carried(near, millis - 5)];
+        digests.extend(refused(40000, millis));
+        vantage(&store, "before", VantageKind::Hop, digests).await;
+        vantage(&store, "stranger", VantageKind::Hop, Vec::new()).await;
+        let behind = vec![carried(far, millis + 4)];
+        vantage(&store, "behind", VantageKind::Hop, behind.clone()).await;
+        let gathered = gather(&store, near, &[]).await;
+        assert_eq!(names(&gathered), ["before", "behind"]);
+        let evidence = &gathered.evidence.as_ref().unwrap()[0];
+        assert_eq!(evidence.vantages[1].segments, behind);
+        assert_eq!(evidence.vantages[0].segments.len(), 3);
+    }
+}
+
+#[tokio::test]
+async fn a_payload_that_more_than_sixteen_carry_is_nobodys_name() {
+    for (others, kin) in [(15, 15), (16, 0)] {
+        let store = store().await;
+        let mut digests = vec![carried(tuple(40000), -5)];
+        digests.extend(refused(40000, 0));
+        digests.extend((0..others).map(|number| carried(stranger(50000 + number), -4)));
+        vantage(&store, "all", VantageKind::Hop, digests).await;
+        let gathered = gather(&store, tuple(40000), &[]).await;
+        assert_eq!(gathered.kin.flows.len(), kin, "{others} others");
+    }
 }
 
 #[tokio::test]
