@@ -1,7 +1,7 @@
 //! Evidence is complete: everything that the judge may need, and nothing of others.
 
 use parallax_collector::store::{Ask, Gathered, PortionOfFlow, Source, Store};
-use parallax_core::{Digest, FlowEvidence, Selection, VantageKind};
+use parallax_core::{Digest, FlowEvidence, FourTuple, Selection, VantageKind};
 
 use crate::digests::{ACK, RST, SYN, at, refused, segment, tuple};
 use crate::load::{beat, hop, portion};
@@ -138,19 +138,32 @@ async fn what_lies_between_resets_is_near_to_each_however_much_it_is() {
     let store = store().await;
     let mut other_client = tuple(40002);
     other_client.src.addr = "192.0.2.99".parse().unwrap();
-    let mut digests = [refused(40000, 0), refused(40001, 9000)].concat();
-    digests.push(segment(other_client, 9002, SYN, 7, 0));
-    digests.push(segment(other_client.reversed(), 9003, RST | ACK, 0, 8));
+    let flows = [tuple(40000), tuple(40001), other_client];
+    // Each with numbers of its own: else all were one connection.
+    let refused = |tuple: FourTuple, millis: i64, number: u32| {
+        let request = segment(tuple, millis, SYN, number, 0);
+        let refusal = segment(tuple.reversed(), millis + 1, RST | ACK, 0, number + 1);
+        [request, refusal]
+    };
+    let mut digests = Vec::new();
+    for ((flow, millis), number) in flows.into_iter().zip([0, 9000, 9002]).zip(1..) {
+        digests.extend(refused(flow, millis, number * 1_000_000));
+    }
     for number in 0..300_u16 {
         let millis = 100 + i64::from(number) * 29;
-        digests.extend(refused(41000 + number, millis));
+        let own = 5_000_000 + u32::from(number) * 2000;
+        digests.extend(refused(tuple(41000 + number), millis, own));
         let answered = tuple(42000 + number).reversed();
-        let number = 1_000_000 + u32::from(number) * 1000;
-        digests.push(segment(answered, millis + 2, SYN | ACK, number, number + 1));
+        digests.push(segment(
+            answered,
+            millis + 2,
+            SYN | ACK,
+            own + 1000,
+            own + 1500,
+        ));
     }
     digests.sort_by_key(|digest| digest.time);
     fill(&store, "fw", 1, digests, Selection::All).await;
-    let flows = [tuple(40000), tuple(40001), other_client];
     let asks = flows.map(|tuple| Ask {
         flow: tuple.flow().hash().cast_signed(),
         moment: None,
