@@ -2,8 +2,8 @@
 -- bears one of the numbers with which their connections began or were reset; and the vantages: rows of four parts in one
 -- shape, 0 digests, 1 packed segments, 2 that a number is shared, 3 all vantages. $1 flows, $2 and $3 how many digests and packed
 -- rows at most are read of each: as many say that there may be more, which sql/sightings.sql, sql/segments.sql,
--- sql/packed_segments.sql and sql/sharing_numbers.sql find. Uses digest_by_flow, packed_by_flow, digest_numbers, digest_answers
--- and digest_reset_numbers. Whoever drops a day locks digest before packed; so does this, part by part.
+-- sql/packed_segments.sql and sql/sharing_numbers.sql find. Uses digest_by_flow, packed_by_flow, digest_numbers and
+-- digest_answers. Whoever drops a day locks digest before packed; so does this, part by part.
 WITH looked AS MATERIALIZED (
     SELECT asked.n, digest.*
     FROM unnest($1::bigint[]) WITH ORDINALITY AS asked (flow, n)
@@ -42,17 +42,12 @@ FROM (
     CROSS JOIN LATERAL (
         (SELECT 1
         FROM digest
-        WHERE seq = own.isn AND (flags & 6) = 2 AND seq >= 0 AND digest.flow <> own.flow
+        WHERE seq = own.isn AND ((flags & 6) = 2 OR (flags & 4) <> 0 AND seq <> 0) AND seq >= 0 AND digest.flow <> own.flow
         LIMIT 1)
         UNION ALL
         (SELECT 1
         FROM digest
         WHERE ack = (own.isn + 1) % 4294967296 AND (flags & 22) = 18 AND ack >= 0 AND digest.flow <> own.flow
-        LIMIT 1)
-        UNION ALL
-        (SELECT 1
-        FROM digest
-        WHERE seq = own.isn AND (flags & 4) <> 0 AND seq <> 0 AND digest.flow <> own.flow
         LIMIT 1)
     ) AS other
 ) AS sharing

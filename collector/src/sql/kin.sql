@@ -1,6 +1,5 @@
 -- Flows that share an initial sequence number with the asked ones, or with one that does: the same connections under
--- other names, maybe. $1 flows, $2 and $3 first and last day. Uses digest_by_flow, digest_numbers, digest_answers and
--- digest_reset_numbers.
+-- other names, maybe. $1 flows, $2 and $3 first and last day. Uses digest_by_flow, digest_numbers and digest_answers.
 WITH RECURSIVE kin (asked, flow) AS (
     SELECT n, asked.flow FROM unnest($1::bigint[]) WITH ORDINALITY AS asked (flow, n)
     UNION
@@ -34,20 +33,16 @@ WITH RECURSIVE kin (asked, flow) AS (
         SELECT found.flow
         FROM (
             (SELECT digest.flow,
-                CASE WHEN (flags & 16) <> 0 THEN src = own.server AND sport = own.port
+                CASE WHEN (flags & 20) <> 0 THEN src = own.server AND sport = own.port
                     ELSE dst = own.server AND dport = own.port END AS same
             FROM digest
-            WHERE (day = 0 OR day BETWEEN $2 AND $3) AND seq = own.number AND (flags & 6) = 2 AND seq >= 0
-            LIMIT 2048)
+            WHERE (day = 0 OR day BETWEEN $2 AND $3) AND seq = own.number
+                AND ((flags & 6) = 2 OR (flags & 4) <> 0 AND seq <> 0) AND seq >= 0
+            LIMIT 4096)
             UNION
             (SELECT digest.flow, src = own.server AND sport = own.port
             FROM digest
             WHERE (day = 0 OR day BETWEEN $2 AND $3) AND ack = (own.number + 1) % 4294967296 AND (flags & 22) = 18 AND ack >= 0
-            LIMIT 2048)
-            UNION
-            (SELECT digest.flow, src = own.server AND sport = own.port
-            FROM digest
-            WHERE (day = 0 OR day BETWEEN $2 AND $3) AND seq = own.number AND (flags & 4) <> 0 AND seq <> 0
             LIMIT 2048)
         ) AS found
         ORDER BY found.same DESC, found.flow
