@@ -315,6 +315,12 @@ impl<Time> Choice<Time> {
     where
         Time: Fn(&Held) -> CaptureTime,
     {
+        if all.len() <= most && all.is_sorted_by_key(&self.time) {
+            // They were chosen before.
+            let farthest = all.iter().map(|held| self.distance(held)).max();
+            let reach = farthest.filter(|_| all.len() == most);
+            return (all, reach.unwrap_or(within));
+        }
         let places = all.iter().enumerate();
         let mut chosen: Vec<(i64, CaptureTime, usize)> = places
             .map(|(place, held)| (self.distance(held), (self.time)(held), place))

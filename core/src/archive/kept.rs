@@ -24,6 +24,19 @@ pub(super) struct All {
     /// Of flows that were [looked around](Self::look_around), how far the nearest segments of neighbours reach at each
     /// vantage.
     reach: HashMap<Flow, Vec<i64>>,
+    /// What was found around the first [`FOUND_MAX`] of these at each vantage: their evidence asks for it again.
+    found: HashMap<Flow, Vec<Found>>,
+}
+
+/// What there is around a flow at one vantage.
+#[derive(Debug)]
+struct Found {
+    /// Places of the nearest handshakes, in order.
+    handshakes: Box<[u32]>,
+    /// The numbers of neighbours: at least of those that have a segment within `reach`.
+    neighbours: Box<[u32]>,
+    /// How far the nearest segments of neighbours reach.
+    reach: i64,
 }
 
 /// What is kept of one vantage's digests.
@@ -88,10 +101,14 @@ struct Look {
     /// By vantage.
     asked: Vec<Asked>,
     reach: Vec<(Flow, Vec<i64>)>,
+    found: Vec<(Flow, Vec<Found>)>,
 }
 
 /// Flows that are looked around at a time.
 const LOT: usize = 64;
+
+/// Of more flows than this it is found anew: of each it may be two kilobytes.
+const FOUND_MAX: usize = 64 * LOT;
 
 impl All {
     pub(super) fn of(vantages: Vec<Kept>) -> Self {
@@ -100,6 +117,7 @@ impl All {
             shaken: Shaken::of(&vantages),
             vantages,
             reach: HashMap::new(),
+            found: HashMap::new(),
         }
     }
 
@@ -107,20 +125,38 @@ impl All {
     pub(super) fn around(&self, flow: Flow) -> Vec<(Vec<Digest>, evidence::Nearby)> {
         let kin = self.kin.around(flow);
         let around = self.surroundings(&kin, flow);
-        let (near, neighbours) = self.handshakes(&around);
-        let vantages = self.vantages.iter().zip(around).zip(near);
+        let anew;
+        let found = if let Some(found) = self.found.get(&flow) {
+            found
+        } else {
+            let reach = self.reach.get(&flow).map(Vec::as_slice);
+            anew = self.find(&around, reach);
+            &anew
+        };
+        let vantages = self.vantages.iter().zip(&around).zip(found);
         vantages
-            .enumerate()
-            .map(|(vantage, ((at, around), handshakes))| {
-                let numbers = self.shaken.between(&around.names, &neighbours, vantage);
-                let reach = match self.reach.get(&flow) {
-                    Some(reach) => reach[vantage],
-                    None => at.tally.reach(&numbers, around.moment),
-                };
-                let segments = at.segments_of(&kin);
-                (segments, at.nearby(&around, handshakes, &numbers, reach))
-            })
+            .map(|((at, around), found)| (at.segments_of(&kin), at.nearby(around, found)))
             .collect()
+    }
+
+    /// What there is around a flow at each vantage; `reach`, where it is known.
+    fn find(&self, around: &[Surroundings], reach: Option<&[i64]>) -> Vec<Found> {
+        let (near, flows) = self.handshakes(around);
+        let vantages = self.vantages.iter().zip(around).zip(near).enumerate();
+        let found = vantages.map(|(vantage, ((at, around), handshakes))| {
+            let moment = around.moment;
+            let numbers = self.shaken.between(&around.names, &flows, vantage);
+            let (reach, neighbours) = match reach {
+                Some(reach) => (reach[vantage], numbers),
+                None => at.tally.near(&numbers, moment),
+            };
+            Found {
+                handshakes: at.nearby.nearest_handshakes(handshakes, moment).into(),
+                neighbours: neighbours.into(),
+                reach,
+            }
+        });
+        found.collect()
     }
 
     /// Flows by the times of their resets: what is near to one is near to the next one too, and still in the
@@ -142,15 +178,23 @@ impl All {
         recordings: &impl Recordings,
     ) -> Vec<Spans> {
         let flows = self.by_time(flows);
-        let lots = flows.chunks(LOT).collect();
-        let looked = recordings.share(lots, |flows| self.look(flows));
+        let lots = flows.chunks(LOT).zip((0..).step_by(LOT)).collect();
+        let looked = recordings.share(lots, |(flows, before)| {
+            let mut look = self.look(flows);
+            if before >= FOUND_MAX {
+                look.found = Vec::new();
+            }
+            look
+        });
         let mut asked = vec![Asked::default(); self.vantages.len()];
         self.reach.clear();
+        self.found.clear();
         for look in looked {
             for (asked, more) in asked.iter_mut().zip(look.asked) {
                 asked.take(more);
             }
             self.reach.extend(look.reach);
+            self.found.extend(look.found);
         }
         asked.into_iter().map(Spans::from).collect()
     }
@@ -159,26 +203,24 @@ impl All {
         let mut look = Look {
             asked: vec![Asked::default(); self.vantages.len()],
             reach: Vec::with_capacity(flows.len()),
+            found: Vec::with_capacity(flows.len()),
         };
         for flow in flows {
             let kin = self.kin.around(*flow);
             let around = self.surroundings(&kin, *flow);
-            let (_, neighbours) = self.handshakes(&around);
+            let found = self.find(&around, None);
             let vantages = self.vantages.iter().zip(&around).zip(&mut look.asked);
-            let reach = vantages
-                .enumerate()
-                .map(|(vantage, ((at, around), asked))| {
-                    let numbers = self.shaken.between(&around.names, &neighbours, vantage);
-                    let (reach, near) = at.tally.near(&numbers, around.moment);
-                    let [from, until] =
-                        [-reach, reach].map(|away| around.moment.plus(away).nanos());
-                    let flows = &at.common.flows;
-                    for number in near {
-                        asked.add(flows.hash(&flows.get(number)), from, until);
-                    }
-                    reach
-                });
-            look.reach.push((*flow, reach.collect()));
+            for (((at, around), asked), found) in vantages.zip(&found) {
+                let ends = [-found.reach, found.reach];
+                let [from, until] = ends.map(|away| around.moment.plus(away).nanos());
+                let flows = &at.common.flows;
+                for number in &found.neighbours {
+                    asked.add(flows.hash(&flows.get(*number)), from, until);
+                }
+            }
+            let reach = found.iter().map(|found| found.reach).collect();
+            look.reach.push((*flow, reach));
+            look.found.push((*flow, found));
         }
         for asked in &mut look.asked {
             asked.join();
@@ -333,22 +375,14 @@ impl Kept {
         flows.map(|number| self.common.flows.get(number))
     }
 
-    /// What was near to a flow: these handshakes, the nearest segments of `neighbours`, which are within `reach`, and
-    /// resets.
-    fn nearby(
-        &self,
-        around: &Surroundings,
-        handshakes: Vec<u32>,
-        neighbours: &[u32],
-        reach: i64,
-    ) -> evidence::Nearby {
+    /// What was near to a flow, of what was found around it, and resets.
+    fn nearby(&self, around: &Surroundings, found: &Found) -> evidence::Nearby {
         let moment = around.moment;
         let names = self.numbers(&around.names);
-        let others = self.nearby.others(neighbours, moment, reach);
+        let others = self.nearby.others(&found.neighbours, moment, found.reach);
         let resets = self.nearby.resets(&self.segments, &names, moment);
-        let handshakes = handshakes
-            .into_iter()
-            .map(|place| self.nearby.handshake(place));
+        let handshakes = found.handshakes.iter();
+        let handshakes = handshakes.map(|place| self.nearby.handshake(*place));
         evidence::Nearby::chosen(
             moment,
             handshakes.collect(),

@@ -87,6 +87,20 @@ impl Nearby {
         found
     }
 
+    /// The [`NEARBY_MAX`] of some handshakes that are nearest to a moment, of those as near the earlier ones.
+    pub(super) fn nearest_handshakes(&self, mut places: Vec<u32>, moment: CaptureTime) -> Vec<u32> {
+        if places.len() > NEARBY_MAX {
+            let away = |place: u32| self.handshake(place).time.since(moment).saturating_abs();
+            let mut near: Vec<(i64, u32)> =
+                places.iter().map(|place| (away(*place), *place)).collect();
+            near.select_nth_unstable(NEARBY_MAX);
+            places.clear();
+            places.extend(near[..NEARBY_MAX].iter().map(|(_, place)| *place));
+            places.sort_unstable();
+        }
+        places
+    }
+
     /// RSTs of other flows around a moment: more than enough of them, see [`RESETS_MAX`].
     pub(super) fn resets<'a>(
         &self,
@@ -96,7 +110,6 @@ impl Nearby {
     ) -> Vec<&'a Packed> {
         let mut places = Vec::new();
         nearest(segments, &self.resets, names, moment, &mut places);
-        places.sort_unstable_by_key(|place| (segments[*place as usize].time, *place));
         let found = places.into_iter().map(|place| &segments[place as usize]);
         found.collect()
     }

@@ -103,12 +103,7 @@ impl Tally {
     }
 
     /// A distance from a moment, nanoseconds, within which the [`NEIGHBOURS_MAX`] nearest segments of some flows are:
-    /// all that are of use, if they are fewer.
-    pub(super) fn reach(&self, flows: &[u32], moment: CaptureTime) -> i64 {
-        self.look(flows, moment).reach
-    }
-
-    /// The same, and which of the flows may have a segment within it.
+    /// all that are of use, if they are fewer; and which of the flows may have a segment within it.
     pub(super) fn near(&self, flows: &[u32], moment: CaptureTime) -> (i64, Vec<u32>) {
         let Look { reach, slots } = self.look(flows, moment);
         // Of one that was never counted nothing is known.
@@ -239,7 +234,6 @@ mod tests {
             tally.put_in_order();
             let asked: Vec<u32> = asked.into_iter().collect();
             let (reach, near) = tally.near(&asked, CaptureTime::from_nanos(moment));
-            prop_assert_eq!(reach, tally.reach(&asked, CaptureTime::from_nanos(moment)));
             let mut distances: Vec<i64> = all()
                 .filter(|(flow, _)| asked.contains(flow))
                 .map(|(_, time)| (time - moment).abs())
@@ -268,7 +262,7 @@ mod tests {
         }
         tally.put_in_order();
         for moment in [i64::MIN, i64::MAX, 0] {
-            let reach = tally.reach(&[0], CaptureTime::from_nanos(moment));
+            let (reach, _) = tally.near(&[0], CaptureTime::from_nanos(moment));
             assert_eq!(reach, NEIGHBOURS_WITHIN);
         }
     }
