@@ -104,11 +104,11 @@ struct Look {
     found: Vec<(Flow, Vec<Found>)>,
 }
 
-/// Flows that are looked around at a time.
-const LOT: usize = 64;
+/// Flows that are looked around at a time; few in tests, so that a few flows are more than one lot.
+const LOT: usize = if cfg!(test) { 3 } else { 64 };
 
-/// Of more flows than this it is found anew: of each it may be two kilobytes.
-const FOUND_MAX: usize = 64 * LOT;
+/// Of flows after these it is found anew: of each it may be two kilobytes.
+const FOUND_MAX: usize = if cfg!(test) { 2 } else { 64 } * LOT;
 
 impl All {
     pub(super) fn of(vantages: Vec<Kept>) -> Self {

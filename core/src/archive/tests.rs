@@ -212,10 +212,11 @@ fn flows() -> impl Strategy<Value = FourTuple> {
     })
 }
 
-fn segments() -> impl Strategy<Value = (i64, Digest)> {
+/// So many SYN and as many SYN+ACK on each RST.
+fn segments(handshakes: u32) -> impl Strategy<Value = (i64, Digest)> {
     let kind = prop_oneof![
-        1 => Just(TcpFlags::SYN),
-        1 => Just(TcpFlags::SYN.with(TcpFlags::ACK)),
+        handshakes => Just(TcpFlags::SYN),
+        handshakes => Just(TcpFlags::SYN.with(TcpFlags::ACK)),
         1 => Just(TcpFlags::RST),
         30 => Just(TcpFlags::ACK),
     ];
@@ -239,9 +240,13 @@ fn segments() -> impl Strategy<Value = (i64, Digest)> {
     )
 }
 
+/// Some with more handshakes than are enough.
 fn records() -> impl Strategy<Value = Vec<Record>> {
-    let vantage = (0..20_000_i64, prop::collection::vec(segments(), 0..900));
-    prop::collection::vec(vantage, 1..4).prop_map(|vantages| {
+    let vantages = prop_oneof![Just(1), Just(12)].prop_flat_map(|handshakes| {
+        let segments = prop::collection::vec(segments(handshakes), 0..900);
+        prop::collection::vec((0..20_000_i64, segments), 1..4)
+    });
+    vantages.prop_map(|vantages| {
         let record = |(number, (start, segments)): (usize, (i64, Vec<(i64, Digest)>))| {
             let mut now = start * MILLISECOND;
             let digests = segments.into_iter().map(|(pause, mut digest)| {
