@@ -191,6 +191,11 @@ async fn a_receiver_that_is_away_costs_counted_spans_and_nothing_else() {
     let folder = folder();
     // Nobody listens there.
     let collector = traced(&folder, "http://127.0.0.1:1").await;
+    // The spans of its start are being sent, again and again, however fast this machine is: all later ones wait.
+    let refused_once = || collector.said().contains("does not take traces");
+    while !refused_once() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     let asking = (0..4).map(|_| {
         let url = format!("{}/healthz", collector.url);
         tokio::task::spawn_blocking(move || {
@@ -214,8 +219,9 @@ async fn a_receiver_that_is_away_costs_counted_spans_and_nothing_else() {
         .lines()
         .find_map(|line| line.strip_prefix("parallax_spans_total{outcome=\"lost\"} "));
     let lost: u64 = lost.unwrap().parse().unwrap();
-    // 4,096 wait, 512 are being sent.
-    assert!((1000..=1500).contains(&lost), "{lost}");
+    // 4,096 wait. Beside the 6,000 answers there are an agent's stream, a load and its judging.
+    let answers = 6000 - 4096;
+    assert!((answers..=answers + 100).contains(&lost), "{lost}");
     let said = collector.said();
     assert_eq!(said.matches("does not take traces").count(), 1, "{said}");
     let status = tokio::task::spawn_blocking(move || collector.stop(Signal::SIGINT));
