@@ -94,11 +94,15 @@ impl StoreError {
         match self {
             Self::Database { source, .. } => source.as_database_error().is_some_and(|error| {
                 // Classes 08 (connection), 53 (resources) and 57 (operator: shutdown) pass by themselves;
-                // so do serialization failures and deadlocks (40).
+                // so do serialization failures and deadlocks (40). A day that another collector has just opened is
+                // seen a moment before its partitions are known to all (CommitTransaction in xact.c shows rows first);
+                // that none is found has the code of a check, and no constraint (execPartition.c).
                 let code = error.code().unwrap_or_default();
-                !["08", "40", "53", "57"]
+                let passes = ["08", "40", "53", "57"]
                     .iter()
-                    .any(|class| code.starts_with(class))
+                    .any(|class| code.starts_with(class));
+                let not_yet_known = code == "23514" && error.constraint().is_none();
+                !passes && !not_yet_known
             }),
             Self::Row(_) | Self::Json { .. } => true,
         }

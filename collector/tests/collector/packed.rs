@@ -308,6 +308,22 @@ async fn an_old_file_is_kept_until_its_run_has_ended_for_as_long() {
     }
 }
 
+/// Found by the test below on a slow machine.
+#[tokio::test]
+async fn a_day_that_is_seen_before_its_partitions_is_no_reason_to_refuse_digests() {
+    let store = Store::open(&database().await).await.unwrap();
+    let run = store.register(&hop("v", 1)).await.unwrap();
+    let all = later(connection(tuple(40000), 0, 3), until_now() - 3 * DAY);
+    sqlx::query("INSERT INTO day (day) VALUES ($1)")
+        .bind(all[0].time.nanos().div_euclid(DAY) as i32)
+        .execute(store.pool())
+        .await
+        .unwrap();
+    let error = store.load(&[&portion(run, 0, all)]).await.unwrap_err();
+    assert!(error.to_string().contains("no partition"), "{error}");
+    assert!(!error.is_refusal(), "{error}");
+}
+
 #[tokio::test]
 async fn many_collectors_open_and_drop_days_while_others_store_and_ask() {
     let database = database().await;
