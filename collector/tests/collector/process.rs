@@ -128,7 +128,7 @@ pub fn folder() -> tempfile::TempDir {
     folder
 }
 
-fn until(what: &str, check: impl Fn() -> bool) {
+pub fn until(what: &str, check: impl Fn() -> bool) {
     for _ in 0..1000 {
         if check() {
             return;

@@ -20,7 +20,7 @@ use prost::Message as _;
 
 use crate::agent::{Agent, hello};
 use crate::digests::refused;
-use crate::process::{Running, command, folder, started};
+use crate::process::{Running, command, folder, started, until};
 use crate::server::get;
 
 /// Spans with whom they are of, as they came.
@@ -192,10 +192,9 @@ async fn a_receiver_that_is_away_costs_counted_spans_and_nothing_else() {
     // Nobody listens there.
     let collector = traced(&folder, "http://127.0.0.1:1").await;
     // The spans of its start are being sent, again and again, however fast this machine is: all later ones wait.
-    let refused_once = || collector.said().contains("does not take traces");
-    while !refused_once() {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until("the spans of its start are refused", || {
+        collector.said().contains("does not take traces")
+    });
     let asking = (0..4).map(|_| {
         let url = format!("{}/healthz", collector.url);
         tokio::task::spawn_blocking(move || {

@@ -1,5 +1,8 @@
 //! What is kept of the vantages' digests, and what of it has to do with one flow.
 
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
+
 use hashbrown::{HashMap, HashSet};
 
 use super::Recordings;
@@ -21,11 +24,11 @@ pub(super) struct All {
     pub(super) vantages: Vec<Kept>,
     kin: Kin,
     shaken: Shaken,
-    /// Of flows that were [looked around](Self::look_around), how far the nearest segments of neighbours reach at each
-    /// vantage.
-    reach: HashMap<Flow, Vec<i64>>,
-    /// What was found around the first [`FOUND_MAX`] of these at each vantage: their evidence asks for it again.
+    /// What was found around flows that were [looked around](Self::look_around), at each vantage: their evidence asks for
+    /// it again.
     found: HashMap<Flow, Vec<Found>>,
+    /// Of those past [`FOUND_MAX`], how far the nearest segments of neighbours reach at each vantage.
+    reach: HashMap<Flow, Vec<i64>>,
 }
 
 /// What there is around a flow at one vantage.
@@ -100,15 +103,34 @@ impl ByFlow {
 struct Look {
     /// By vantage.
     asked: Vec<Asked>,
-    reach: Vec<(Flow, Vec<i64>)>,
     found: Vec<(Flow, Vec<Found>)>,
+    reach: Vec<(Flow, Vec<i64>)>,
+}
+
+impl Look {
+    /// Places and numbers that it holds.
+    fn size(&self) -> usize {
+        let found = self.found.iter().flat_map(|(_, found)| found);
+        found
+            .map(|found| found.handshakes.len() + found.neighbours.len())
+            .sum()
+    }
+
+    /// Keeps of what was found how far it reaches.
+    fn forget(&mut self) {
+        let reach = |found: Vec<Found>| found.iter().map(|found| found.reach).collect();
+        let found = self.found.drain(..);
+        self.reach
+            .extend(found.map(|(flow, found)| (flow, reach(found))));
+    }
 }
 
 /// Flows that are looked around at a time; few in tests, so that a few flows are more than one lot.
 const LOT: usize = if cfg!(test) { 3 } else { 64 };
 
-/// Of flows after these it is found anew: of each it may be two kilobytes.
-const FOUND_MAX: usize = if cfg!(test) { 2 } else { 64 } * LOT;
+/// Places and numbers that are kept at most of what was found, 4 MiB: of many vantages it may be a lot for each flow, and
+/// what is past it is found anew.
+const FOUND_MAX: usize = if cfg!(test) { 512 } else { 1 << 20 };
 
 impl All {
     pub(super) fn of(vantages: Vec<Kept>) -> Self {
@@ -116,8 +138,8 @@ impl All {
             kin: Kin::of(&vantages),
             shaken: Shaken::of(&vantages),
             vantages,
-            reach: HashMap::new(),
             found: HashMap::new(),
+            reach: HashMap::new(),
         }
     }
 
@@ -178,23 +200,25 @@ impl All {
         recordings: &impl Recordings,
     ) -> Vec<Spans> {
         let flows = self.by_time(flows);
-        let lots = flows.chunks(LOT).zip((0..).step_by(LOT)).collect();
-        let looked = recordings.share(lots, |(flows, before)| {
+        let room = AtomicUsize::new(FOUND_MAX);
+        let lots = flows.chunks(LOT).collect();
+        let looked = recordings.share(lots, |flows| {
             let mut look = self.look(flows);
-            if before >= FOUND_MAX {
-                look.found = Vec::new();
+            let left = |room: usize| room.checked_sub(look.size());
+            if room.fetch_update(Relaxed, Relaxed, left).is_err() {
+                look.forget();
             }
             look
         });
         let mut asked = vec![Asked::default(); self.vantages.len()];
-        self.reach.clear();
         self.found.clear();
+        self.reach.clear();
         for look in looked {
             for (asked, more) in asked.iter_mut().zip(look.asked) {
                 asked.take(more);
             }
-            self.reach.extend(look.reach);
             self.found.extend(look.found);
+            self.reach.extend(look.reach);
         }
         asked.into_iter().map(Spans::from).collect()
     }
@@ -202,8 +226,8 @@ impl All {
     fn look(&self, flows: &[Flow]) -> Look {
         let mut look = Look {
             asked: vec![Asked::default(); self.vantages.len()],
-            reach: Vec::with_capacity(flows.len()),
             found: Vec::with_capacity(flows.len()),
+            reach: Vec::new(),
         };
         for flow in flows {
             let kin = self.kin.around(*flow);
@@ -218,8 +242,6 @@ impl All {
                     asked.add(flows.hash(&flows.get(*number)), from, until);
                 }
             }
-            let reach = found.iter().map(|found| found.reach).collect();
-            look.reach.push((*flow, reach));
             look.found.push((*flow, found));
         }
         for asked in &mut look.asked {
