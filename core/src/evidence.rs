@@ -439,3 +439,31 @@ pub(crate) fn in_order_by<Held>(
     }
     all
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const MOST: usize = 8;
+
+    proptest! {
+        #[test]
+        fn what_was_chosen_before_is_chosen_as_it_is(
+            times in prop::collection::btree_set(-50..50_i64, 0..12),
+            moment in -50..50_i64,
+        ) {
+            let choice = Choice {
+                moment: CaptureTime::from_nanos(moment),
+                time: |nanos: &i64| CaptureTime::from_nanos(*nanos),
+            };
+            let sorted: Vec<i64> = times.into_iter().collect();
+            let few = sorted.len() < MOST;
+            let (chosen, reach) = choice.nearest(sorted.iter().rev().copied().collect(), MOST, 99);
+            prop_assert_eq!(reach == 99, few);
+            prop_assert_eq!(choice.nearest(chosen.clone(), MOST, 99), (chosen, reach));
+            prop_assert_eq!(choice.nearest(sorted, MOST, 99).1, reach);
+        }
+    }
+}

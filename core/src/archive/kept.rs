@@ -130,7 +130,7 @@ const LOT: usize = if cfg!(test) { 3 } else { 64 };
 
 /// Places and numbers that are kept at most of what was found, 4 MiB: of many vantages it may be a lot for each flow, and
 /// what is past it is found anew.
-const FOUND_MAX: usize = if cfg!(test) { 512 } else { 1 << 20 };
+const FOUND_MAX: usize = if cfg!(test) { 40 } else { 1 << 20 };
 
 impl All {
     pub(super) fn of(vantages: Vec<Kept>) -> Self {

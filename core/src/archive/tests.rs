@@ -212,15 +212,15 @@ fn flows() -> impl Strategy<Value = FourTuple> {
     })
 }
 
-/// So many SYN and as many SYN+ACK on each RST.
-fn segments(handshakes: u32) -> impl Strategy<Value = (i64, Digest)> {
+/// So many SYN and as many SYN+ACK on each RST, of one in so many numbers.
+fn segments((handshakes, numbers): (u32, u32)) -> impl Strategy<Value = (i64, Digest)> {
     let kind = prop_oneof![
         handshakes => Just(TcpFlags::SYN),
         handshakes => Just(TcpFlags::SYN.with(TcpFlags::ACK)),
         1 => Just(TcpFlags::RST),
         30 => Just(TcpFlags::ACK),
     ];
-    let numbers = (0..40_u32, 0..40_u32);
+    let numbers = (0..numbers, 0..numbers);
     let payload = proptest::option::weighted(0.05, 0..30_u64);
     let pause = prop_oneof![20 => 0..4_i64, 1 => 0..9000_i64];
     (pause, flows(), kind, numbers, payload).prop_map(
@@ -240,10 +240,10 @@ fn segments(handshakes: u32) -> impl Strategy<Value = (i64, Digest)> {
     )
 }
 
-/// Some with more handshakes than are enough.
+/// Some with more handshakes than are enough, which then share no numbers: else all flows would be each other's kin.
 fn records() -> impl Strategy<Value = Vec<Record>> {
-    let vantages = prop_oneof![Just(1), Just(12)].prop_flat_map(|handshakes| {
-        let segments = prop::collection::vec(segments(handshakes), 0..900);
+    let vantages = prop_oneof![Just((1, 40)), Just((12, 4_000_000))].prop_flat_map(|kinds| {
+        let segments = prop::collection::vec(segments(kinds), 0..900);
         prop::collection::vec((0..20_000_i64, segments), 1..4)
     });
     vantages.prop_map(|vantages| {
