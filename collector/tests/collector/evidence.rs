@@ -256,3 +256,70 @@ async fn many_flows_are_gathered_at_once_and_a_flow_without_resets_is_empty() {
     }
     assert!(gathered[50].evidence.as_ref().unwrap().is_empty());
 }
+
+/// The same connection from another client's address, as a translator shows it.
+fn translated(port: u16) -> FourTuple {
+    let mut tuple = tuple(port);
+    tuple.src.addr = "203.0.113.9".parse().unwrap();
+    tuple
+}
+
+fn hash(tuple: FourTuple) -> i64 {
+    tuple.flow().hash().cast_signed()
+}
+
+/// The server's reset.
+fn reset(tuple: FourTuple, millis: i64, seq: u32) -> Digest {
+    segment(tuple.reversed(), millis, RST, seq, 0)
+}
+
+#[tokio::test]
+async fn connections_of_which_only_the_resets_are_seen_are_kin_by_their_number() {
+    let store = store().await;
+    let (few, many, none) = (40000, 40001, 40002);
+    // Of one all is read at first; of another there is more than that (64 rows of 96 segments).
+    let resets = |of: fn(u16) -> FourTuple| -> Vec<Digest> {
+        let long = (0..64 * 96).map(move |n| segment(of(many), n / 8, ACK, n as u32, 0));
+        [(few, 777), (many, 778), (none, 0)]
+            .map(|(port, number)| reset(of(port), 0, number))
+            .into_iter()
+            .chain(long)
+            .collect()
+    };
+    fill(&store, "in", 1, resets(tuple), Selection::All).await;
+    fill(&store, "out", 2, resets(translated), Selection::All).await;
+    let asks = [few, many, none].map(ask);
+    let gathered = store.gather(&asks, &[]).await.unwrap();
+    let kin = |index: usize| {
+        gathered[index]
+            .kin
+            .flows
+            .iter()
+            .copied()
+            .collect::<Vec<i64>>()
+    };
+    assert_eq!(kin(0), [hash(translated(few))]);
+    assert_eq!(kin(1), [hash(translated(many))]);
+    assert_eq!(kin(2), [0; 0], "0 is nobody's number");
+}
+
+#[tokio::test]
+async fn of_many_resets_of_one_number_those_of_the_same_server_come_first() {
+    let store = store().await;
+    let port = 40000;
+    // More than are taken, all of other servers, and before it in the order of their hashes.
+    let crowd = (1..=u16::MAX).map(|number| {
+        let mut other = tuple(port);
+        let [high, low] = number.to_be_bytes();
+        other.dst.addr = std::net::Ipv4Addr::new(198, 51, high, low).into();
+        other
+    });
+    let before =
+        crowd.filter(|other| hash(*other) < hash(translated(port)) && other.dst != tuple(port).dst);
+    let mut digests: Vec<Digest> = before.take(80).map(|other| reset(other, 5, 777)).collect();
+    assert_eq!(digests.len(), 80);
+    digests.extend([reset(tuple(port), 0, 777), reset(translated(port), 1, 777)]);
+    fill(&store, "in", 1, digests, Selection::All).await;
+    let gathered = store.gather(&[ask(port)], &[]).await.unwrap();
+    assert!(gathered[0].kin.flows.contains(&hash(translated(port))));
+}
