@@ -369,12 +369,14 @@ impl Outbox {
         self.next.saturating_sub(self.cursor) as usize
     }
 
-    /// Whether something waits that should not: a reset, a beat, an answer, or a full batch.
+    /// Whether a reset or an answer waits, which should not for long.
     pub fn is_urgent(&self) -> bool {
-        self.resets_unsent > 0
-            || !self.asides.is_empty()
-            || self.next_note().is_some()
-            || self.unsent() >= BATCH
+        self.resets_unsent > 0 || !self.asides.is_empty()
+    }
+
+    /// Whether something waits that gains nothing by it: a beat, or a full batch.
+    pub fn is_pressing(&self) -> bool {
+        self.next_note().is_some() || self.unsent() >= BATCH
     }
 
     /// Whether everything was sent over this connection.

@@ -1,6 +1,7 @@
 //! The stream to the collector: takes digests in, whatever the network does, and delivers them.
 //!
-//! A reset, a beat or a full batch leaves at once, anything else within [`LINGER`]. A lost
+//! A beat or a full batch leaves at once, a reset or an answer too unless others left within the last [`PACE`],
+//! anything else within [`LINGER`]. A lost
 //! connection is made again with growing pauses; the collector then says from where on to send.
 
 use std::collections::VecDeque;
@@ -36,6 +37,7 @@ mod link;
 mod outside;
 mod wire;
 
+use wire::Words;
 pub(crate) use wire::message;
 
 pub use aside::Order;
@@ -52,6 +54,9 @@ pub use outside::{Dialling, Outside, Wire};
 
 /// How long digests that are not urgent wait for company.
 pub const LINGER: Duration = Duration::from_millis(250);
+
+/// How long after resets and answers the next ones wait for company.
+pub const PACE: Duration = Duration::from_millis(10);
 
 const CLOSED: &str = "it closed the stream";
 
@@ -156,6 +161,25 @@ enum After {
     End,
 }
 
+/// When resets and answers leave.
+#[derive(Debug, Clone, Copy)]
+enum Pace {
+    /// Now, until none is left.
+    Leaving,
+    /// [`PACE`] after the last ones have left.
+    Since(Option<Instant>),
+}
+
+impl Pace {
+    /// When the next ones leave; `None`: at once.
+    fn wait(self, now: Instant) -> Option<Instant> {
+        match self {
+            Self::Since(Some(left)) => Some(left + PACE).filter(|due| *due > now),
+            Self::Since(None) | Self::Leaving => None,
+        }
+    }
+}
+
 struct Courier {
     delivery: Delivery,
     /// Of the collectors, in their order.
@@ -174,6 +198,7 @@ struct Courier {
     progress: watch::Sender<Progress>,
     /// When digests that wait for company leave without.
     flush_at: Option<Instant>,
+    pace: Pace,
     /// When waiting for the collector ends.
     deadline: Option<Instant>,
 }
@@ -207,6 +232,7 @@ impl Courier {
             feed_ended: false,
             progress,
             flush_at: None,
+            pace: Pace::Since(None),
             deadline: None,
         }
     }
@@ -348,6 +374,7 @@ impl Courier {
             let answers = !said_goodbye && !self.probes.is_empty();
             let speaks = (all_said && !said_goodbye) || answers || self.is_due();
             let waits = self.current().can_send() && !self.is_due();
+            let wake = self.wake_at();
             tokio::select! {
                 message = connection.incoming.message() => match message {
                     Ok(Some(message)) => self.hear(message, said_goodbye)?,
@@ -366,14 +393,14 @@ impl Courier {
                         said_goodbye = true;
                     }
                     Ok(permit) => {
-                        if let Some(message) = self.next_message() {
-                            permit.send(wire::packed(&mut connection.packer, message));
+                        if let Some(message) = self.next_message(&connection.words) {
+                            permit.send(connection.words.packed(message));
                         }
                     }
                     Err(_) => return self.hear_out(connection.incoming).await,
                 },
                 item = self.feed.recv(), if self.may_take_in() => self.take_in(item),
-                () = until(self.flush_at), if waits => {}
+                () = until(wake), if waits => {}
                 () = until(self.deadline) => return Ok(Parted::Done),
             }
         }
@@ -381,11 +408,25 @@ impl Courier {
 
     /// Whether something is to be sent now.
     fn is_due(&mut self) -> bool {
-        let waited = self.flush_at.is_some_and(|at| at <= Instant::now());
+        let now = Instant::now();
+        let waited = self.flush_at.is_some_and(|at| at <= now);
         let testimony = self.has_testimony();
         let complete = self.is_complete();
+        let may_leave = self.pace.wait(now).is_none();
         let outbox = self.current();
-        testimony || outbox.can_send() && (waited || complete || outbox.is_urgent())
+        let leaves = outbox.is_urgent() && may_leave;
+        let due = outbox.can_send() && (waited || complete || leaves || outbox.is_pressing());
+        if leaves {
+            self.pace = Pace::Leaving;
+        }
+        testimony || due
+    }
+
+    /// When what waits leaves.
+    fn wake_at(&mut self) -> Option<Instant> {
+        let paced = self.pace.wait(Instant::now());
+        let paced = paced.filter(|_| self.current().is_urgent());
+        self.flush_at.into_iter().chain(paced).min()
     }
 
     /// Testimony is of this run alone.
@@ -393,7 +434,7 @@ impl Courier {
         self.left.is_empty() && self.ledger.has_unsent()
     }
 
-    fn next_message(&mut self) -> Option<parallax_proto::v1::AgentMessage> {
+    fn next_message(&mut self, words: &Words) -> Option<parallax_proto::v1::AgentMessage> {
         if self.has_testimony()
             && let Some(told) = self.ledger.take_next()
         {
@@ -401,10 +442,13 @@ impl Courier {
         }
         let message = match self.current().take_aside() {
             Some(aside) => aside::message(aside),
-            None => wire::message(&self.current().take_next()?),
+            None => words.message(&self.current().take_next()?),
         };
         if self.current().is_all_sent() {
             self.flush_at = None;
+        }
+        if matches!(self.pace, Pace::Leaving) && !self.current().is_urgent() {
+            self.pace = Pace::Since(Some(Instant::now()));
         }
         self.tell();
         Some(wire::metered(message, &self.delivery.meter))

@@ -13,7 +13,7 @@ use ingest::{Plan, TestCollector};
 use parallax_agent::outbox::Span;
 use parallax_agent::spool::Spool;
 use parallax_agent::stream::{
-    Delivery, FEED_MAX, Feed, Identity, LINGER, Pressure, Progress, StreamError,
+    Delivery, FEED_MAX, Feed, Identity, LINGER, PACE, Pressure, Progress, StreamError,
 };
 use parallax_core::decode::UnreadCounts;
 use parallax_core::digest::{IpFields, LinkFields, TcpFlags, TcpOptions};
@@ -184,7 +184,30 @@ async fn connections_that_break_lose_nothing_and_repeat_only_what_was_not_commit
 }
 
 #[tokio::test]
-async fn batches_come_packed_where_the_collector_takes_them_so() {
+async fn resets_that_follow_each_other_closely_leave_together() {
+    let collector = TestCollector::new(Plan {
+        commit_each: 1,
+        ..Plan::default()
+    });
+    let running = collector.listen(None);
+    let mut sending = start(&running.url(), LIVE, 1 << 18);
+    let begun = Instant::now();
+    for seq in 0..100 {
+        sending.digests(vec![digest(seq, TcpFlags::RST)]).await;
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    sending.until(|progress| progress.committed == 100).await;
+    // The last ones leave by themselves.
+    let paces = begun.elapsed().as_nanos() / PACE.as_nanos();
+    sending.end().await.unwrap();
+    let shelf = collector.shelf();
+    assert_eq!(seqs(&shelf.stored), (0..100).collect::<Vec<u32>>());
+    let batches = shelf.sessions[0].batches.len() as u128;
+    assert!(batches <= paces + 1, "{batches} in {paces} times PACE");
+}
+
+#[tokio::test]
+async fn batches_come_packed_and_in_columns_where_the_collector_takes_them_so() {
     for old in [false, true] {
         let collector = TestCollector::new(Plan {
             commit_each: 1,
@@ -198,7 +221,8 @@ async fn batches_come_packed_where_the_collector_takes_them_so() {
         assert_eq!(progress.committed, 1000);
         let shelf = collector.shelf();
         assert_eq!(seqs(&shelf.stored), (0..1000).collect::<Vec<u32>>());
-        assert_eq!(shelf.sessions[0].packed > 0, !old);
+        let session = &shelf.sessions[0];
+        assert_eq!((session.packed > 0, session.in_columns > 0), (!old, !old));
     }
 }
 

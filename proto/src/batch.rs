@@ -10,6 +10,7 @@ use crate::v1::{DigestBatch, FlowTuple};
 mod decode;
 mod encode;
 mod expected;
+mod flows;
 mod refusal;
 
 pub use refusal::{BatchError, Column};
@@ -25,7 +26,16 @@ pub const NUMBER_MAX: u64 = i64::MAX as u64;
 /// What no packet can hold is not carried: flag bits above the ninth, an inner VLAN id without an
 /// outer one, and a payload hash of zero, which reads as "no hash".
 pub fn encode(first_number: u64, digests: &[Digest]) -> DigestBatch {
-    encode::encode(first_number, digests)
+    let (mut batch, flows) = encode::encode(first_number, digests);
+    batch.flows = flows.into_iter().map(flow_tuple).collect();
+    batch
+}
+
+/// The same with [`FlowColumns`](crate::v1::FlowColumns), for collectors that accept them.
+pub fn encode_in_columns(first_number: u64, digests: &[Digest]) -> DigestBatch {
+    let (mut batch, flows) = encode::encode(first_number, digests);
+    batch.flow_columns = Some(flows::columns(&flows));
+    batch
 }
 
 /// The digests of a batch with their numbers, in order.
@@ -43,7 +53,7 @@ pub fn decode(batch: DigestBatch) -> Result<Vec<(u64, Digest)>, BatchError> {
 
 /// A flow as messages carry it.
 pub fn flow_tuple(flow: Flow) -> FlowTuple {
-    encode::flow_tuple(flow)
+    flows::row(flow)
 }
 
 /// A flow from a message; `index` names it in a refusal.
@@ -52,7 +62,7 @@ pub fn flow_tuple(flow: Flow) -> FlowTuple {
 ///
 /// Addresses or ports that make no flow.
 pub fn flow(index: usize, tuple: &FlowTuple) -> Result<Flow, BatchError> {
-    decode::flow(index, tuple)
+    flows::flow(index, tuple)
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use parallax_proto::packed::Packer;
 use parallax_proto::v1::ingest_client::IngestClient;
 use parallax_proto::v1::{AgentMessage, CollectorMessage, Hello, agent_message, collector_message};
 use tokio::sync::mpsc;
@@ -14,6 +13,7 @@ use tonic::transport::{Endpoint, Uri};
 use super::failure::{Broken, Parties, StreamError, innermost};
 use super::link::Link;
 use super::outside::Outside;
+use super::wire::Words;
 use crate::meter::Meter;
 use crate::trust::{Speech, Trust};
 
@@ -26,8 +26,7 @@ const IN_FLIGHT: usize = 4;
 /// An open stream.
 pub(super) struct Connection {
     pub outgoing: mpsc::Sender<AgentMessage>,
-    /// Where the collector takes packed messages.
-    pub packer: Option<Packer>,
+    pub words: Words,
     pub incoming: Streaming<CollectorMessage>,
     /// The number from which on the collector wants digests.
     pub committed: u64,
@@ -117,12 +116,7 @@ async fn greet(
         Some(collector_message::Message::Welcome(welcome)) => Ok(Connection {
             outgoing,
             incoming,
-            packer: welcome
-                .accepts_packed
-                .then(Packer::new)
-                .transpose()
-                .ok()
-                .flatten(),
+            words: Words::new(&welcome),
             committed: welcome.committed,
             collector_version: welcome.collector_version,
         }),

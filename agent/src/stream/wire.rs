@@ -3,13 +3,49 @@
 use parallax_proto::batch;
 use parallax_proto::packed::Packer;
 use parallax_proto::testimony::Told;
-use parallax_proto::v1::{AgentMessage, Beat, Goodbye, Skip, UnreadCount, agent_message::Message};
+use parallax_proto::v1::{
+    AgentMessage, Beat, Goodbye, Skip, UnreadCount, Welcome, agent_message::Message,
+};
 
 use crate::loss_message;
 use crate::meter::Meter;
 use crate::outbox::{KeptBeat, Outgoing};
 
-/// The message that says it.
+/// In which words a collector is spoken to: those that its `Welcome` accepts.
+pub(super) struct Words {
+    packer: Option<Packer>,
+    flow_columns: bool,
+}
+
+impl Words {
+    pub fn new(welcome: &Welcome) -> Self {
+        let packer = welcome.accepts_packed.then(Packer::new);
+        Self {
+            packer: packer.transpose().ok().flatten(),
+            flow_columns: welcome.accepts_flow_columns,
+        }
+    }
+
+    /// The message that says it.
+    pub fn message(&self, outgoing: &Outgoing) -> AgentMessage {
+        match outgoing {
+            Outgoing::Batch { first, digests } if self.flow_columns => AgentMessage {
+                message: Some(Message::Batch(batch::encode_in_columns(*first, digests))),
+            },
+            _ => message(outgoing),
+        }
+    }
+
+    /// The message as it travels.
+    pub fn packed(&mut self, message: AgentMessage) -> AgentMessage {
+        match &mut self.packer {
+            Some(packer) => packer.pack(message),
+            None => message,
+        }
+    }
+}
+
+/// The message that says it to any collector.
 pub(crate) fn message(outgoing: &Outgoing) -> AgentMessage {
     let message = match outgoing {
         Outgoing::Batch { first, digests } => Message::Batch(batch::encode(*first, digests)),
@@ -32,14 +68,6 @@ pub(super) fn metered(mut message: AgentMessage, meter: &Meter) -> AgentMessage 
         beat.observed_octets = meter.observed();
     }
     message
-}
-
-/// The message as it travels to a collector, which takes packed ones where there is a packer.
-pub(super) fn packed(packer: &mut Option<Packer>, message: AgentMessage) -> AgentMessage {
-    match packer {
-        Some(packer) => packer.pack(message),
-        None => message,
-    }
 }
 
 pub(super) fn testimony(told: &Told) -> AgentMessage {

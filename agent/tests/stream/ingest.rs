@@ -29,6 +29,8 @@ pub struct Session {
     pub batches: Vec<(u64, usize)>,
     /// Messages that came packed.
     pub packed: usize,
+    /// Batches with flows in columns.
+    pub in_columns: usize,
     pub said_goodbye: bool,
 }
 
@@ -54,7 +56,7 @@ pub struct Plan {
     /// The first so many connections break after their third batch.
     pub break_first: usize,
     pub refuse: Option<Status>,
-    /// It is of a version that knows no packed messages.
+    /// It is of a version that knows neither packed messages nor flows in columns.
     pub old: bool,
 }
 
@@ -196,6 +198,7 @@ impl Conversation {
                     committed: welcomed,
                     collector_version: "test".to_owned(),
                     accepts_packed: !self.plan.old,
+                    accepts_flow_columns: !self.plan.old,
                 }))
                 .await;
             }
@@ -248,6 +251,7 @@ impl Conversation {
     /// Takes a batch in; how many that makes in this connection.
     fn batch(&mut self, batch: parallax_proto::v1::DigestBatch) -> usize {
         let first = batch.first_number;
+        let in_columns = usize::from(batch.flow_columns.is_some());
         let digests = batch::decode(batch).unwrap();
         let mut held = self.shelf.lock().unwrap();
         let expected = (held.stored.len() + self.uncommitted.len()) as u64 + held.skipped;
@@ -259,6 +263,7 @@ impl Conversation {
             .extend(digests.iter().map(|(_, digest)| *digest));
         let session = &mut held.sessions[self.index];
         session.batches.push((first, digests.len()));
+        session.in_columns += in_columns;
         session.batches.len()
     }
 

@@ -93,6 +93,7 @@ pub(super) async fn converse(
         committed: registered.committed,
         collector_version: env!("CARGO_PKG_VERSION").to_owned(),
         accepts_packed: true,
+        accepts_flow_columns: true,
     });
     let outcome = match send(answers, welcome).await {
         Err(Gone) => Ok(End::Gone),

@@ -1,6 +1,5 @@
 //! Columns to digests.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::slice::ChunksExact;
 
 use parallax_core::digest::{
@@ -8,11 +7,11 @@ use parallax_core::digest::{
 };
 use parallax_core::reason::ResetReason;
 use parallax_core::tunnel::Tunnel;
-use parallax_core::{CaptureTime, Digest, Endpoint, Flow, FourTuple, TcpSeq, Way};
+use parallax_core::{CaptureTime, Digest, Flow, FourTuple, TcpSeq, Way};
 
 use super::expected::{Expected, Values};
-use super::{BATCH_MAX, BatchError, Column, NUMBER_MAX};
-use crate::v1::{DigestBatch, FlowTuple, Shape};
+use super::{BATCH_MAX, BatchError, Column, NUMBER_MAX, flows};
+use crate::v1::{DigestBatch, Shape};
 
 mod tunnel;
 
@@ -20,7 +19,7 @@ pub(super) fn decode(batch: &DigestBatch) -> Result<Vec<(u64, Digest)>, BatchErr
     let count = batch.flow.len();
     check_count(batch.first_number, count)?;
     check_columns(batch, count)?;
-    let flows = flows(&batch.flows)?;
+    let flows = flows::read(batch)?;
     let shapes = shapes(&batch.shapes)?;
     let mut pairs = Pairs {
         stamps: batch.timestamps.chunks_exact(2),
@@ -84,7 +83,7 @@ fn check_columns(batch: &DigestBatch, count: usize) -> Result<(), BatchError> {
         }
     }
     for (column, found) in [
-        (Column::Flows, batch.flows.len()),
+        (Column::Flows, flows::count(batch)),
         (Column::Shapes, batch.shapes.len()),
     ] {
         if found > count {
@@ -96,41 +95,6 @@ fn check_columns(batch: &DigestBatch, count: usize) -> Result<(), BatchError> {
         }
     }
     Ok(())
-}
-
-fn flows(table: &[FlowTuple]) -> Result<Vec<Flow>, BatchError> {
-    table
-        .iter()
-        .enumerate()
-        .map(|(index, row)| flow(index, row))
-        .collect()
-}
-
-pub(super) fn flow(index: usize, row: &FlowTuple) -> Result<Flow, BatchError> {
-    let low = endpoint(index, &row.low_addr, row.low_port)?;
-    let high = endpoint(index, &row.high_addr, row.high_port)?;
-    if low.addr.is_ipv4() != high.addr.is_ipv4() {
-        return Err(BatchError::MixedFamilies { index });
-    }
-    if low > high {
-        return Err(BatchError::FlowOrder { index });
-    }
-    Ok(FourTuple::new(low, high).flow())
-}
-
-fn endpoint(index: usize, octets: &[u8], port: u32) -> Result<Endpoint, BatchError> {
-    let addr = address(octets).ok_or(BatchError::AddressLength {
-        index,
-        found: octets.len(),
-    })?;
-    let port = u16::try_from(port).map_err(|_| BatchError::Port { index, found: port })?;
-    Ok(Endpoint::new(addr, port))
-}
-
-fn address(octets: &[u8]) -> Option<IpAddr> {
-    let v4 = <[u8; 4]>::try_from(octets).map(|v4| IpAddr::V4(Ipv4Addr::from(v4)));
-    v4.or_else(|_| <[u8; 16]>::try_from(octets).map(|v6| IpAddr::V6(Ipv6Addr::from(v6))))
-        .ok()
 }
 
 /// A shape's fields as the digest keeps them; SACK, cut and the stamps come per digest.

@@ -1,7 +1,5 @@
 //! Digests to columns.
 
-use std::net::IpAddr;
-
 use hashbrown::HashMap;
 use parallax_core::digest::{Digest, Direction, LinkFields, TcpOptions};
 use parallax_core::reason::ResetReason;
@@ -9,21 +7,24 @@ use parallax_core::tunnel::Tunnel;
 use parallax_core::{Flow, Way};
 
 use super::expected::{Expected, Values};
-use crate::v1::{self, DigestBatch, FlowTuple, Shape};
+use super::flows::octets;
+use crate::v1::{self, DigestBatch, Shape};
 
 /// The nine flag bits that a TCP header has.
 const FLAG_BITS: u16 = 0x1ff;
 
-pub(super) fn encode(first_number: u64, digests: &[Digest]) -> DigestBatch {
+/// The batch without its flows, and these.
+pub(super) fn encode(first_number: u64, digests: &[Digest]) -> (DigestBatch, Vec<Flow>) {
     let mut batch = with_room(digests.len());
     batch.first_number = first_number;
-    let mut flows = HashMap::with_capacity(digests.len());
+    let mut flows = Vec::new();
+    let mut known = HashMap::with_capacity(digests.len());
     let mut shapes = HashMap::new();
     let mut expected = Expected::default();
     let mut before = 0_i64;
     for digest in digests {
-        let met = batch.flows.len() as u32;
-        let flow = flow_index(&mut batch.flows, &mut flows, digest);
+        let met = flows.len() as u32;
+        let flow = flow_index(&mut flows, &mut known, digest);
         batch.flow.push((met - flow / 2) * 2 + flow % 2);
         batch
             .shape
@@ -34,7 +35,7 @@ pub(super) fn encode(first_number: u64, digests: &[Digest]) -> DigestBatch {
         push_fields(&mut batch, digest, expected.values(flow));
         expected.note(flow, digest);
     }
-    batch
+    (batch, flows)
 }
 
 fn with_room(count: usize) -> DigestBatch {
@@ -103,29 +104,13 @@ fn marks(digest: &Digest) -> u8 {
 }
 
 /// The digest's place in the table of flows, times two, plus its direction; a new flow is added.
-fn flow_index(table: &mut Vec<FlowTuple>, known: &mut HashMap<Flow, u32>, digest: &Digest) -> u32 {
+fn flow_index(table: &mut Vec<Flow>, known: &mut HashMap<Flow, u32>, digest: &Digest) -> u32 {
     let flow = digest.tuple.flow();
     let index = *known.entry(flow).or_insert_with(|| {
-        table.push(flow_tuple(flow));
+        table.push(flow);
         table.len() as u32 - 1
     });
     index * 2 + u32::from(digest.tuple.way() == Way::HighToLow)
-}
-
-pub(super) fn flow_tuple(flow: Flow) -> FlowTuple {
-    FlowTuple {
-        low_addr: octets(flow.low().addr),
-        low_port: u32::from(flow.low().port),
-        high_addr: octets(flow.high().addr),
-        high_port: u32::from(flow.high().port),
-    }
-}
-
-fn octets(addr: IpAddr) -> Vec<u8> {
-    match addr {
-        IpAddr::V4(v4) => v4.octets().to_vec(),
-        IpAddr::V6(v6) => v6.octets().to_vec(),
-    }
 }
 
 /// What makes two digests share a shape.

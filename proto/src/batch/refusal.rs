@@ -43,6 +43,8 @@ pub enum BatchError {
     UnknownMarks { entry: usize, found: u8 },
     #[error("entry {entry}: reason {found:#x} is none that a RST carries")]
     UnknownReason { entry: usize, found: u64 },
+    #[error("flow {index}: family {found} is neither IPv4 (4) nor IPv6 (6)")]
+    Family { index: usize, found: u8 },
     #[error("flow {index}: port {found} is more than 65535")]
     Port { index: usize, found: u32 },
     #[error("flow {index}: an address of {found} octets is neither IPv4 (4) nor IPv6 (16)")]
@@ -98,6 +100,9 @@ pub enum Column {
     Timestamps,
     Sack,
     RstReason,
+    V4,
+    V6,
+    Ports,
 }
 
 impl fmt::Display for Column {
@@ -122,6 +127,9 @@ impl fmt::Display for Column {
             Self::Timestamps => "timestamps",
             Self::Sack => "sack",
             Self::RstReason => "rst_reason",
+            Self::V4 => "flow_columns.v4",
+            Self::V6 => "flow_columns.v6",
+            Self::Ports => "flow_columns.ports",
         })
     }
 }

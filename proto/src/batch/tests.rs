@@ -11,7 +11,7 @@ use prost::Message;
 use any::digests;
 
 use super::*;
-use crate::v1::{self, FlowTuple, Shape};
+use crate::v1::{self, FlowColumns, FlowTuple, Shape};
 
 fn digest() -> Digest {
     Digest {
@@ -44,10 +44,13 @@ proptest! {
         repeat in 1_usize..4,
     ) {
         let sent: Vec<Digest> = sent.iter().copied().cycle().take(sent.len() * repeat).collect();
-        let wire = encode(first, &sent).encode_to_vec();
-        let received = decode(DigestBatch::decode(wire.as_slice()).unwrap()).unwrap();
+        let batches = [encode(first, &sent), encode_in_columns(first, &sent)];
         let expected: Vec<(u64, Digest)> = (first..).zip(sent).collect();
-        prop_assert_eq!(received, expected);
+        for batch in batches {
+            let wire = batch.encode_to_vec();
+            let received = decode(DigestBatch::decode(wire.as_slice()).unwrap()).unwrap();
+            prop_assert_eq!(&received, &expected);
+        }
     }
 
     #[test]
@@ -61,13 +64,16 @@ proptest! {
     #[test]
     fn no_damage_to_a_good_batch_makes_it_panic(
         sent in vec(digests(), 1..8),
-        column in 0..27_usize,
+        column in 0..32_usize,
         at in 0..8_usize,
         value: u32,
         octets in vec(any::<u8>(), 0..20),
     ) {
-        let mut batch = encode(7, &sent);
-        damage(&mut batch, column, at, value, octets);
+        let mut batch = if column < 27 { encode(7, &sent) } else { encode_in_columns(7, &sent) };
+        match &mut batch.flow_columns {
+            Some(columns) => damage_columns(columns, column, octets),
+            None => damage(&mut batch, column, at, value, octets),
+        }
         let count = batch.flow.len();
         if let Ok(received) = decode(batch) {
             prop_assert_eq!(received.len(), count);
@@ -103,6 +109,16 @@ fn damage(batch: &mut DigestBatch, column: usize, at: usize, value: u32, octets:
         21 => batch.sack.push(value),
         22..=25 => damage_tunnel(&mut batch.shapes[shape], column, value, octets),
         _ => batch.first_number = u64::MAX - u64::from(value),
+    }
+}
+
+fn damage_columns(columns: &mut FlowColumns, column: usize, octets: Vec<u8>) {
+    match column {
+        27 => columns.family = octets,
+        28 => columns.v4 = octets,
+        29 => columns.v6 = octets,
+        30 => columns.ports = octets,
+        _ => columns.family.reverse(),
     }
 }
 
@@ -214,6 +230,94 @@ fn a_flow_with_a_wrong_port_address_family_or_order_is_refused() {
         flow(|row| row.low_addr = vec![255; 4]),
         BatchError::FlowOrder { index: 0 }
     );
+}
+
+#[test]
+fn flow_columns_of_wrong_length_family_or_order_are_refused() {
+    let flow = |change: fn(&mut FlowColumns)| {
+        let mut batch = encode_in_columns(0, &[digest(), digest()]);
+        change(batch.flow_columns.as_mut().unwrap());
+        decode(batch).unwrap_err()
+    };
+    for (column, found, expected, change) in [
+        (
+            Column::V4,
+            7,
+            8,
+            (|flows| flows.v4.truncate(7)) as fn(&mut FlowColumns),
+        ),
+        (Column::V4, 8, 0, |flows| flows.family = vec![6]),
+        (Column::V6, 1, 0, |flows| flows.v6.push(1)),
+        (Column::Ports, 5, 4, |flows| flows.ports.push(1)),
+    ] {
+        assert_eq!(
+            flow(change),
+            BatchError::ColumnLength {
+                column,
+                found,
+                expected
+            }
+        );
+    }
+    assert_eq!(
+        flow(|flows| flows.family = vec![5]),
+        BatchError::Family { index: 0, found: 5 }
+    );
+    assert_eq!(
+        flow(|flows| flows.v4[0] = 255),
+        BatchError::FlowOrder { index: 0 }
+    );
+    assert!(matches!(
+        flow(|flows| flows.family = vec![4; 3]),
+        BatchError::TableTooLong {
+            column: Column::Flows,
+            found: 3,
+            digests: 2
+        }
+    ));
+}
+
+#[test]
+fn flows_in_rows_and_in_columns_are_one_table() {
+    let other = Digest {
+        tuple: FourTuple::new(
+            Endpoint::new("2001:db8::1".parse().unwrap(), 40_000),
+            Endpoint::new("2001:db8::2".parse().unwrap(), 443),
+        ),
+        ..digest()
+    };
+    let mut batch = encode_in_columns(0, &[digest(), other, digest()]);
+    let narrow = encode(0, &[digest()]).flows;
+    let wide = encode_in_columns(0, &[other]).flow_columns;
+    batch.flows = narrow;
+    batch.flow_columns = wide;
+    let flows: Vec<Flow> = decode(batch)
+        .unwrap()
+        .iter()
+        .map(|(_, digest)| digest.tuple.flow())
+        .collect();
+    let [one, two] = [digest(), other].map(|digest| digest.tuple.flow());
+    assert_eq!(flows, [one, two, one]);
+}
+
+#[test]
+fn what_is_alike_lies_together() {
+    let flow = |last: u8, port: u16| Digest {
+        tuple: FourTuple::new(
+            Endpoint::new([192, 0, 2, last].into(), port),
+            Endpoint::new([198, 51, 100, 1].into(), 443),
+        ),
+        ..digest()
+    };
+    let batch = encode_in_columns(0, &[flow(1, 0x1234), flow(2, 0x5678)]);
+    let columns = batch.flow_columns.unwrap();
+    assert_eq!(columns.family, [4, 4]);
+    assert_eq!(
+        columns.v4,
+        [192, 192, 0, 0, 2, 2, 1, 2, 198, 198, 51, 51, 100, 100, 1, 1]
+    );
+    assert_eq!(columns.ports, [0x12, 0x56, 0x34, 0x78, 1, 1, 187, 187]);
+    assert!(columns.v6.is_empty() && batch.flows.is_empty());
 }
 
 #[test]

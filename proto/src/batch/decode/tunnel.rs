@@ -2,8 +2,8 @@
 
 use parallax_core::tunnel::{Tunnel, TunnelEnds, TunnelKind};
 
-use super::address;
 use crate::batch::BatchError;
+use crate::batch::flows::address;
 use crate::v1;
 
 pub(super) fn read(index: usize, row: &v1::Tunnel) -> Result<Tunnel, BatchError> {
