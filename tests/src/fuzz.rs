@@ -86,11 +86,12 @@ pub fn decode_any(octets: &[u8]) {
     };
     if let Ok(digest) = decode(&packet) {
         // What is read can be told.
-        let told = batch::encode(0, &[digest]);
-        assert!(
-            batch::decode(told).is_ok(),
-            "a digest cannot be told: {digest:?}"
-        );
+        for told in [batch::encode, batch::encode_in_columns] {
+            assert!(
+                batch::decode(told(0, &[digest])).is_ok(),
+                "a digest cannot be told: {digest:?}"
+            );
+        }
     }
 }
 
@@ -124,13 +125,15 @@ pub fn read_message(octets: &[u8]) {
         agent_message::Message::Batch(told) => {
             if let Ok(digests) = batch::decode(told) {
                 let digests: Vec<_> = digests.into_iter().map(|(_, digest)| digest).collect();
-                let again = batch::decode(batch::encode(0, &digests));
-                let again: Vec<_> = again
-                    .expect("what was read can be told")
-                    .into_iter()
-                    .map(|(_, digest)| digest)
-                    .collect();
-                assert_eq!(again, digests, "told and read again it is another");
+                for told in [batch::encode, batch::encode_in_columns] {
+                    let again = batch::decode(told(0, &digests));
+                    let again: Vec<_> = again
+                        .expect("what was read can be told")
+                        .into_iter()
+                        .map(|(_, digest)| digest)
+                        .collect();
+                    assert_eq!(again, digests, "told and read again it is another");
+                }
             }
         }
         agent_message::Message::Packed(octets) => {

@@ -156,6 +156,7 @@ pub fn messages() -> Vec<Vec<u8>> {
             next_number: 5,
         }),
         Message::RecallAnswer(RecallAnswer::default()),
+        Message::Batch(batch::encode_in_columns(7, &digests())),
     ];
     let whole = said.map(|message| AgentMessage {
         message: Some(message),

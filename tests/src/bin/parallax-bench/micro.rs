@@ -165,12 +165,12 @@ impl Bench {
     fn sending(&mut self, digests: &[Digest]) -> Result<f64> {
         self.time("encode for the wire", "digest", digests.len(), || {
             for digests in digests.chunks(BATCH) {
-                black_box(batch::encode(0, black_box(digests)));
+                black_box(batch::encode_in_columns(0, black_box(digests)));
             }
         });
         let batches: Vec<_> = digests
             .chunks(BATCH)
-            .map(|digests| batch::encode(0, digests))
+            .map(|digests| batch::encode_in_columns(0, digests))
             .collect();
         for encoded in &batches {
             batch::decode(encoded.clone()).context("a batch cannot be read back")?;
