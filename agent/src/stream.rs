@@ -1,8 +1,8 @@
 //! The stream to the collector: takes digests in, whatever the network does, and delivers them.
 //!
 //! A beat or a full batch leaves at once, a reset or an answer too unless others left within the last [`PACE`],
-//! anything else within [`LINGER`]. A lost
-//! connection is made again with growing pauses; the collector then says from where on to send.
+//! anything else within [`LINGER`]. A lost connection is made again with growing pauses; the collector then says
+//! from where on to send.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -412,14 +412,10 @@ impl Courier {
         let waited = self.flush_at.is_some_and(|at| at <= now);
         let testimony = self.has_testimony();
         let complete = self.is_complete();
-        let may_leave = self.pace.wait(now).is_none();
+        let at_once = self.pace.wait(now).is_none();
         let outbox = self.current();
-        let leaves = outbox.is_urgent() && may_leave;
-        let due = outbox.can_send() && (waited || complete || leaves || outbox.is_pressing());
-        if leaves {
-            self.pace = Pace::Leaving;
-        }
-        testimony || due
+        let urgent = at_once && outbox.is_urgent() || outbox.is_pressing();
+        testimony || outbox.can_send() && (waited || complete || urgent)
     }
 
     /// When what waits leaves.
@@ -440,6 +436,10 @@ impl Courier {
         {
             return Some(wire::testimony(&told));
         }
+        let now = Instant::now();
+        if self.current().is_urgent() && self.pace.wait(now).is_none() {
+            self.pace = Pace::Leaving;
+        }
         let message = match self.current().take_aside() {
             Some(aside) => aside::message(aside),
             None => words.message(&self.current().take_next()?),
@@ -448,7 +448,7 @@ impl Courier {
             self.flush_at = None;
         }
         if matches!(self.pace, Pace::Leaving) && !self.current().is_urgent() {
-            self.pace = Pace::Since(Some(Instant::now()));
+            self.pace = Pace::Since(Some(now));
         }
         self.tell();
         Some(wire::metered(message, &self.delivery.meter))

@@ -41,8 +41,8 @@ impl Measured {
 pub const BYTES_FILE: &str = "bytes.json";
 
 /// Sends so many connections past an agent that ships context, about 20 kB each, one in a hundred reset in
-/// mid-stream, and keeps what it sent in `out`.
-pub fn run(connections: u32, out: &Path) -> Result<()> {
+/// mid-stream, `rate` packets a second, and keeps what it sent in `out`.
+pub fn run(connections: u32, rate: u32, out: &Path) -> Result<()> {
     let folder = Path::new(SCRATCH).join("bytes");
     std::fs::create_dir_all(&folder).context("making a folder")?;
     let lab = Lab::raise().context("raising the lab")?;
@@ -58,7 +58,7 @@ pub fn run(connections: u32, out: &Path) -> Result<()> {
     // What passes is not kept: a gigabyte would fill the scratch space.
     let mut service = Service::start_unrecorded(site, Programs::beside_this_one()?, &folder)?;
     let mut wire = recorder::open(&lab.switch, &Wire::Near.port(Side::Server))?;
-    let resets = play(&mut wire, connections)?;
+    let resets = play(&mut wire, connections, rate)?;
     let expected = resets as u64;
     let told = wait_for(Duration::from_secs(30), || {
         service.check()?;
@@ -90,8 +90,6 @@ pub fn run(connections: u32, out: &Path) -> Result<()> {
         .context("writing the result")
 }
 
-/// Packets a second: what two shared cores generate and capture without loss.
-const RATE: f64 = 40_000.0;
 /// Connections that are open at a time.
 const OPEN: usize = 200;
 /// One connection in so many is reset.
@@ -232,7 +230,7 @@ impl Talk {
 
 /// Sends all connections, many at a time; how many were reset.
 #[expect(clippy::disallowed_methods, reason = "paces the packets")]
-fn play(wire: &mut Capture<Active>, connections: u32) -> Result<usize> {
+fn play(wire: &mut Capture<Active>, connections: u32, rate: u32) -> Result<usize> {
     let mut random = Random(1);
     let mut open: Vec<Talk> = Vec::with_capacity(OPEN);
     let (mut begun, mut resets, mut packets) = (0, 0, 0_u64);
@@ -253,7 +251,7 @@ fn play(wire: &mut Capture<Active>, connections: u32) -> Result<usize> {
         wire.sendpacket(frame.as_slice()).context("sending")?;
         packets += 1;
         if packets.is_multiple_of(64) {
-            let due = Duration::from_secs_f64(packets as f64 / RATE);
+            let due = Duration::from_secs_f64(packets as f64 / f64::from(rate));
             std::thread::sleep(due.saturating_sub(start.elapsed()));
         }
     }

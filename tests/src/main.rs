@@ -124,6 +124,9 @@ enum What {
     Bytes {
         #[arg(long, default_value_t = 50_000)]
         connections: u32,
+        /// Packets a second; the default is what two shared cores generate and capture without loss.
+        #[arg(long, default_value_t = 40_000, value_parser = clap::value_parser!(u32).range(1..))]
+        rate: u32,
         #[arg(long, default_value = "target/lab-runs/bytes")]
         out: PathBuf,
     },
@@ -290,7 +293,11 @@ fn inside(what: &What) -> Result<()> {
         What::Live { out, only } => {
             live::run(out, only)?;
         }
-        What::Bytes { connections, out } => bytes::run(*connections, out)?,
+        What::Bytes {
+            connections,
+            rate,
+            out,
+        } => bytes::run(*connections, *rate, out)?,
         What::Recall { out } => recall::run(out)?,
         What::Monitoring { out } => monitoring::run(out)?,
         What::Demo => demo::run()?,

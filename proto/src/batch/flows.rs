@@ -125,23 +125,21 @@ fn read_columns(columns: &FlowColumns, flows: &mut Vec<Flow>) -> Result<(), Batc
 
 /// Known families, and columns as long as these say.
 fn check(columns: &FlowColumns, before: usize) -> Result<(), BatchError> {
-    let mut families = columns.family.iter().enumerate();
-    if let Some((index, found)) = families.find(|(_, family)| ![V4, V6].contains(family)) {
-        return Err(BatchError::Family {
-            index: before + index,
-            found: *found,
-        });
+    let (mut v4, mut v6) = (0, 0);
+    for (index, family) in columns.family.iter().enumerate() {
+        match *family {
+            V4 => v4 += 1,
+            V6 => v6 += 1,
+            found => {
+                let index = before + index;
+                return Err(BatchError::Family { index, found });
+            }
+        }
     }
-    let count = columns.family.len();
-    let v6 = columns
-        .family
-        .iter()
-        .filter(|family| **family == V6)
-        .count();
     for (column, found, expected) in [
-        (Column::V4, columns.v4.len(), 8 * (count - v6)),
+        (Column::V4, columns.v4.len(), 8 * v4),
         (Column::V6, columns.v6.len(), 32 * v6),
-        (Column::Ports, columns.ports.len(), 4 * count),
+        (Column::Ports, columns.ports.len(), 4 * (v4 + v6)),
     ] {
         if found != expected {
             return Err(BatchError::ColumnLength {
