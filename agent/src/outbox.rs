@@ -369,12 +369,12 @@ impl Outbox {
         self.next.saturating_sub(self.cursor) as usize
     }
 
-    /// Whether a reset or an answer waits, which should not for long.
+    /// Whether something waits that should not for long: a reset, an answer, or a change of what travels.
     pub fn is_urgent(&self) -> bool {
         self.resets_unsent > 0 || !self.asides.is_empty()
     }
 
-    /// Whether something waits that gains nothing by it: a beat, or a full batch.
+    /// Whether something waits that gains nothing by it: a beat, a loss, or a full batch.
     pub fn is_pressing(&self) -> bool {
         self.next_note().is_some() || self.unsent() >= BATCH
     }

@@ -372,8 +372,9 @@ impl Courier {
             let all_sent = self.current().is_all_sent() && !self.has_testimony();
             let all_said = self.is_complete() && all_sent;
             let answers = !said_goodbye && !self.probes.is_empty();
-            let speaks = (all_said && !said_goodbye) || answers || self.is_due();
-            let waits = self.current().can_send() && !self.is_due();
+            let due = self.is_due();
+            let speaks = (all_said && !said_goodbye) || answers || due;
+            let waits = self.current().can_send() && !due;
             let wake = self.wake_at();
             tokio::select! {
                 message = connection.incoming.message() => match message {

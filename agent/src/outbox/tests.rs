@@ -218,6 +218,22 @@ fn a_reset_is_urgent_until_it_is_sent() {
 }
 
 #[test]
+fn a_beat_and_a_full_batch_are_pressing_until_they_are_sent_and_a_reset_is_not() {
+    let mut outbox = Outbox::new(100_000);
+    fill(&mut outbox, 0..BATCH as u32 - 1);
+    assert!(!outbox.is_pressing());
+    outbox.offer(&digest(9, TcpFlags::RST));
+    assert!(outbox.is_pressing(), "a full batch");
+    send_all(&mut outbox);
+    outbox.offer(&digest(10, TcpFlags::RST));
+    assert!(!outbox.is_pressing());
+    outbox.watched(span(0, 9, 0));
+    assert!(outbox.is_pressing(), "a beat");
+    send_all(&mut outbox);
+    assert!(!outbox.is_pressing());
+}
+
+#[test]
 fn a_collector_that_contradicts_itself_is_an_error() {
     let mut outbox = Outbox::new(100);
     fill(&mut outbox, 0..3);

@@ -77,7 +77,7 @@ pub fn run(options: &Options) -> Result<()> {
         durability: Durability::Durable,
         installed: postgres::find()?,
     })?;
-    let page = largest_page(server.pid())?;
+    let page = largest_page(server.pid());
     let target = Target::new(server.options("postgres"));
     let bench = Target::new(server.options("bench"));
     let runtime = tokio::runtime::Runtime::new()?;
@@ -86,17 +86,15 @@ pub fn run(options: &Options) -> Result<()> {
     measured?.report(options, page).show(&options.show)
 }
 
-/// KiB of the largest pages that a process has memory in: huge ones where the kernel holds some ready and Postgres asks for them.
-fn largest_page(pid: u32) -> Result<u64> {
-    let path = format!("/proc/{pid}/smaps");
-    let mappings = std::fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
+/// KiB of the largest pages that a process has memory in: huge ones where the kernel holds some ready and Postgres asks for
+/// them. `None`: the kernel does not tell.
+fn largest_page(pid: u32) -> Option<u64> {
+    let mappings = std::fs::read_to_string(format!("/proc/{pid}/smaps")).ok()?;
     let sizes = mappings.lines().filter_map(|line| {
         let size = line.strip_prefix("KernelPageSize:")?;
         size.trim().strip_suffix(" kB")?.parse().ok()
     });
-    sizes
-        .max()
-        .with_context(|| format!("{path} names no size of pages"))
+    sizes.max()
 }
 
 /// Rows a second of one round.

@@ -8,7 +8,7 @@ use crate::measured::middle;
 use crate::report::{Bound, Report, grouped, short};
 
 impl Measured {
-    pub(super) fn report(&self, options: &Options, page: u64) -> Report {
+    pub(super) fn report(&self, options: &Options, page: Option<u64>) -> Report {
         let mut report = Report::new("ingest");
         self.tell_rates(options, page, &mut report);
         self.tell_joins(options, &mut report);
@@ -16,15 +16,16 @@ impl Measured {
         report
     }
 
-    fn tell_rates(&self, options: &Options, page: u64, report: &mut Report) {
+    fn tell_rates(&self, options: &Options, page: Option<u64>, report: &mut Report) {
         let of = |rate: fn(&Rates) -> f64| middle(self.rounds.iter().map(rate));
         let over_plain = of(|round| round.loader / round.plain);
         let over_indexed = of(|round| round.loader / round.indexed);
         report.say(&format!(
-            "Storing {} digests at {} vantages in durable Postgres (shared memory in pages of {page} KiB), {} a transaction, {} at once, \
+            "Storing {} digests at {} vantages in durable Postgres{}, {} a transaction, {} at once, \
              medians of {} rounds; the ratio is ours over theirs.",
             grouped(options.round as i64),
             options.vantages,
+            page.map_or_else(String::new, |page| format!(" (shared memory in pages of {page} KiB)")),
             grouped(options.batch as i64),
             options.loaders,
             options.runs
