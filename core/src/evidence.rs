@@ -447,6 +447,8 @@ mod tests {
     use super::*;
 
     const MOST: usize = 8;
+    /// No two times below are so far from each other, so it says that none was left out and nothing else.
+    const WITHIN: i64 = 100;
 
     proptest! {
         #[test]
@@ -460,10 +462,10 @@ mod tests {
             };
             let sorted: Vec<i64> = times.into_iter().collect();
             let few = sorted.len() < MOST;
-            let (chosen, reach) = choice.nearest(sorted.iter().rev().copied().collect(), MOST, 99);
-            prop_assert_eq!(reach == 99, few);
-            prop_assert_eq!(choice.nearest(chosen.clone(), MOST, 99), (chosen, reach));
-            prop_assert_eq!(choice.nearest(sorted, MOST, 99).1, reach);
+            let (chosen, reach) = choice.nearest(sorted.iter().rev().copied().collect(), MOST, WITHIN);
+            prop_assert_eq!(reach == WITHIN, few);
+            prop_assert_eq!(choice.nearest(chosen.clone(), MOST, WITHIN), (chosen, reach));
+            prop_assert_eq!(choice.nearest(sorted, MOST, WITHIN).1, reach);
         }
     }
 }
